@@ -1,0 +1,80 @@
+//! How text is cut into search terms, and what it means for a search to find a text. Both stores index these terms
+//! and nothing else, so that they cannot differ.
+
+use std::collections::BTreeSet;
+
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Longer terms are cut to this many characters, in texts and in searches alike.
+const LONGEST_TERM: usize = 64;
+
+/// Lower-cases and strips accents: "Éxito" and "exito" become one.
+fn fold(word: &str) -> String {
+    let folded = word.to_lowercase().nfkd().filter(|c| !is_combining_mark(*c)).collect::<String>();
+    // Compatibility decomposition may bring capitals back ("™" → "TM").
+    folded.to_lowercase().chars().take(LONGEST_TERM).collect()
+}
+
+/// The terms of a text, in order, with repetitions: its Unicode words (UAX #29), lower-cased, without accents.
+pub fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.unicode_words().map(fold).filter(|term| !term.is_empty())
+}
+
+/// The words of a search: every one must occur, the last one as a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Terms that must occur whole.
+    pub whole: Vec<String>,
+    /// The term of which a beginning must occur.
+    pub prefix: String,
+}
+
+impl Words {
+    /// Cuts what somebody typed; `None` when it has no word in it.
+    #[must_use]
+    pub fn parse(typed: &str) -> Option<Self> {
+        let mut whole: Vec<String> = terms(typed).collect();
+        let prefix = whole.pop()?;
+        whole.sort_unstable();
+        whole.dedup();
+        Some(Self { whole, prefix })
+    }
+
+    /// Whether every word occurs in one of the texts.
+    #[must_use]
+    pub fn found_in(&self, texts: &[&str]) -> bool {
+        let found: BTreeSet<String> = texts.iter().flat_map(|text| terms(text)).collect();
+        self.whole.iter().all(|word| found.contains(word))
+            && found.range::<String, _>(&self.prefix..).next().is_some_and(|term| term.starts_with(&self.prefix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_ignore_case_accents_and_punctuation() {
+        let cut: Vec<_> = terms("¿Éxito? La VPN-Verbindung, İstanbul ™ 10.0.0.1").collect();
+        assert_eq!(cut, ["exito", "la", "vpn", "verbindung", "istanbul", "10.0.0.1"]);
+    }
+
+    #[test]
+    fn every_word_must_occur_and_the_last_one_may_be_a_beginning() {
+        let texts = ["The printer is on fire", "since Monday"];
+        let finds = |typed| Words::parse(typed).unwrap().found_in(&texts);
+        assert!(finds("printer"));
+        assert!(finds("PRINTER mon"));
+        assert!(finds("fire the prin"));
+        assert!(!finds("prin fire"), "only the last word is a prefix");
+        assert!(!finds("printer tuesday"));
+        assert_eq!(Words::parse(" ?! "), None);
+    }
+
+    #[test]
+    fn very_long_words_are_cut_alike_in_texts_and_searches() {
+        let long = "x".repeat(500);
+        assert!(Words::parse(&long).unwrap().found_in(&[&long]));
+    }
+}

@@ -1,0 +1,221 @@
+//! The storage trait: one door for writes, nouns for reads. A use case hands over one [`Changes`] value; a store applies
+//! all of it or none of it, makes it durable, and answers. Every backend interprets the same value.
+//!
+//! The contract, each sentence a test on every store: all or nothing · expectations are judged before any write · success
+//! raises the version by one · a taken unique value is `Duplicate` · a commit is visible to the next read · pages are
+//! ordered, without repeats or holes for rows unchanged meanwhile · a reader that follows the log by `seq` misses none and
+//! sees none twice · ids are never issued twice, also across crashes · reopening keeps all.
+
+mod changes;
+mod rows;
+pub mod sled;
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+pub use changes::{Addition, Changes, Committed, Expect, Write};
+pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
+
+use crate::{
+    activity::model::Entry,
+    auth::model::{ApiToken, Digest32, Session},
+    tickets::{
+        model::{Comment, Ticket},
+        query::{SortKey, TicketQuery},
+    },
+    types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, UserId},
+    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+};
+
+/// Why a store did not do what was asked. Whatever it is, nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// An expectation or a guard does not hold any more: load and decide again.
+    #[error("a row was changed meanwhile")]
+    Stale,
+    /// A unique value is taken.
+    #[error("the {0} is taken")]
+    Duplicate(Field),
+    /// The queue is full; try again soon.
+    #[error("the storage is busy")]
+    Busy,
+    /// The storage cannot be reached or does not work.
+    #[error("the storage is not available: {0}")]
+    Unavailable(String),
+    /// There is no room.
+    #[error("the storage is full: {0}")]
+    Full(String),
+    /// Something stored cannot be understood.
+    #[error("the storage is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// A unique value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// An account's e-mail address.
+    Email,
+    /// An idempotency key of a user.
+    IdempotencyKey,
+    /// An id that was not reserved.
+    Id,
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Email => "e-mail address",
+            Self::IdempotencyKey => "idempotency key",
+            Self::Id => "id",
+        })
+    }
+}
+
+/// A kind of row that has ids of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdKind {
+    /// Tickets.
+    Ticket,
+    /// Comments, counted over all tickets.
+    Comment,
+    /// Accounts.
+    User,
+    /// Sessions.
+    Session,
+    /// API tokens.
+    Token,
+}
+
+impl IdKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ticket, Self::Comment, Self::User, Self::Session, Self::Token];
+}
+
+/// What every store can do.
+#[async_trait]
+pub trait Store: Tickets + Users + Sessions + Activities + Send + Sync + 'static {
+    /// The only write: all or nothing, durable when it returns.
+    async fn commit(&self, changes: Changes) -> Result<Committed, StoreError>;
+
+    /// An id for a row to be decided; never issued again, also after a crash.
+    async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError>;
+
+    /// Whether it can read and write, really.
+    async fn ready(&self) -> Result<(), StoreError>;
+
+    /// Finishes what is under way and lets go of the storage. Later calls are `Unavailable`.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Reading tickets and comments.
+#[async_trait]
+pub trait Tickets {
+    /// A ticket, also a deleted one.
+    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError>;
+
+    /// A page of a list, in its order.
+    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError>;
+
+    /// A comment of a ticket, also a deleted one.
+    async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError>;
+
+    /// The comments of a ticket that are not deleted, oldest first, with internal notes or without.
+    async fn comments(&self, ticket: TicketId, notes: bool, page: Page<CommentId>) -> Result<Slice<Comment, CommentId>, StoreError>;
+}
+
+/// Reading people and settings.
+#[async_trait]
+pub trait Users {
+    /// An account.
+    async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError>;
+
+    /// The account with this address.
+    async fn user_by_email(&self, email: &Email) -> Result<Option<Arc<User>>, StoreError>;
+
+    /// A page of accounts, by id.
+    async fn users(&self, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, StoreError>;
+
+    /// The full names of accounts.
+    async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError>;
+
+    /// The active admins.
+    async fn roster(&self) -> Result<Roster, StoreError>;
+
+    /// What admins have set.
+    async fn settings(&self) -> Result<Arc<Settings>, StoreError>;
+
+    /// The right to make the first admin, when one was printed.
+    async fn setup_token(&self) -> Result<Option<SetupToken>, StoreError>;
+
+    /// The key that signs access tokens, once made.
+    async fn signing_secret(&self) -> Result<Option<SigningSecret>, StoreError>;
+}
+
+/// Reading sessions, tokens and remembered answers.
+#[async_trait]
+pub trait Sessions {
+    /// A session.
+    async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, StoreError>;
+
+    /// A user's sessions, by id, expired ones included.
+    async fn sessions_of(&self, user: UserId) -> Result<Vec<Arc<Session>>, StoreError>;
+
+    /// Up to `limit` sessions that expired before `now`.
+    async fn expired_sessions(&self, now: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError>;
+
+    /// The API token with this hash.
+    async fn api_token(&self, hash: &Digest32) -> Result<Option<Arc<ApiToken>>, StoreError>;
+
+    /// A user's API tokens, by id.
+    async fn api_tokens_of(&self, user: UserId) -> Result<Vec<Arc<ApiToken>>, StoreError>;
+
+    /// An API token by its id.
+    async fn api_token_by_id(&self, id: TokenId) -> Result<Option<Arc<ApiToken>>, StoreError>;
+
+    /// The answer remembered for an idempotency key.
+    async fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, StoreError>;
+
+    /// Up to `limit` answers given before `before`.
+    async fn old_answers(&self, before: Timestamp, limit: usize) -> Result<Vec<AnswerKey>, StoreError>;
+}
+
+/// A stretch of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryQuery {
+    /// Of one ticket only.
+    pub ticket: Option<TicketId>,
+    /// With the entries of internal notes.
+    pub internal: bool,
+    /// Where from and in which direction.
+    pub from: From,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Where a stretch of the log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// After this entry, oldest first.
+    After(Seq),
+    /// Before this entry, newest first.
+    Before(Seq),
+}
+
+/// Reading the log.
+#[async_trait]
+pub trait Activities {
+    /// A stretch of the log. Without a ticket it ends at [`Self::durable_seq`], so that a follower never sees an entry
+    /// that a power cut could take back.
+    async fn entries(&self, query: &EntryQuery) -> Result<Vec<Entry>, StoreError>;
+
+    /// How many entries a ticket has.
+    async fn count_entries(&self, ticket: TicketId, internal: bool) -> Result<usize, StoreError>;
+
+    /// The last durable entry, and a signal at each advance.
+    fn durable_seq(&self) -> watch::Receiver<Seq>;
+
+    /// How far the reader `name` has come; 0 when it has not begun.
+    async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError>;
+}

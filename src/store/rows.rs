@@ -1,0 +1,187 @@
+//! Everything that is stored in rows of its own, and how rows are named.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::model::{ApiToken, Digest32, Session},
+    tickets::model::{Comment, Ticket},
+    types::{CommentId, Seq, SessionId, TicketId, Timestamp, TokenId, UserId},
+    users::model::{Roster, Settings, SetupToken, User},
+};
+
+/// The key that signs access tokens: 32 random bytes, made at first start.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningSecret {
+    /// The key.
+    #[serde(with = "serde_bytes")]
+    pub key: Vec<u8>,
+    /// Always 1: it is never replaced.
+    pub version: i64,
+}
+
+impl std::fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningSecret")
+    }
+}
+
+/// How far a reader of the log has come. Saving it never moves it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCursor {
+    /// The reader's name.
+    pub name: String,
+    /// The last entry that it has dealt with; 0 before the first.
+    pub seq: Seq,
+    /// Counts the changes of this row.
+    pub version: i64,
+}
+
+/// Whose idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AnswerKey {
+    /// The user who sent it.
+    pub user_id: UserId,
+    /// SHA-256 of the key.
+    pub key: Digest32,
+}
+
+/// The first 2xx given to a request with an idempotency key, to be given again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whose key.
+    pub key: AnswerKey,
+    /// SHA-256 of method, path and body.
+    pub request: Digest32,
+    /// The status.
+    pub status: u16,
+    /// The header `Location`.
+    pub location: Option<String>,
+    /// The header `ETag`.
+    pub etag: Option<String>,
+    /// The body, JSON.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+    /// When it was given; forgotten 24 hours later.
+    pub at: Timestamp,
+}
+
+macro_rules! rows {
+    ($($(#[$doc:meta])* $name:ident($type:ty),)*) => {
+        /// A stored row.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Row { $($(#[$doc])* $name($type),)* }
+
+        $(impl From<$type> for Row {
+            fn from(row: $type) -> Self {
+                Self::$name(row)
+            }
+        })*
+    };
+}
+
+rows! {
+    /// A ticket.
+    Ticket(Ticket),
+    /// A comment.
+    Comment(Comment),
+    /// An account.
+    User(User),
+    /// A session.
+    Session(Session),
+    /// An API token.
+    ApiToken(ApiToken),
+    /// The active admins.
+    Roster(Roster),
+    /// What admins have set.
+    Settings(Settings),
+    /// The right to make the first admin.
+    SetupToken(SetupToken),
+    /// The signing key.
+    SigningSecret(SigningSecret),
+    /// How far a reader of the log has come.
+    LogCursor(LogCursor),
+    /// A remembered answer.
+    Answer(Answer),
+}
+
+/// The name of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RowKey {
+    /// A ticket.
+    Ticket(TicketId),
+    /// A comment, under its ticket.
+    Comment(TicketId, CommentId),
+    /// An account.
+    User(UserId),
+    /// A session.
+    Session(SessionId),
+    /// An API token.
+    ApiToken(TokenId),
+    /// The active admins.
+    Roster,
+    /// What admins have set.
+    Settings,
+    /// The right to make the first admin.
+    SetupToken,
+    /// The signing key.
+    SigningSecret,
+    /// How far a reader of the log has come.
+    LogCursor(String),
+    /// A remembered answer.
+    Answer(AnswerKey),
+}
+
+impl Row {
+    /// Its name.
+    #[must_use]
+    pub fn key(&self) -> RowKey {
+        match self {
+            Self::Ticket(row) => RowKey::Ticket(row.id),
+            Self::Comment(row) => RowKey::Comment(row.ticket_id, row.id),
+            Self::User(row) => RowKey::User(row.id),
+            Self::Session(row) => RowKey::Session(row.id),
+            Self::ApiToken(row) => RowKey::ApiToken(row.id),
+            Self::Roster(_) => RowKey::Roster,
+            Self::Settings(_) => RowKey::Settings,
+            Self::SetupToken(_) => RowKey::SetupToken,
+            Self::SigningSecret(_) => RowKey::SigningSecret,
+            Self::LogCursor(row) => RowKey::LogCursor(row.name.clone()),
+            Self::Answer(row) => RowKey::Answer(row.key),
+        }
+    }
+
+    /// Its version; answers are written once.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        match self {
+            Self::Ticket(row) => row.version,
+            Self::Comment(row) => row.version,
+            Self::User(row) => row.version,
+            Self::Session(row) => row.version,
+            Self::ApiToken(row) => row.version,
+            Self::Roster(row) => row.version,
+            Self::Settings(row) => row.version,
+            Self::SetupToken(row) => row.version,
+            Self::SigningSecret(row) => row.version,
+            Self::LogCursor(row) => row.version,
+            Self::Answer(_) => 1,
+        }
+    }
+
+    /// Sets the version; what a store does to a row written under [`super::Expect::Any`].
+    pub fn set_version(&mut self, version: i64) {
+        match self {
+            Self::Ticket(row) => row.version = version,
+            Self::Comment(row) => row.version = version,
+            Self::User(row) => row.version = version,
+            Self::Session(row) => row.version = version,
+            Self::ApiToken(row) => row.version = version,
+            Self::Roster(row) => row.version = version,
+            Self::Settings(row) => row.version = version,
+            Self::SetupToken(row) => row.version = version,
+            Self::SigningSecret(row) => row.version = version,
+            Self::LogCursor(row) => row.version = version,
+            Self::Answer(_) => {}
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! The rules that move a ticket: who may do what, and what it does to status, clocks and counts. All pure: `now`,
+//! the actor and reserved ids come in as arguments.
+
+use serde_json::{Value, json};
+
+use super::{
+    model::{
+        BulkFields, Channel, Comment, CommentView, NewComment, NewTicket, Priority, SlaState, Status, Tags, Ticket, TicketChange,
+        TicketView, Verdict,
+    },
+    query::Scope,
+    sla::SlaTargets,
+};
+use crate::{
+    activity::model::{Action, Facts, FieldChanges, NewEntry, text_value},
+    auth::model::{Actor, Role, Via},
+    error::AppError,
+    types::{CommentId, TicketId, Timestamp, UserId},
+    users::model::User,
+};
+
+impl Actor {
+    /// Which tickets this actor may see.
+    ///
+    /// # Errors
+    /// Forbidden for a requester without an account, which does not exist.
+    pub fn scope(&self) -> Result<Scope, AppError> {
+        if self.role.is_staff() { Ok(Scope::All) } else { self.require_id().map(Scope::Requester) }
+    }
+
+    /// The channel of the tickets that this actor opens.
+    #[must_use]
+    pub const fn channel(&self) -> Channel {
+        match self.via {
+            Via::Session if self.cookie => Channel::Web,
+            Via::Session | Via::ApiToken => Channel::Api,
+            Via::Cli => Channel::Cli,
+            Via::System => Channel::System,
+        }
+    }
+}
+
+/// Whether `actor` may open a ticket on behalf of `creator`.
+///
+/// # Errors
+/// Forbidden for requesters on behalf of somebody else; bad request for a deactivated account.
+pub fn may_open_for(actor: &Actor, creator: &User) -> Result<(), AppError> {
+    if !actor.is(creator.id) && !actor.role.is_staff() {
+        return Err(AppError::forbidden("Only agents and admins may open tickets on behalf of others."));
+    }
+    if !creator.is_active {
+        return Err(AppError::bad_request("inactive-creator", "The account on whose behalf the ticket is opened is deactivated."));
+    }
+    Ok(())
+}
+
+/// Whether a ticket may be assigned to `agent`.
+///
+/// # Errors
+/// Bad request for whoever is not an active agent or admin.
+pub fn may_be_assigned(agent: &User) -> Result<(), AppError> {
+    if agent.is_active && agent.role.is_staff() {
+        Ok(())
+    } else {
+        Err(AppError::bad_request("not-an-agent", "A ticket can only be assigned to an active agent or admin."))
+    }
+}
+
+impl Ticket {
+    /// Opens a ticket: `creator` is the requester, `actor` whoever types it.
+    ///
+    /// # Errors
+    /// Forbidden for an actor without an account.
+    pub fn open(
+        id: TicketId,
+        new: NewTicket,
+        actor: &Actor,
+        creator: &User,
+        targets: SlaTargets,
+        now: Timestamp,
+    ) -> Result<(Self, NewEntry), AppError> {
+        let opened_by_id = actor.require_id()?;
+        let clock = if creator.role.is_staff() && opened_by_id == creator.id { Verdict::None } else { Verdict::Running };
+        let mut ticket = Self {
+            id,
+            title: new.title.0,
+            description: new.description.0,
+            status: Status::Open,
+            priority: new.priority.unwrap_or(Priority::Medium),
+            tags: new.tags.unwrap_or_default().0,
+            channel: actor.channel(),
+            creator_id: creator.id,
+            opened_by_id,
+            assigned_agent_id: None,
+            created_at: now,
+            updated_at: now,
+            first_response_at: None,
+            first_response_due_at: None,
+            resolved_at: None,
+            resolution_due_at: None,
+            first_resolved_at: None,
+            closed_at: None,
+            status_since: now,
+            reopen_count: 0,
+            first_response: clock,
+            resolution: clock,
+            targets,
+            public_comments: 0,
+            internal_notes: 0,
+            deleted_at: None,
+            version: 1,
+        };
+        ticket.set_due_times();
+        let changes = ticket.tracked().into_iter().filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.into(), [Value::Null, value]));
+        let entry = NewEntry::new(Action::TicketCreated, actor, now).with_changes(changes.collect()).about_ticket(id, Facts::of(&ticket, &ticket));
+        Ok((ticket, entry))
+    }
+
+    /// Whether `actor` may see it at all; who may not is told that it does not exist.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn visible_to(&self, actor: &Actor) -> Result<(), AppError> {
+        if self.deleted_at.is_none() && actor.scope()?.covers(self) { Ok(()) } else { Err(AppError::not_found()) }
+    }
+
+    /// Whether `actor` has the right to change these fields. A field that somebody may never change is refused even
+    /// when it would stay the same; for the others only real changes count.
+    ///
+    /// # Errors
+    /// Forbidden, with the reason.
+    pub fn may_change(&self, actor: &Actor, change: &TicketChange) -> Result<(), AppError> {
+        if actor.role == Role::Admin {
+            return Ok(());
+        }
+        if actor.role == Role::User {
+            if change.priority.is_some() || change.tags.is_some() {
+                return Err(AppError::forbidden("Only agents and admins may change priority and tags."));
+            }
+            if change.assigned_agent_id.is_some() {
+                return Err(AppError::forbidden("Only agents and admins may assign tickets."));
+            }
+        }
+        let Some(status) = change.status.filter(|s| *s != self.status) else { return Ok(()) };
+        if actor.role == Role::User {
+            return match status {
+                Status::Closed => Ok(()),
+                Status::Open if !self.status.is_active() => Ok(()),
+                Status::Open => Err(AppError::forbidden("You may set a ticket to open only to reopen it.")),
+                _ => Err(AppError::forbidden("Requesters may only close or reopen their tickets.")),
+            };
+        }
+        let assignee = change.assigned_agent_id.unwrap_or(self.assigned_agent_id);
+        let theirs = [self.assigned_agent_id, assignee].into_iter().flatten().any(|agent| actor.is(agent));
+        if !status.is_active() && !theirs {
+            return Err(AppError::forbidden("Agents resolve and close only tickets that are assigned to them."));
+        }
+        Ok(())
+    }
+
+    /// The ticket after `change`, and its entry; `None` when nothing changes. Rights have been judged by [`Self::may_change`].
+    ///
+    /// # Errors
+    /// Conflict when it is closed and stays so.
+    pub fn change(&self, actor: &Actor, change: &TicketChange, now: Timestamp) -> Result<Option<(Self, NewEntry)>, AppError> {
+        let mut next = self.clone();
+        if let Some(title) = &change.title {
+            next.title.clone_from(&title.0);
+        }
+        if let Some(description) = &change.description {
+            next.description.clone_from(&description.0);
+        }
+        if let Some(priority) = change.priority {
+            next.priority = priority;
+            next.set_due_times();
+        }
+        if let Some(tags) = &change.tags {
+            next.tags.clone_from(&tags.0);
+        }
+        if let Some(assignee) = change.assigned_agent_id {
+            next.assigned_agent_id = assignee;
+        }
+        let taken = next.assigned_agent_id.is_some() && next.assigned_agent_id != self.assigned_agent_id;
+        match change.status {
+            Some(status) => next.enter(status, now),
+            None if taken && self.status == Status::Open => next.enter(Status::InProgress, now),
+            None => {}
+        }
+        let Some(entry) = self.entry_for(&next, actor, now) else { return Ok(None) };
+        if self.status == Status::Closed && !next.status.is_active() {
+            return Err(AppError::closed());
+        }
+        Ok(Some((next.stamped(now), entry)))
+    }
+
+    /// The change that one ticket of a bulk change undergoes.
+    ///
+    /// # Errors
+    /// Unfit when it would have more than 20 tags.
+    pub fn bulk_change(&self, fields: &BulkFields) -> Result<TicketChange, AppError> {
+        let retagged = fields.add_tags.is_some() || fields.remove_tags.is_some();
+        let tags = retagged.then(|| {
+            let removed = fields.remove_tags.as_ref().map_or(&[][..], |t| &t.0);
+            let added = fields.add_tags.as_ref().map_or(&[][..], |t| &t.0);
+            Tags::new(self.tags.iter().filter(|tag| !removed.contains(tag)).chain(added).cloned())
+        });
+        if tags.as_ref().is_some_and(|t| t.0.len() > Tags::MAX) {
+            return Err(AppError::invalid_field("change.add_tags", "too_long", "would give the ticket more than 20 tags"));
+        }
+        let BulkFields { status, priority, assigned_agent_id, .. } = fields.clone();
+        Ok(TicketChange { status, priority, assigned_agent_id, tags, ..TicketChange::default() })
+    }
+
+    /// Puts it away. Requesters may withdraw what nobody has touched yet; admins may delete anything.
+    ///
+    /// # Errors
+    /// Forbidden.
+    pub fn delete(&self, actor: &Actor, now: Timestamp) -> Result<(Self, NewEntry), AppError> {
+        match actor.role {
+            Role::Admin => {}
+            Role::Agent => return Err(AppError::forbidden("Only admins may delete tickets.")),
+            Role::User if self.status == Status::Open && self.assigned_agent_id.is_none() => {}
+            Role::User => return Err(AppError::forbidden("A ticket can be withdrawn only while it is open and unassigned.")),
+        }
+        let next = Self { deleted_at: Some(now), ..self.clone() }.stamped(now);
+        let entry = NewEntry::new(Action::TicketDeleted, actor, now)
+            .changed("deleted_at", Value::Null, json!(now))
+            .about_ticket(self.id, Facts::of(self, &next));
+        Ok((next, entry))
+    }
+
+    /// Brings a deleted ticket back.
+    ///
+    /// # Errors
+    /// Conflict when it is not deleted.
+    pub fn restore(&self, actor: &Actor, now: Timestamp) -> Result<(Self, NewEntry), AppError> {
+        let Some(deleted_at) = self.deleted_at else { return Err(AppError::conflict("The ticket is not deleted.")) };
+        let next = Self { deleted_at: None, ..self.clone() }.stamped(now);
+        let entry = NewEntry::new(Action::TicketRestored, actor, now)
+            .changed("deleted_at", json!(deleted_at), Value::Null)
+            .about_ticket(self.id, Facts::of(self, &next));
+        Ok((next, entry))
+    }
+
+    /// What a comment does: the comment itself, the ticket where the comment moves it, and their entries.
+    ///
+    /// # Errors
+    /// Forbidden for a requester's internal note; conflict for a public comment on a closed ticket.
+    pub fn comment(&self, id: CommentId, new: NewComment, actor: &Actor, now: Timestamp) -> Result<Commented, AppError> {
+        let author_id = actor.require_id()?;
+        let is_internal = new.is_internal.unwrap_or(false);
+        may_write(actor, is_internal)?;
+        self.open_for_comments(is_internal)?;
+        let comment = Comment {
+            id,
+            ticket_id: self.id,
+            author_id,
+            content: new.content.0,
+            is_internal,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+            version: 1,
+        };
+        let mut next = self.clone();
+        if !is_internal {
+            let by_requester = author_id == self.creator_id;
+            if by_requester && (self.status == Status::Pending || (self.status == Status::Resolved && actor.role == Role::User)) {
+                next.enter(if self.assigned_agent_id.is_some() { Status::InProgress } else { Status::Open }, now);
+            }
+            if actor.role.is_staff() && !by_requester && self.first_response_at.is_none() {
+                next.first_response_at = Some(now);
+                decide(&mut next.first_response, self.first_response_due_at, now);
+            }
+        }
+        let moved = self.entry_for(&next, actor, now).map(|entry| (next.stamped(now), entry));
+        let after = moved.as_ref().map_or(self, |(ticket, _)| ticket);
+        let entry = comment.entry(Action::CommentCreated, actor, self, after, now).changed("content", Value::Null, text_value(&comment.content));
+        Ok(Commented { comment, entry, moved })
+    }
+
+    /// Whether comments of this kind may be written, changed and deleted.
+    ///
+    /// # Errors
+    /// Conflict for public ones on a closed ticket.
+    pub fn open_for_comments(&self, internal: bool) -> Result<(), AppError> {
+        if self.status == Status::Closed && !internal { Err(AppError::closed()) } else { Ok(()) }
+    }
+
+    /// The earliest due time of a clock that still runs.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        if !self.status.is_active() {
+            return None;
+        }
+        let due = |verdict, due: Option<Timestamp>| due.filter(|_| verdict == Verdict::Running);
+        [due(self.first_response, self.first_response_due_at), due(self.resolution, self.resolution_due_at)].into_iter().flatten().min()
+    }
+
+    /// Whether it is active and past a due time that it still waits for.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.due_at().is_some_and(|due| due < now)
+    }
+
+    /// How the clocks stand at `now`: a running one that is past its due time shows as breached.
+    #[must_use]
+    pub fn sla(&self, now: Timestamp) -> SlaState {
+        let shown = |verdict, due: Option<Timestamp>| match verdict {
+            Verdict::Running if due.is_some_and(|due| due < now) => Verdict::Breached,
+            verdict => verdict,
+        };
+        SlaState {
+            first_response: shown(self.first_response, self.first_response_due_at),
+            resolution: shown(self.resolution, self.resolution_due_at),
+        }
+    }
+
+    /// Comments that a scope shows.
+    #[must_use]
+    pub const fn comment_count(&self, notes: bool) -> i64 {
+        if notes { self.public_comments + self.internal_notes } else { self.public_comments }
+    }
+
+    /// The ticket as shown to staff (`notes`) or to its requester.
+    #[must_use]
+    pub fn view(&self, notes: bool, now: Timestamp, name: impl Fn(UserId) -> String) -> TicketView {
+        TicketView {
+            id: self.id,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            description_html: None,
+            status: self.status,
+            priority: self.priority,
+            tags: self.tags.clone(),
+            channel: self.channel,
+            creator_id: self.creator_id,
+            creator_name: name(self.creator_id),
+            opened_by_id: self.opened_by_id,
+            assigned_agent_id: self.assigned_agent_id,
+            assigned_agent_name: self.assigned_agent_id.map(&name),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            first_response_at: self.first_response_at,
+            first_response_due_at: self.first_response_due_at,
+            resolved_at: self.resolved_at,
+            resolution_due_at: self.resolution_due_at,
+            first_resolved_at: self.first_resolved_at,
+            closed_at: self.closed_at,
+            status_since: self.status_since,
+            reopen_count: self.reopen_count,
+            comment_count: self.comment_count(notes),
+            sla: self.sla(now),
+            version: self.version,
+        }
+    }
+
+    /// Sets the due times of the clocks that run, counted from the opening.
+    fn set_due_times(&mut self) {
+        let target = self.targets.of(self.priority);
+        let due = |minutes: u32| Some(self.created_at.plus_seconds(i64::from(minutes) * 60));
+        let (first_response, resolution) = (due(target.first_response_minutes), due(target.resolution_minutes));
+        if self.first_response == Verdict::Running {
+            self.first_response_due_at = first_response;
+        }
+        if self.resolution == Verdict::Running {
+            self.resolution_due_at = resolution;
+        }
+    }
+
+    /// Moves to `status`, with everything that this brings about.
+    fn enter(&mut self, status: Status, now: Timestamp) {
+        if status == self.status {
+            return;
+        }
+        if status.is_active() && !self.status.is_active() {
+            self.resolved_at = None;
+            self.closed_at = None;
+            self.reopen_count += 1;
+        }
+        if status == Status::Resolved {
+            self.resolved_at = Some(now);
+            self.first_resolved_at.get_or_insert(now);
+            self.closed_at = None;
+        }
+        if status == Status::Closed {
+            self.closed_at = Some(now);
+        }
+        if !status.is_active() {
+            decide(&mut self.first_response, self.first_response_due_at, now);
+            decide(&mut self.resolution, self.resolution_due_at, now);
+        }
+        self.status = status;
+        self.status_since = now;
+    }
+
+    fn stamped(mut self, now: Timestamp) -> Self {
+        self.updated_at = self.updated_at.max(now);
+        self.version += 1;
+        self
+    }
+
+    /// The entry that tells how `next` differs; `None` when it does not.
+    fn entry_for(&self, next: &Self, actor: &Actor, now: Timestamp) -> Option<NewEntry> {
+        let pairs = self.tracked().into_iter().zip(next.tracked());
+        let changes: FieldChanges =
+            pairs.filter(|((_, before), (_, after))| before != after).map(|((field, before), (_, after))| (field.into(), [before, after])).collect();
+        if changes.is_empty() {
+            return None;
+        }
+        let action = if self.assigned_agent_id != next.assigned_agent_id {
+            Action::TicketAssigned
+        } else if self.status != next.status {
+            Action::TicketStatusChanged
+        } else {
+            Action::TicketUpdated
+        };
+        Some(NewEntry::new(action, actor, now).with_changes(changes).about_ticket(self.id, Facts::of(self, next)))
+    }
+
+    /// The fields whose changes the log tells.
+    fn tracked(&self) -> [(&'static str, Value); 15] {
+        [
+            ("title", text_value(&self.title)),
+            ("description", text_value(&self.description)),
+            ("status", json!(self.status)),
+            ("priority", json!(self.priority)),
+            ("tags", json!(self.tags)),
+            ("assigned_agent_id", json!(self.assigned_agent_id)),
+            ("first_response_at", json!(self.first_response_at)),
+            ("first_response_due_at", json!(self.first_response_due_at)),
+            ("resolved_at", json!(self.resolved_at)),
+            ("resolution_due_at", json!(self.resolution_due_at)),
+            ("first_resolved_at", json!(self.first_resolved_at)),
+            ("closed_at", json!(self.closed_at)),
+            ("reopen_count", json!(self.reopen_count)),
+            ("sla.first_response", json!(self.first_response)),
+            ("sla.resolution", json!(self.resolution)),
+        ]
+    }
+}
+
+/// What [`Ticket::comment`] decided.
+#[derive(Debug)]
+pub struct Commented {
+    /// The comment to insert.
+    pub comment: Comment,
+    /// Its entry, to be written first.
+    pub entry: NewEntry,
+    /// The ticket and its entry, when the comment moves it.
+    pub moved: Option<(Ticket, NewEntry)>,
+}
+
+/// Decides a running clock for good.
+fn decide(verdict: &mut Verdict, due: Option<Timestamp>, now: Timestamp) {
+    if *verdict == Verdict::Running {
+        *verdict = if due.is_none_or(|due| now <= due) { Verdict::Met } else { Verdict::Breached };
+    }
+}
+
+/// Whether `actor` may write comments of this kind on tickets that they see.
+///
+/// # Errors
+/// Forbidden for requesters' internal notes.
+pub fn may_write(actor: &Actor, internal: bool) -> Result<(), AppError> {
+    if internal && !actor.role.is_staff() {
+        return Err(AppError::forbidden("Only agents and admins may write internal notes."));
+    }
+    Ok(())
+}
+
+impl Comment {
+    /// Whether `actor`, who sees the ticket, may see this comment of it.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn visible_to(&self, actor: &Actor) -> Result<(), AppError> {
+        if self.deleted_at.is_none() && (!self.is_internal || actor.role.is_staff()) { Ok(()) } else { Err(AppError::not_found()) }
+    }
+
+    /// Whether `actor` may change or delete it.
+    ///
+    /// # Errors
+    /// Forbidden for everybody but its author and admins.
+    pub fn may_change(&self, actor: &Actor) -> Result<(), AppError> {
+        if actor.is(self.author_id) || actor.role == Role::Admin {
+            Ok(())
+        } else {
+            Err(AppError::forbidden("Only its author and admins may change or delete a comment."))
+        }
+    }
+
+    /// The comment with another text; `None` when it is the same.
+    #[must_use]
+    pub fn edit(&self, content: &str, actor: &Actor, ticket: &Ticket, now: Timestamp) -> Option<(Self, NewEntry)> {
+        if content == self.content {
+            return None;
+        }
+        let next = Self { content: content.to_owned(), updated_at: now, version: self.version + 1, ..self.clone() };
+        let entry =
+            self.entry(Action::CommentUpdated, actor, ticket, ticket, now).changed("content", text_value(&self.content), text_value(content));
+        Some((next, entry))
+    }
+
+    /// The comment deleted.
+    #[must_use]
+    pub fn delete(&self, actor: &Actor, ticket: &Ticket, now: Timestamp) -> (Self, NewEntry) {
+        let next = Self { deleted_at: Some(now), version: self.version + 1, ..self.clone() };
+        let entry = self.entry(Action::CommentDeleted, actor, ticket, ticket, now).changed("content", text_value(&self.content), Value::Null);
+        (next, entry)
+    }
+
+    /// The comment as the API shows it.
+    #[must_use]
+    pub fn view(&self, author_name: String) -> CommentView {
+        CommentView {
+            id: self.id,
+            ticket_id: self.ticket_id,
+            author_id: self.author_id,
+            author_name,
+            content: self.content.clone(),
+            content_html: None,
+            is_internal: self.is_internal,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+        }
+    }
+
+    fn entry(&self, action: Action, actor: &Actor, before: &Ticket, after: &Ticket, now: Timestamp) -> NewEntry {
+        let facts = Facts { author_role: Some(actor.role), ..Facts::of(before, after) };
+        NewEntry::new(action, actor, now).about_ticket(self.ticket_id, facts).about_comment(self.id, self.is_internal)
+    }
+}

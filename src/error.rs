@@ -9,7 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{input::FieldError, store::StoreError};
+use crate::{input::FieldError, store::StoreError, types::Expected};
 
 /// A refusal or a failure on its way to the client.
 #[derive(Debug)]
@@ -213,5 +213,19 @@ impl IntoResponse for AppError {
         let mut response = status.into_response();
         response.extensions_mut().insert(*self.0);
         response
+    }
+}
+
+impl Expected {
+    /// Refuses when the present version is not an expected one.
+    ///
+    /// # Errors
+    /// 412.
+    pub fn check(&self, version: i64) -> Result<(), AppError> {
+        match self {
+            Self::Anything => Ok(()),
+            Self::OneOf(versions) if versions.contains(&version) => Ok(()),
+            Self::OneOf(_) => Err(AppError::stale()),
+        }
     }
 }

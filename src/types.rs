@@ -250,6 +250,15 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The versions that a client expects of what it changes (`If-Match`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever it is.
+    Anything,
+    /// One of these.
+    OneOf(Vec<i64>),
+}
+
 /// A stretch of a list: at most `limit` rows after the row at `after`, an ordering key of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<K> {

@@ -1,0 +1,167 @@
+//! Puts the desk together, starts it and stops it.
+
+use std::{future::Future, net::SocketAddr, sync::{Arc, atomic::{AtomicI64, Ordering}}};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::{password::Hasher, token::TokenKeys},
+    config::Config,
+    error::AppError,
+    http::idempotency::RunningKeys,
+    jobs, store::{self, Changes, Store, StoreError},
+    types::Timestamp,
+    users::model::SettingsView,
+};
+
+/// How often a use case is decided again when somebody else's change came in between.
+const MOST_TRIES: usize = 16;
+
+/// Where `now` comes from. Tests set their own.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's.
+    System,
+    /// A clock that stands still until it is moved; the value is in µs since 1970.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => Timestamp::now_by_the_clock(),
+            Self::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+/// The desk: what every use case needs.
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// Where the data is.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Hashes and checks passwords.
+    pub hasher: Hasher,
+    /// Signs and checks access tokens.
+    pub keys: TokenKeys,
+    /// Idempotency keys whose first request is still running.
+    pub running_keys: RunningKeys,
+    /// Ends everything that runs beside requests.
+    pub shutdown: CancellationToken,
+    /// What runs beside requests.
+    pub tasks: TaskTracker,
+}
+
+/// The desk as handlers hold it.
+pub type AppState = Arc<App>;
+
+impl App {
+    /// Opens the storage and makes what is missing: the signing key, the first admin of the configuration.
+    ///
+    /// # Errors
+    /// A storage that cannot be opened, or a configuration that cannot be used.
+    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<AppState> {
+        let store = store::open(&config).await?;
+        Self::build_on(config, clock, store).await
+    }
+
+    /// Builds the desk on a store that is open already.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub async fn build_on(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<AppState> {
+        let keys = TokenKeys::load(store.as_ref(), &config.auth).await?;
+        let app = Arc::new(Self {
+            hasher: Hasher::new(&config.auth)?,
+            keys,
+            running_keys: RunningKeys::default(),
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            config,
+            store,
+            clock,
+        });
+        crate::users::setup::bootstrap(&app).await?;
+        Ok(app)
+    }
+
+    /// Serves requests until `shutdown` completes, then finishes those in flight and closes the storage.
+    ///
+    /// # Errors
+    /// A broken listener, or a storage that does not close.
+    pub async fn run(self: &Arc<Self>, listener: tokio::net::TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        jobs::start(self);
+        let token = self.shutdown.clone();
+        let service = crate::http::service(self.clone());
+        axum::serve(listener, service)
+            .with_graceful_shutdown(async move {
+                shutdown.await;
+                token.cancel();
+            })
+            .await?;
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await?;
+        Ok(())
+    }
+
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub async fn settings(&self) -> Result<SettingsView, AppError> {
+        Ok(self.store.settings().await?.over(&self.config.settings()))
+    }
+
+    /// Decides and commits. `decide` loads, judges, and gives what shall be written and what to answer; when the rows that
+    /// it judged by changed before the commit, it is asked again, with the new state.
+    ///
+    /// # Errors
+    /// What `decide` refuses, or the storage's.
+    pub async fn decide<T, F, Fut>(&self, decide: F) -> Result<T, AppError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<(Changes, T), AppError>>,
+    {
+        for _ in 0..MOST_TRIES {
+            let (changes, answer) = decide().await?;
+            if changes.is_empty() {
+                return Ok(answer);
+            }
+            match self.store.commit(changes).await {
+                Ok(_) => return Ok(answer),
+                Err(StoreError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Stale.into())
+    }
+
+    /// Writes something that nobody waits for, such as a last-used time. A failure is only logged.
+    pub fn commit_aside(self: &Arc<Self>, changes: Changes) {
+        let app = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = app.store.commit(changes).await {
+                tracing::debug!(%error, "a write aside was not made");
+            }
+        });
+    }
+
+    /// The address that people type.
+    #[must_use]
+    pub fn public_url(&self, listening: SocketAddr) -> String {
+        self.config.server.public_url.clone().unwrap_or_else(|| format!("http://{listening}"))
+    }
+}

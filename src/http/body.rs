@@ -1,0 +1,201 @@
+//! Bodies and queries: read once, checked by their types, every fault told at once.
+
+use std::{collections::HashSet, fmt};
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::{
+    error::AppError,
+    input::{FieldError, FieldValue, Input},
+};
+
+/// The largest body: 1 MiB.
+pub const LARGEST_BODY: usize = 1024 * 1024;
+
+/// A JSON body that has been checked.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+/// Query parameters that have been checked.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+/// A JSON body or a form, for calls that old clients make with forms.
+#[derive(Debug)]
+pub struct JsonOrForm<T>(pub T);
+
+impl<S: Send + Sync, T: FieldValue> FromRequest<S> for Body<T> {
+    type Rejection = AppError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, AppError> {
+        if !has_type(request.headers(), "application/json") {
+            return Err(unsupported("application/json"));
+        }
+        let bytes = read(request.into_body()).await?;
+        T::from_json(parse_json(&bytes)?).map(Self).map_err(AppError::invalid)
+    }
+}
+
+impl<S: Send + Sync, T: FieldValue + Input> FromRequest<S> for JsonOrForm<T> {
+    type Rejection = AppError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, AppError> {
+        let json = has_type(request.headers(), "application/json");
+        if !json && !has_type(request.headers(), "application/x-www-form-urlencoded") {
+            return Err(unsupported("application/json or application/x-www-form-urlencoded"));
+        }
+        let bytes = read(request.into_body()).await?;
+        let read = if json { T::from_json(parse_json(&bytes)?) } else { T::from_pairs(pairs(&bytes)) };
+        read.map(Self).map_err(AppError::invalid)
+    }
+}
+
+impl<S: Send + Sync, T: Input> FromRequestParts<S> for Query<T> {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AppError> {
+        T::from_pairs(pairs(parts.uri.query().unwrap_or_default().as_bytes())).map(Self).map_err(AppError::invalid)
+    }
+}
+
+/// Reads a whole body of at most [`LARGEST_BODY`] bytes.
+///
+/// # Errors
+/// 413 when it is larger, 400 when it breaks off.
+pub async fn read(body: axum::body::Body) -> Result<Bytes, AppError> {
+    match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(AppError::bad_request("unreadable-body", "The body broke off.")),
+    }
+}
+
+/// 413.
+#[must_use]
+pub fn too_large() -> AppError {
+    AppError::new("too-large", "The body must be at most 1 MiB long.")
+}
+
+fn unsupported(wanted: &str) -> AppError {
+    AppError::new("unsupported-media-type", format!("The body must be {wanted}."))
+}
+
+/// The decoded pairs of a query or a form.
+fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(encoded).into_owned().collect()
+}
+
+fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let Some(Ok(sent)) = headers.get(CONTENT_TYPE).map(|v| v.to_str()) else { return false };
+    sent.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// Parses JSON, refusing what two readers could understand differently: repeated keys.
+///
+/// # Errors
+/// 400 for what is not JSON, 422 for a repeated key.
+pub fn parse_json(bytes: &[u8]) -> Result<Value, AppError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(AppError::bad_request("unreadable-body", "A body is required."));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|error| {
+        let text = error.to_string();
+        match text.strip_prefix(REPEATED).and_then(|rest| rest.split('\u{1}').next()) {
+            Some(key) => AppError::invalid(vec![FieldError::new(key, "repeated", "is given more than once")]),
+            None => AppError::bad_request("unreadable-body", format!("The body is not valid JSON: {text}.")),
+        }
+    })?;
+    Ok(value)
+}
+
+/// Marks a repeated key in serde's error text; the key ends at `\u{1}`.
+const REPEATED: &str = "\u{1}repeated:";
+
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = seq.next_element_seed(Strict)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let (mut map, mut seen) = (Map::new(), HashSet::new());
+        while let Some(key) = entries.next_key::<String>()? {
+            if !seen.insert(key.clone()) {
+                return Err(de::Error::custom(format_args!("{REPEATED}{key}\u{1}")));
+            }
+            map.insert(key, entries.next_value_seed(Strict)?);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_read_strictly() {
+        assert_eq!(parse_json(br#"{"a": [1, "x", null, 1.5, true]}"#).unwrap(), serde_json::json!({"a": [1, "x", null, 1.5, true]}));
+        let repeated = parse_json(br#"{"a": 1, "b": {"c": 1, "c": 2}}"#).unwrap_err();
+        assert_eq!((repeated.status(), repeated.problem().errors[0].field.as_str()), (422, "c"));
+        for bad in ["", "  ", "{", "{}x", "1e999", "\u{feff}{}", &"[".repeat(100_000)] {
+            assert_eq!(parse_json(bad.as_bytes()).unwrap_err().status(), 400, "{bad:.20}");
+        }
+        assert_eq!(parse_json(b"\"\xff\"").unwrap_err().status(), 400);
+    }
+}

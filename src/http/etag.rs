@@ -1,0 +1,58 @@
+//! Entity tags: `If-Match` guards a change, `If-None-Match` spares an answer.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{ETAG, IF_MATCH, IF_NONE_MATCH},
+        request::Parts,
+    },
+    response::{IntoResponse, Response},
+};
+
+use crate::types::Expected;
+
+impl<S: Send + Sync> FromRequestParts<S> for Expected {
+    type Rejection = std::convert::Infallible;
+
+    /// Reads `If-Match`. A tag's version part is what stands before the first dash; a weak tag never matches.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let mut tags = list(&parts.headers, &IF_MATCH).peekable();
+        if tags.peek().is_none() {
+            return Ok(Self::Anything);
+        }
+        let mut versions = Vec::new();
+        for tag in tags {
+            if tag == "*" {
+                return Ok(Self::Anything);
+            }
+            let version = tag.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.split('-').next());
+            versions.extend(version.and_then(|v| v.parse::<i64>().ok()));
+        }
+        Ok(Self::OneOf(versions))
+    }
+}
+
+/// Whether `If-None-Match` names this tag.
+#[must_use]
+pub fn none_match(headers: &HeaderMap, etag: &str) -> bool {
+    list(headers, &IF_NONE_MATCH).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Answers 304 when the client has this state already, else what `body` makes, with its tag.
+pub fn unless_known(headers: &HeaderMap, etag: &str, body: impl FnOnce() -> Response) -> Response {
+    let mut response = if none_match(headers, etag) { StatusCode::NOT_MODIFIED.into_response() } else { body() };
+    set(&mut response, etag);
+    response
+}
+
+/// Puts a tag on an answer.
+pub fn set(response: &mut Response, etag: &str) {
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(ETAG, value);
+    }
+}
+
+fn list<'a>(headers: &'a HeaderMap, name: &axum::http::HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim).filter(|t| !t.is_empty())
+}

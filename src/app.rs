@@ -1,6 +1,13 @@
 //! Puts the desk together, starts it and stops it.
 
-use std::{future::Future, net::SocketAddr, sync::{Arc, atomic::{AtomicI64, Ordering}}};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -9,7 +16,8 @@ use crate::{
     config::Config,
     error::AppError,
     http::idempotency::RunningKeys,
-    jobs, store::{self, Changes, Store, StoreError},
+    jobs,
+    store::{self, Changes, Store, StoreError},
     types::Timestamp,
     users::model::SettingsView,
 };
@@ -94,7 +102,11 @@ impl App {
     ///
     /// # Errors
     /// A broken listener, or a storage that does not close.
-    pub async fn run(self: &Arc<Self>, listener: tokio::net::TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    pub async fn run(
+        self: &Arc<Self>,
+        listener: tokio::net::TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
         jobs::start(self);
         let token = self.shutdown.clone();
         let service = crate::http::service(self.clone());

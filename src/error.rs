@@ -130,7 +130,8 @@ impl AppError {
     /// 422, with every field at fault.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let told = |e: &FieldError| if e.field.is_empty() { format!("The body {}.", e.message) } else { format!("{}: {}.", e.field, e.message) };
+        let told =
+            |e: &FieldError| if e.field.is_empty() { format!("The body {}.", e.message) } else { format!("{}: {}.", e.field, e.message) };
         let detail = match errors.as_slice() {
             [] => "The input is invalid.".to_owned(),
             [one] => told(one),

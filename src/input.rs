@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::types::{CommentId, Email, Timestamp, UserId, TicketId, TokenId, SessionId};
+use crate::types::{CommentId, Email, SessionId, TicketId, Timestamp, TokenId, UserId};
 
 /// One thing wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -265,7 +265,7 @@ pub fn text(value: Value, min: usize, max: usize, trim: bool) -> Result<String, 
 /// Declares texts of limited length: a type of its own each, so that a checked text cannot be mistaken for another.
 #[macro_export]
 macro_rules! text_type {
-    ($($(#[$doc:meta])* $name:ident, $min:literal, $max:literal, $trim:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $min:tt, $max:tt, $trim:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, ::serde::Serialize, ::utoipa::ToSchema)]
         #[serde(transparent)]
@@ -392,7 +392,7 @@ mod tests {
     use super::*;
 
     text_type! { /// A name.
-        Name, 1, 3, true; }
+    Name, 1, 3, true; }
 
     input! {
         /// Something to be made.
@@ -456,6 +456,9 @@ mod tests {
 
     #[test]
     fn faults_inside_lists_carry_their_place() {
-        assert_eq!(codes(Vec::<UserId>::from_json(json!([1, 0, "a"])).unwrap_err()), [pair("[1]", "out_of_range"), pair("[2]", "wrong_type")]);
+        assert_eq!(
+            codes(Vec::<UserId>::from_json(json!([1, 0, "a"])).unwrap_err()),
+            [pair("[1]", "out_of_range"), pair("[2]", "wrong_type")]
+        );
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     error::AppError,
-    types::{SessionId, Timestamp, TokenId, UserId},
+    input::{FieldValue, Faults, choice},
+    types::{Secret, SessionId, Timestamp, TokenId, UserId},
     users::model::User,
 };
 
@@ -41,6 +42,12 @@ impl Role {
             Self::Agent => "agent",
             Self::Admin => "admin",
         }
+    }
+}
+
+impl FieldValue for Role {
+    fn from_json(value: serde_json::Value) -> Result<Self, Faults> {
+        choice(&value, &Self::ALL, Self::name)
     }
 }
 
@@ -101,6 +108,22 @@ impl Actor {
     /// Forbidden for whoever has no account (the command line): such an actor owns nothing.
     pub fn require_id(&self) -> Result<UserId, AppError> {
         self.id.ok_or_else(|| AppError::forbidden("This needs an account."))
+    }
+
+    /// Refuses requesters.
+    ///
+    /// # Errors
+    /// Forbidden.
+    pub fn require_staff(&self) -> Result<(), AppError> {
+        if self.role.is_staff() { Ok(()) } else { Err(AppError::forbidden("This is for agents and admins.")) }
+    }
+
+    /// Refuses whoever is no admin.
+    ///
+    /// # Errors
+    /// Forbidden.
+    pub fn require_admin(&self) -> Result<(), AppError> {
+        if self.role == Role::Admin { Ok(()) } else { Err(AppError::forbidden("This is for admins.")) }
     }
 
     /// Whether this is the account `id`.
@@ -179,4 +202,178 @@ pub struct ApiToken {
     pub last_used_at: Option<Timestamp>,
     /// Counts the changes of this row.
     pub version: i64,
+}
+
+impl ApiToken {
+    /// Whether it can still be used.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// A session as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// Last use, to the minute.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is used.
+    pub expires_at: Timestamp,
+    /// The client's address at sign-in.
+    pub address: String,
+    /// The client's name at sign-in.
+    pub user_agent: String,
+    /// Whether this request belongs to it.
+    pub current: bool,
+}
+
+impl Session {
+    /// This session as `actor`, its owner, sees it.
+    #[must_use]
+    pub fn view(&self, actor: &Actor) -> SessionView {
+        SessionView {
+            id: self.id,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            expires_at: self.expires_at,
+            address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+            current: actor.session == Some(self.id),
+        }
+    }
+}
+
+/// An API token as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApiTokenView {
+    /// Its id.
+    pub id: TokenId,
+    /// What it is for.
+    pub name: String,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Last use, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl From<&ApiToken> for ApiTokenView {
+    fn from(token: &ApiToken) -> Self {
+        Self {
+            id: token.id,
+            name: token.name.clone(),
+            expires_at: token.expires_at,
+            created_at: token.created_at,
+            last_used_at: token.last_used_at,
+        }
+    }
+}
+
+/// A new API token, with the secret that is shown this once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreatedToken {
+    /// Its id.
+    pub id: TokenId,
+    /// What it is for.
+    pub name: String,
+    /// The token itself; it cannot be shown again.
+    #[schema(example = "tqp_…")]
+    pub token: String,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a sign-in and a refresh give.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TokenPair {
+    /// To be sent as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Always `bearer`.
+    #[schema(example = "bearer")]
+    pub token_type: String,
+    /// Seconds until the access token expires.
+    pub expires_in: i64,
+    /// Good for one refresh; absent when it is the cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub refresh_token: Option<String>,
+}
+
+crate::text_type! {
+    /// What an API token is for: 1–100 characters after trimming.
+    TokenName, 1, 100, true;
+}
+
+crate::input! {
+    /// An API token to be made.
+    #[derive(ToSchema)]
+    pub struct NewApiToken {
+        /// What it is for.
+        name: TokenName,
+        /// When it shall end by itself; never when left out.
+        expires_at: Option<Timestamp>,
+    }
+}
+
+crate::input! {
+    /// Who wants to sign in, in the fields of OAuth2's password form.
+    #[derive(ToSchema)]
+    pub struct Credentials {
+        /// The e-mail address, in any case.
+        username: String,
+        /// The password.
+        #[schema(value_type = String, format = Password)]
+        password: Secret,
+        /// Ignored.
+        grant_type: Option<String>,
+        /// Ignored.
+        scope: Option<String>,
+        /// Ignored.
+        client_id: Option<String>,
+        /// Ignored.
+        #[schema(value_type = Option<String>)]
+        client_secret: Option<Secret>,
+    }
+}
+
+crate::input! {
+    /// How the refresh token shall be kept.
+    #[derive(IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct LoginOptions {
+        /// `cookie`: in a cookie that scripts cannot read, instead of the body.
+        #[param(inline)]
+        session: Option<SessionKind>,
+    }
+}
+
+/// How a refresh token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum SessionKind {
+    /// In a cookie.
+    Cookie,
+}
+
+impl FieldValue for SessionKind {
+    fn from_json(value: serde_json::Value) -> Result<Self, Faults> {
+        choice(&value, &[Self::Cookie], |_| "cookie")
+    }
+}
+
+crate::input! {
+    /// A refresh token to be exchanged.
+    #[derive(ToSchema)]
+    pub struct RefreshRequest {
+        /// The one handed out last; left out when it is in the cookie.
+        #[schema(value_type = Option<String>)]
+        refresh_token: Option<Secret>,
+    }
 }

@@ -3,7 +3,9 @@
 
 pub mod body;
 pub mod docs;
+pub mod document;
 pub mod etag;
+pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod page;
@@ -14,7 +16,7 @@ use std::net::SocketAddr;
 use axum::{
     Router, ServiceExt,
     extract::{Request, connect_info::IntoMakeServiceWithConnectInfo},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{from_fn, from_fn_with_state, map_response},
 };
 use tower::Layer;
 use tower_http::{
@@ -27,7 +29,7 @@ use crate::{app::AppState, error::AppError};
 
 /// Every route of the API with its documentation, as it comes from the features.
 fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(docs::base())
+    OpenApiRouter::with_openapi(document::base())
         .merge(crate::auth::http::router())
         .merge(crate::users::http::router())
         .merge(crate::tickets::http::router())
@@ -38,7 +40,7 @@ fn routes() -> OpenApiRouter<AppState> {
 /// The OpenAPI document of the API.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    docs::finish(routes().into_openapi())
+    document::finish(routes().into_openapi())
 }
 
 /// The whole service, for a listener.
@@ -52,6 +54,7 @@ pub fn service(app: AppState) -> IntoMakeServiceWithConnectInfo<NormalizePath<Ro
         .layer(from_fn_with_state(app.clone(), idempotency::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(problem::layer))
+        .layer(map_response(headers::secure))
         .with_state(app);
     // Outside of the router, so that it acts before a route is chosen.
     let service = NormalizePathLayer::trim_trailing_slash().layer(router);

@@ -21,6 +21,7 @@ pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
 use crate::{
     activity::model::Entry,
     auth::model::{ApiToken, Digest32, Session},
+    config::{Config, StorageUrl},
     tickets::{
         model::{Comment, Ticket},
         query::{SortKey, TicketQuery},
@@ -91,6 +92,16 @@ pub enum IdKind {
 impl IdKind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Ticket, Self::Comment, Self::User, Self::Session, Self::Token];
+}
+
+/// Opens the configured store.
+///
+/// # Errors
+/// Why it cannot be opened.
+pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let StorageUrl::Sled(dir) = config.storage_url()?;
+    let options = sled::Options { dir, cache_mib: config.storage.cache_mib };
+    Ok(tokio::task::spawn_blocking(move || sled::SledStore::open(options)).await??)
 }
 
 /// What every store can do.

@@ -443,7 +443,7 @@ impl<T: FieldValue> crate::input::Field for Nullable<T> {
             fields.refuse(FieldError::new(name, "missing", "is required; null unassigns"));
             return None;
         }
-        Option::<Option<T>>::take(fields, name).map(|sent| Self(sent.flatten()))
+        <Option<Option<T>> as crate::input::Field>::take(fields, name).map(|sent| Self(sent.flatten()))
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     model::{Comment, Priority, Status, Ticket},
     search::Words,
@@ -131,11 +133,11 @@ impl TicketQuery {
             && self.overdue_at.is_none_or(|now| ticket.is_overdue(now))
     }
 
-    /// Whether the size of the list is always told exactly: without filters, and with just one of status, priority,
-    /// assignee and creator. Other lists are counted up to 1,000.
+    /// Whether the size of the list is always told exactly: without filters, and with just one of the filters status,
+    /// priority, assignee and creator, however many values it has. Other lists are counted up to 1,000.
     #[must_use]
     pub fn counts_exactly(&self) -> bool {
-        let simple = [self.status.len(), self.priority.len(), usize::from(self.assignee.is_some()), usize::from(self.creator.is_some())];
+        let simple = [!self.status.is_empty(), !self.priority.is_empty(), self.assignee.is_some(), self.creator.is_some()];
         let others = !self.tags.is_empty()
             || self.created_after.is_some()
             || self.created_before.is_some()
@@ -143,7 +145,7 @@ impl TicketQuery {
             || self.updated_before.is_some()
             || self.overdue_at.is_some()
             || self.words.is_some();
-        !others && simple.iter().filter(|n| **n > 0).count() <= 1 && simple.iter().all(|n| *n <= 1)
+        !others && simple.into_iter().filter(|given| *given).count() <= 1
     }
 }
 
@@ -175,7 +177,7 @@ pub struct Sort {
 }
 
 /// Where a ticket stands in an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SortKey {
     /// The value sorted by, as a number that orders the same.
     pub value: i64,

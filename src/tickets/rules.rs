@@ -1,13 +1,16 @@
 //! The rules that move a ticket: who may do what, and what it does to status, clocks and counts. All pure: `now`,
 //! the actor and reserved ids come in as arguments.
 
+mod comments;
+#[cfg(test)]
+mod tests;
+mod view;
+
 use serde_json::{Value, json};
 
+pub use self::comments::Commented;
 use super::{
-    model::{
-        BulkFields, Channel, Comment, CommentView, NewComment, NewTicket, Priority, SlaState, Status, Tags, Ticket, TicketChange,
-        TicketView, Verdict,
-    },
+    model::{BulkFields, Channel, NewTicket, Priority, Status, Tags, Ticket, TicketChange, Verdict},
     query::Scope,
     sla::SlaTargets,
 };
@@ -15,7 +18,7 @@ use crate::{
     activity::model::{Action, Facts, FieldChanges, NewEntry, text_value},
     auth::model::{Actor, Role, Via},
     error::AppError,
-    types::{CommentId, TicketId, Timestamp, UserId},
+    types::{TicketId, Timestamp, UserId},
     users::model::User,
 };
 
@@ -40,18 +43,28 @@ impl Actor {
     }
 }
 
-/// Whether `actor` may open a ticket on behalf of `creator`.
+/// Whether `actor` may open tickets that are requests of `creator`.
 ///
 /// # Errors
-/// Forbidden for requesters on behalf of somebody else; bad request for a deactivated account.
-pub fn may_open_for(actor: &Actor, creator: &User) -> Result<(), AppError> {
-    if !actor.is(creator.id) && !actor.role.is_staff() {
-        return Err(AppError::forbidden("Only agents and admins may open tickets on behalf of others."));
+/// Forbidden for requesters on behalf of somebody else, whether that account exists or not.
+pub fn may_open_for(actor: &Actor, creator: UserId) -> Result<(), AppError> {
+    if actor.is(creator) || actor.role.is_staff() {
+        Ok(())
+    } else {
+        Err(AppError::forbidden("Only agents and admins may open tickets on behalf of others."))
     }
-    if !creator.is_active {
-        return Err(AppError::bad_request("inactive-creator", "The account on whose behalf the ticket is opened is deactivated."));
+}
+
+/// Whether tickets may be opened on behalf of `creator`.
+///
+/// # Errors
+/// Bad request for a deactivated account.
+pub fn may_be_helped(creator: &User) -> Result<(), AppError> {
+    if creator.is_active {
+        Ok(())
+    } else {
+        Err(AppError::bad_request("inactive-creator", "The account on whose behalf the ticket is opened is deactivated."))
     }
-    Ok(())
 }
 
 /// Whether a ticket may be assigned to `agent`.
@@ -112,7 +125,10 @@ impl Ticket {
         };
         ticket.set_due_times();
         let changes = ticket.tracked().into_iter().filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.into(), [Value::Null, value]));
-        let entry = NewEntry::new(Action::TicketCreated, actor, now).with_changes(changes.collect()).about_ticket(id, Facts::of(&ticket, &ticket));
+        let entry = NewEntry::new(Action::TicketCreated, actor, now)
+            .with_changes(changes.collect())
+            .changed("creator_id", Value::Null, json!(creator.id))
+            .about_ticket(id, Facts::of(&ticket, &ticket));
         Ok((ticket, entry))
     }
 
@@ -161,7 +177,7 @@ impl Ticket {
     /// The ticket after `change`, and its entry; `None` when nothing changes. Rights have been judged by [`Self::may_change`].
     ///
     /// # Errors
-    /// Conflict when it is closed and stays so.
+    /// Conflict when it is closed and stays so; unfit when it would have too many tags.
     pub fn change(&self, actor: &Actor, change: &TicketChange, now: Timestamp) -> Result<Option<(Self, NewEntry)>, AppError> {
         let mut next = self.clone();
         if let Some(title) = &change.title {
@@ -182,33 +198,32 @@ impl Ticket {
         }
         let taken = next.assigned_agent_id.is_some() && next.assigned_agent_id != self.assigned_agent_id;
         match change.status {
-            Some(status) => next.enter(status, now),
-            None if taken && self.status == Status::Open => next.enter(Status::InProgress, now),
-            None => {}
+            // A status that it has already is no wish to keep it: whole forms are sent, too.
+            Some(status) if status != self.status => next.enter(status, now),
+            _ if taken && self.status == Status::Open => next.enter(Status::InProgress, now),
+            _ => {}
         }
         let Some(entry) = self.entry_for(&next, actor, now) else { return Ok(None) };
         if self.status == Status::Closed && !next.status.is_active() {
             return Err(AppError::closed());
         }
+        if next.tags.len() > Tags::MAX {
+            return Err(AppError::invalid_field("change.add_tags", "too_long", "would give the ticket more than 20 tags"));
+        }
         Ok(Some((next.stamped(now), entry)))
     }
 
-    /// The change that one ticket of a bulk change undergoes.
-    ///
-    /// # Errors
-    /// Unfit when it would have more than 20 tags.
-    pub fn bulk_change(&self, fields: &BulkFields) -> Result<TicketChange, AppError> {
+    /// The change that one ticket of a bulk change undergoes. A tag that is both added and taken off is added.
+    #[must_use]
+    pub fn bulk_change(&self, fields: &BulkFields) -> TicketChange {
         let retagged = fields.add_tags.is_some() || fields.remove_tags.is_some();
         let tags = retagged.then(|| {
             let removed = fields.remove_tags.as_ref().map_or(&[][..], |t| &t.0);
             let added = fields.add_tags.as_ref().map_or(&[][..], |t| &t.0);
             Tags::new(self.tags.iter().filter(|tag| !removed.contains(tag)).chain(added).cloned())
         });
-        if tags.as_ref().is_some_and(|t| t.0.len() > Tags::MAX) {
-            return Err(AppError::invalid_field("change.add_tags", "too_long", "would give the ticket more than 20 tags"));
-        }
-        let BulkFields { status, priority, assigned_agent_id, .. } = fields.clone();
-        Ok(TicketChange { status, priority, assigned_agent_id, tags, ..TicketChange::default() })
+        let BulkFields { status, priority, assigned_agent_id, .. } = *fields;
+        TicketChange { status, priority, assigned_agent_id, tags, ..TicketChange::default() }
     }
 
     /// Puts it away. Requesters may withdraw what nobody has touched yet; admins may delete anything.
@@ -242,128 +257,15 @@ impl Ticket {
         Ok((next, entry))
     }
 
-    /// What a comment does: the comment itself, the ticket where the comment moves it, and their entries.
-    ///
-    /// # Errors
-    /// Forbidden for a requester's internal note; conflict for a public comment on a closed ticket.
-    pub fn comment(&self, id: CommentId, new: NewComment, actor: &Actor, now: Timestamp) -> Result<Commented, AppError> {
-        let author_id = actor.require_id()?;
-        let is_internal = new.is_internal.unwrap_or(false);
-        may_write(actor, is_internal)?;
-        self.open_for_comments(is_internal)?;
-        let comment = Comment {
-            id,
-            ticket_id: self.id,
-            author_id,
-            content: new.content.0,
-            is_internal,
-            created_at: now,
-            updated_at: now,
-            deleted_at: None,
-            version: 1,
-        };
-        let mut next = self.clone();
-        if !is_internal {
-            let by_requester = author_id == self.creator_id;
-            if by_requester && (self.status == Status::Pending || (self.status == Status::Resolved && actor.role == Role::User)) {
-                next.enter(if self.assigned_agent_id.is_some() { Status::InProgress } else { Status::Open }, now);
-            }
-            if actor.role.is_staff() && !by_requester && self.first_response_at.is_none() {
-                next.first_response_at = Some(now);
-                decide(&mut next.first_response, self.first_response_due_at, now);
-            }
-        }
-        let moved = self.entry_for(&next, actor, now).map(|entry| (next.stamped(now), entry));
-        let after = moved.as_ref().map_or(self, |(ticket, _)| ticket);
-        let entry = comment.entry(Action::CommentCreated, actor, self, after, now).changed("content", Value::Null, text_value(&comment.content));
-        Ok(Commented { comment, entry, moved })
-    }
-
-    /// Whether comments of this kind may be written, changed and deleted.
-    ///
-    /// # Errors
-    /// Conflict for public ones on a closed ticket.
-    pub fn open_for_comments(&self, internal: bool) -> Result<(), AppError> {
-        if self.status == Status::Closed && !internal { Err(AppError::closed()) } else { Ok(()) }
-    }
-
-    /// The earliest due time of a clock that still runs.
-    #[must_use]
-    pub fn due_at(&self) -> Option<Timestamp> {
-        if !self.status.is_active() {
-            return None;
-        }
-        let due = |verdict, due: Option<Timestamp>| due.filter(|_| verdict == Verdict::Running);
-        [due(self.first_response, self.first_response_due_at), due(self.resolution, self.resolution_due_at)].into_iter().flatten().min()
-    }
-
-    /// Whether it is active and past a due time that it still waits for.
-    #[must_use]
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.due_at().is_some_and(|due| due < now)
-    }
-
-    /// How the clocks stand at `now`: a running one that is past its due time shows as breached.
-    #[must_use]
-    pub fn sla(&self, now: Timestamp) -> SlaState {
-        let shown = |verdict, due: Option<Timestamp>| match verdict {
-            Verdict::Running if due.is_some_and(|due| due < now) => Verdict::Breached,
-            verdict => verdict,
-        };
-        SlaState {
-            first_response: shown(self.first_response, self.first_response_due_at),
-            resolution: shown(self.resolution, self.resolution_due_at),
-        }
-    }
-
-    /// Comments that a scope shows.
-    #[must_use]
-    pub const fn comment_count(&self, notes: bool) -> i64 {
-        if notes { self.public_comments + self.internal_notes } else { self.public_comments }
-    }
-
-    /// The ticket as shown to staff (`notes`) or to its requester.
-    #[must_use]
-    pub fn view(&self, notes: bool, now: Timestamp, name: impl Fn(UserId) -> String) -> TicketView {
-        TicketView {
-            id: self.id,
-            title: self.title.clone(),
-            description: self.description.clone(),
-            description_html: None,
-            status: self.status,
-            priority: self.priority,
-            tags: self.tags.clone(),
-            channel: self.channel,
-            creator_id: self.creator_id,
-            creator_name: name(self.creator_id),
-            opened_by_id: self.opened_by_id,
-            assigned_agent_id: self.assigned_agent_id,
-            assigned_agent_name: self.assigned_agent_id.map(&name),
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            first_response_at: self.first_response_at,
-            first_response_due_at: self.first_response_due_at,
-            resolved_at: self.resolved_at,
-            resolution_due_at: self.resolution_due_at,
-            first_resolved_at: self.first_resolved_at,
-            closed_at: self.closed_at,
-            status_since: self.status_since,
-            reopen_count: self.reopen_count,
-            comment_count: self.comment_count(notes),
-            sla: self.sla(now),
-            version: self.version,
-        }
-    }
-
-    /// Sets the due times of the clocks that run, counted from the opening.
+    /// Sets the due times by the priority, counted from the opening. A clock that is decided keeps its verdict.
     fn set_due_times(&mut self) {
         let target = self.targets.of(self.priority);
         let due = |minutes: u32| Some(self.created_at.plus_seconds(i64::from(minutes) * 60));
         let (first_response, resolution) = (due(target.first_response_minutes), due(target.resolution_minutes));
-        if self.first_response == Verdict::Running {
+        if self.first_response != Verdict::None {
             self.first_response_due_at = first_response;
         }
-        if self.resolution == Verdict::Running {
+        if self.resolution != Verdict::None {
             self.resolution_due_at = resolution;
         }
     }
@@ -440,95 +342,9 @@ impl Ticket {
     }
 }
 
-/// What [`Ticket::comment`] decided.
-#[derive(Debug)]
-pub struct Commented {
-    /// The comment to insert.
-    pub comment: Comment,
-    /// Its entry, to be written first.
-    pub entry: NewEntry,
-    /// The ticket and its entry, when the comment moves it.
-    pub moved: Option<(Ticket, NewEntry)>,
-}
-
 /// Decides a running clock for good.
 fn decide(verdict: &mut Verdict, due: Option<Timestamp>, now: Timestamp) {
     if *verdict == Verdict::Running {
         *verdict = if due.is_none_or(|due| now <= due) { Verdict::Met } else { Verdict::Breached };
-    }
-}
-
-/// Whether `actor` may write comments of this kind on tickets that they see.
-///
-/// # Errors
-/// Forbidden for requesters' internal notes.
-pub fn may_write(actor: &Actor, internal: bool) -> Result<(), AppError> {
-    if internal && !actor.role.is_staff() {
-        return Err(AppError::forbidden("Only agents and admins may write internal notes."));
-    }
-    Ok(())
-}
-
-impl Comment {
-    /// Whether `actor`, who sees the ticket, may see this comment of it.
-    ///
-    /// # Errors
-    /// Not found.
-    pub fn visible_to(&self, actor: &Actor) -> Result<(), AppError> {
-        if self.deleted_at.is_none() && (!self.is_internal || actor.role.is_staff()) { Ok(()) } else { Err(AppError::not_found()) }
-    }
-
-    /// Whether `actor` may change or delete it.
-    ///
-    /// # Errors
-    /// Forbidden for everybody but its author and admins.
-    pub fn may_change(&self, actor: &Actor) -> Result<(), AppError> {
-        if actor.is(self.author_id) || actor.role == Role::Admin {
-            Ok(())
-        } else {
-            Err(AppError::forbidden("Only its author and admins may change or delete a comment."))
-        }
-    }
-
-    /// The comment with another text; `None` when it is the same.
-    #[must_use]
-    pub fn edit(&self, content: &str, actor: &Actor, ticket: &Ticket, now: Timestamp) -> Option<(Self, NewEntry)> {
-        if content == self.content {
-            return None;
-        }
-        let next = Self { content: content.to_owned(), updated_at: now, version: self.version + 1, ..self.clone() };
-        let entry =
-            self.entry(Action::CommentUpdated, actor, ticket, ticket, now).changed("content", text_value(&self.content), text_value(content));
-        Some((next, entry))
-    }
-
-    /// The comment deleted.
-    #[must_use]
-    pub fn delete(&self, actor: &Actor, ticket: &Ticket, now: Timestamp) -> (Self, NewEntry) {
-        let next = Self { deleted_at: Some(now), version: self.version + 1, ..self.clone() };
-        let entry = self.entry(Action::CommentDeleted, actor, ticket, ticket, now).changed("content", text_value(&self.content), Value::Null);
-        (next, entry)
-    }
-
-    /// The comment as the API shows it.
-    #[must_use]
-    pub fn view(&self, author_name: String) -> CommentView {
-        CommentView {
-            id: self.id,
-            ticket_id: self.ticket_id,
-            author_id: self.author_id,
-            author_name,
-            content: self.content.clone(),
-            content_html: None,
-            is_internal: self.is_internal,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            version: self.version,
-        }
-    }
-
-    fn entry(&self, action: Action, actor: &Actor, before: &Ticket, after: &Ticket, now: Timestamp) -> NewEntry {
-        let facts = Facts { author_role: Some(actor.role), ..Facts::of(before, after) };
-        NewEntry::new(action, actor, now).about_ticket(self.ticket_id, facts).about_comment(self.id, self.is_internal)
     }
 }

@@ -1,0 +1,113 @@
+//! From a request's token to whoever acts, as their account stands right now.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+};
+
+use super::{
+    model::{Actor, Via},
+    token::{API_TOKEN_PREFIX, digest},
+};
+use crate::{
+    app::AppState,
+    error::AppError,
+    store::{Addition, Changes},
+};
+
+/// The shortest time between two last-used times of a session or a token.
+const USED_SECONDS: i64 = 60;
+
+/// An agent or an admin.
+#[derive(Debug, Clone)]
+pub struct AgentActor(pub Actor);
+
+/// An admin.
+#[derive(Debug, Clone)]
+pub struct AdminActor(pub Actor);
+
+impl FromRequestParts<AppState> for Actor {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, AppError> {
+        if let Some(actor) = parts.extensions.get::<Self>() {
+            return Ok(actor.clone());
+        }
+        let token = bearer(&parts.headers).ok_or_else(AppError::unauthorized)?;
+        let actor = if token.starts_with(API_TOKEN_PREFIX) { by_api_token(app, token).await? } else { by_session(app, token).await? };
+        parts.extensions.insert(actor.clone());
+        Ok(actor)
+    }
+}
+
+impl FromRequestParts<AppState> for AgentActor {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, AppError> {
+        let actor = Actor::from_request_parts(parts, app).await?;
+        actor.require_staff()?;
+        Ok(Self(actor))
+    }
+}
+
+impl FromRequestParts<AppState> for AdminActor {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, AppError> {
+        let actor = Actor::from_request_parts(parts, app).await?;
+        actor.require_admin()?;
+        Ok(Self(actor))
+    }
+}
+
+/// The token of the one `Authorization: Bearer …` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (sent.next(), sent.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+async fn by_session(app: &AppState, token: &str) -> Result<Actor, AppError> {
+    let now = app.now();
+    let bearer = app.keys.check(token, now).ok_or_else(AppError::unauthorized)?;
+    let session = app.store.session(bearer.session).await?.filter(|session| session.user_id == bearer.user && session.is_live(now));
+    let session = session.ok_or_else(AppError::unauthorized)?;
+    let user = app.store.user(bearer.user).await?.filter(|user| user.is_active).ok_or_else(AppError::unauthorized)?;
+    if session.last_used_at.plus_seconds(USED_SECONDS) <= now {
+        app.commit_aside(Changes::new().add(Addition::SessionUsed(session.id, now)));
+    }
+    Ok(Actor::person(&user, Via::Session, Some(&session)))
+}
+
+async fn by_api_token(app: &AppState, token: &str) -> Result<Actor, AppError> {
+    let now = app.now();
+    let token = app.store.api_token(&digest(token)).await?.filter(|token| token.is_live(now)).ok_or_else(AppError::unauthorized)?;
+    let user = app.store.user(token.user_id).await?.filter(|user| user.is_active).ok_or_else(AppError::unauthorized)?;
+    if token.last_used_at.is_none_or(|used| used.plus_seconds(USED_SECONDS) <= now) {
+        app.commit_aside(Changes::new().add(Addition::TokenUsed(token.id, now)));
+    }
+    Ok(Actor::person(&user, Via::ApiToken, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_well_formed_header_carries_a_token() {
+        let of = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(of(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(of(&["bEARER  abc "]).as_deref(), Some("abc"));
+        for bad in [&[][..], &["Bearer"], &["Bearer "], &["abc"], &["Basic abc"], &["Bearer a", "Bearer b"], &["Bearera b"]] {
+            assert_eq!(of(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The command line: one small file for each family of verbs. Verbs that change something call the same use cases as
+//! the HTTP handlers, as the machine's administrator.
+
+mod config;
+mod desk;
+mod fsck;
+mod output;
+mod password;
+mod plain;
+mod serve;
+mod token;
+mod user;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use output::{Exit, Failure};
+
+use crate::config::{Flag, Loaded, Sources};
+use output::Output;
+
+/// A service desk in one binary: REST API, roles, tickets and an activity log, on an embedded store.
+#[derive(Debug, Parser)]
+#[command(name = "taquilla", version, about, arg_required_else_help = true, after_help = Exit::table(), max_term_width = 120)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Debug, Clone, clap::Args)]
+struct Global {
+    /// Read this configuration file instead of ./config.toml or /etc/taquilla/config.toml.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    config: Option<PathBuf>,
+    /// Print data and errors as JSON.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    json: bool,
+    /// Print data and errors only, no messages.
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the desk until it is told to stop.
+    Serve(serve::Serve),
+    /// Make and change accounts, also the first admin.
+    #[command(subcommand, arg_required_else_help = true)]
+    User(user::UserVerb),
+    /// Make, list and revoke API tokens.
+    #[command(subcommand, arg_required_else_help = true)]
+    Token(token::TokenVerb),
+    /// Check and show the configuration.
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(config::ConfigVerb),
+    /// Check the storage, and rebuild what can be derived.
+    Fsck(fsck::Fsck),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Ask a running desk whether it is ready.
+    Healthcheck(plain::Healthcheck),
+    /// Print a completion script for a shell.
+    Completions(plain::Completions),
+    /// Print the version.
+    Version,
+}
+
+/// What a verb works with.
+struct Context {
+    global: Global,
+    out: Output,
+}
+
+impl Context {
+    /// Reads the configuration.
+    fn load(&self, flags: Vec<Flag>) -> Result<Loaded, Failure> {
+        crate::config::load(&Sources::of_process(self.global.config.clone(), flags)).map_err(Failure::from)
+    }
+
+    /// Reads the configuration for a verb that is done at once: it logs what is wrong, nothing else.
+    fn load_for_verb(&self) -> Result<Loaded, Failure> {
+        let loaded = self.load(Vec::new())?;
+        crate::telemetry::start(loaded.config.log.format, if self.global.quiet { "error" } else { "warn" });
+        for warning in &loaded.warnings {
+            self.out.say(&format!("warning: {warning}"));
+        }
+        Ok(loaded)
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that was asked for goes to stdout with code 0, everything else to stderr with code 2.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    let out = Output { json: cli.global.json, quiet: cli.global.quiet };
+    match run(cli.verb, &Context { global: cli.global, out }) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            out.fail(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Serve(verb) => verb.run(context),
+        Verb::User(verb) => verb.run(context),
+        Verb::Token(verb) => verb.run(context),
+        Verb::Config(verb) => verb.run(context),
+        Verb::Fsck(verb) => verb.run(context),
+        Verb::Openapi => plain::openapi(context),
+        Verb::Healthcheck(verb) => verb.run(context),
+        Verb::Completions(verb) => verb.run(context),
+        Verb::Version => plain::version(context),
+    }
+}
+
+/// Runs something that waits, on a runtime of its own.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failure, format!("the runtime does not start: {error}")))?;
+    let outcome = runtime.block_on(work);
+    // What still runs on a thread of its own (a password being hashed for a client that is gone) is not waited for.
+    runtime.shutdown_background();
+    Ok(outcome)
+}

@@ -1,0 +1,219 @@
+//! The configuration tree, its layers and its checks. From the lowest layer to the highest: defaults, the variables of
+//! the desk that this one replaces, the file, the environment, the flags. Whatever is wrong is told with the key and
+//! with where its value came from, everything at once.
+
+mod check;
+mod example;
+mod key;
+mod load;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use example::example;
+pub use key::{Key, Kind, Section, Shown};
+pub use load::{Flag, Loaded, Problem, Refused, Sources, load};
+
+use crate::{
+    tickets::sla::{LONGEST_TARGET_MINUTES, SlaTargets},
+    types::Secret,
+    users::model::{Locale, SettingsView},
+};
+use key::{key, section};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where and how the desk listens.
+    pub server: Server,
+    /// Where it keeps its data.
+    pub storage: Storage,
+    /// Signing in.
+    pub auth: Auth,
+    /// The first admin, for starts without a person.
+    pub bootstrap: Bootstrap,
+    /// Defaults of what admins may set.
+    pub desk: Desk,
+    /// Service-level targets of later tickets.
+    pub sla: SlaTargets,
+    /// The log.
+    pub log: Log,
+}
+
+section! {
+    /// Where and how the desk listens.
+    pub struct Server in server {
+        /// Address and port. 127.0.0.1 is this machine alone, 0.0.0.0 every network that it is in.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8000));
+        /// The address that people type, when it is another one (behind a proxy): scheme, host and port, without a path.
+        /// `https` makes cookies `Secure`.
+        public_url: Option<String> = None, like "https://desk.example.com";
+        /// Origins of foreign web pages that may call the API, such as `https://intranet.example.com`; none by default.
+        cors_origins: Vec<String> = Vec::new();
+        /// Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
+        trusted_proxies: Vec<String> = Vec::new();
+    }
+}
+
+section! {
+    /// Where the desk keeps its data.
+    pub struct Storage in storage {
+        /// `sled:FOLDER`. A relative folder is one of the folder in which the desk is started.
+        url: String = "sled:./data".into();
+        /// Memory for the pages of the embedded store, in MiB.
+        cache_mib: u64 = 64, in 16..=65_536;
+    }
+}
+
+section! {
+    /// Signing in.
+    pub struct Auth in auth {
+        /// Signs access tokens: at least 32 random bytes, such as the output of `openssl rand -base64 48`.
+        /// Made at first start and kept in the storage when unset.
+        /// Whoever knows it can sign in as anybody; another one ends every access token.
+        secret_key: Option<Secret> = None, like "change-this-to-a-long-random-string";
+        /// How long an access token lives, in minutes.
+        access_token_minutes: i64 = 30, in 1..=1_440;
+        /// How long a refresh token lives unless it is used, in days.
+        refresh_token_days: i64 = 30, in 1..=365;
+        /// Whether login and registration are throttled: "on", or "off" for tests.
+        rate_limit: RateLimit = RateLimit::On;
+        /// Memory of a password hash (argon2id), in KiB.
+        argon2_memory_kib: u32 = 19_456, in 19_456..=1_048_576;
+        /// Passes of a password hash (argon2id).
+        argon2_passes: u32 = 2, in 2..=16;
+    }
+}
+
+section! {
+    /// The first admin, for starts without a person. Used only while there is no admin; both or neither.
+    pub struct Bootstrap in bootstrap {
+        /// Their e-mail address.
+        admin_email: Option<String> = None, like "admin@example.com";
+        /// Their password, 8–128 characters.
+        admin_password: Option<Secret> = None, like "a long pass phrase";
+    }
+}
+
+section! {
+    /// Defaults of what admins may set; what they have set wins.
+    pub struct Desk in desk {
+        /// The organisation's name, 1–200 characters.
+        organisation_name: String = "Taquilla".into();
+        /// The language of people who chose none: "en" or "es".
+        locale: Locale = Locale::En;
+        /// The IANA time zone in which days are shown.
+        time_zone: String = "UTC".into();
+        /// Whether strangers may register.
+        registration_open: bool = true;
+    }
+}
+
+section! {
+    /// The log, on the standard error stream.
+    pub struct Log in log {
+        /// "text", "json", or "auto": text on a terminal, JSON otherwise.
+        format: LogFormat = LogFormat::Auto;
+        /// A level (error, warn, info, debug, trace, off), or directives by module such as "info,taquilla=debug".
+        level: String = "info".into();
+    }
+}
+
+macro_rules! sla_keys {
+    ($($priority:ident)*) => {
+        &[$(
+            key!(
+                concat!("sla.", stringify!($priority), ".first_response_minutes"), [" From opening to the first public answer, in minutes."],
+                u32, [sla.$priority.first_response_minutes], in 1..=LONGEST_TARGET_MINUTES,
+            ),
+            key!(
+                concat!("sla.", stringify!($priority), ".resolution_minutes"), [" From opening to the resolution, in minutes."],
+                u32, [sla.$priority.resolution_minutes], in 1..=LONGEST_TARGET_MINUTES,
+            ),
+        )*]
+    };
+}
+
+/// Service-level targets.
+const SLA: Section = Section {
+    name: "sla",
+    doc: &[" Service-level targets of later tickets, by priority, in wall-clock time. A default of what admins may set."],
+    keys: sla_keys!(critical high medium low),
+};
+
+/// Every section, in the order of the file.
+pub const SECTIONS: &[Section] =
+    &[Server::SECTION, Storage::SECTION, Auth::SECTION, Bootstrap::SECTION, Desk::SECTION, SLA, Log::SECTION];
+
+/// Every key, in the order of the file.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().flat_map(|section| section.keys)
+}
+
+/// Whether login and registration are throttled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RateLimit {
+    /// As documented.
+    On,
+    /// Not at all, for tests.
+    Off,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The configured storage, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageUrl {
+    /// An embedded store in this folder.
+    Sled(PathBuf),
+}
+
+/// An address of a storage that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadStorageUrl(pub &'static str);
+
+impl Config {
+    /// The desk's settings as long as no admin has set others.
+    #[must_use]
+    pub fn settings(&self) -> SettingsView {
+        SettingsView {
+            organisation_name: self.desk.organisation_name.clone(),
+            locale: self.desk.locale,
+            time_zone: self.desk.time_zone.clone(),
+            registration_open: self.desk.registration_open,
+            sla: self.sla,
+        }
+    }
+
+    /// Where the data is.
+    ///
+    /// # Errors
+    /// An address that this version cannot use. The message does not repeat it: it may hold a password.
+    pub fn storage_url(&self) -> Result<StorageUrl, BadStorageUrl> {
+        let url = self.storage.url.as_str();
+        let scheme = url.split(':').next().unwrap_or_default().to_lowercase();
+        if scheme.starts_with("postgres") {
+            return Err(BadStorageUrl("must be sled:FOLDER: this version stores in sled only, not in PostgreSQL"));
+        }
+        match url.strip_prefix("sled:") {
+            Some(folder) if folder.starts_with("//") => Err(BadStorageUrl("must be sled:FOLDER, without slashes before the folder")),
+            Some(folder) if folder.starts_with('~') => Err(BadStorageUrl("must name the folder in full: ~ is not replaced here")),
+            Some(folder) if !folder.is_empty() && !folder.contains('\0') => Ok(StorageUrl::Sled(folder.into())),
+            _ => Err(BadStorageUrl("must be sled:FOLDER, such as sled:./data")),
+        }
+    }
+}

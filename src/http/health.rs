@@ -1,0 +1,79 @@
+//! Whether the desk runs, and the address `/`.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue,
+        header::{ACCEPT, VARY},
+    },
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{app::AppState, error::AppError};
+
+/// How long a storage may take to show that it works.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The routes.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(root)).routes(routes!(health)).routes(routes!(ready))
+}
+
+/// What the desk is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct About {
+    /// Always the same, for old clients.
+    #[schema(example = "Ticket System API")]
+    pub message: &'static str,
+    /// The version of the desk.
+    pub version: &'static str,
+    /// Always `running`.
+    #[schema(example = "running")]
+    pub status: &'static str,
+}
+
+/// That all is well.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `healthy` or `ready`.
+    #[schema(example = "healthy")]
+    pub status: &'static str,
+}
+
+/// What this is
+///
+/// A browser gets a page, any other client this JSON.
+#[utoipa::path(get, path = "/", tag = "operations", responses((status = 200, body = About)))]
+async fn root(headers: HeaderMap) -> Response {
+    let accepted = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let mut response = if accepted.contains("text/html") {
+        super::docs::page(&headers, "index.html")
+    } else {
+        Json(About { message: "Ticket System API", version: env!("CARGO_PKG_VERSION"), status: "running" }).into_response()
+    };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// Whether the process serves
+#[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, body = Health)))]
+async fn health() -> Json<Health> {
+    Json(Health { status: "healthy" })
+}
+
+/// Whether the storage can be read and written
+#[utoipa::path(get, path = "/health/ready", tag = "operations", responses((status = 200, body = Health)))]
+async fn ready(State(app): State<AppState>) -> Result<Json<Health>, AppError> {
+    let unfit = |cause: String| AppError::unavailable("The storage cannot be read and written.", Some(cause));
+    match tokio::time::timeout(PATIENCE, app.store.ready()).await {
+        Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
+        Ok(Err(error)) => Err(unfit(error.to_string())),
+        Err(_) => Err(unfit(format!("no answer from the storage within {} s", PATIENCE.as_secs()))),
+    }
+}

@@ -1,0 +1,189 @@
+//! The projection that lists, orders and totals of tickets are read from: one small cell per ticket, bitmaps per value,
+//! and an ordered set per order. Ids are the positions; a block of 1,024 absent ones costs one pointer.
+
+use std::collections::{BTreeSet, HashMap};
+
+use roaring::RoaringBitmap;
+
+use crate::tickets::{
+    model::{Priority, Status, Ticket},
+    query::SortBy,
+};
+
+/// How many cells a block has.
+const BLOCK: usize = 1_024;
+
+/// What is known of a ticket without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cell {
+    pub(super) created_at: i64,
+    pub(super) updated_at: i64,
+    /// `i64::MAX` when it waits for nothing.
+    pub(super) due_at: i64,
+    pub(super) creator: i64,
+    /// 0 for nobody.
+    pub(super) assignee: i64,
+    pub(super) status: Status,
+    pub(super) priority: Priority,
+    pub(super) deleted: bool,
+}
+
+impl Cell {
+    pub(super) fn of(ticket: &Ticket) -> Self {
+        Self {
+            created_at: ticket.created_at.as_micros(),
+            updated_at: ticket.updated_at.as_micros(),
+            due_at: ticket.due_at().map_or(i64::MAX, crate::types::Timestamp::as_micros),
+            creator: ticket.creator_id.0,
+            assignee: ticket.assigned_agent_id.map_or(0, |id| id.0),
+            status: ticket.status,
+            priority: ticket.priority,
+            deleted: ticket.deleted_at.is_some(),
+        }
+    }
+}
+
+/// The columns of all tickets, deleted ones included.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Columns {
+    blocks: Vec<Option<Box<[Option<Cell>; BLOCK]>>>,
+    pub(super) live: RoaringBitmap,
+    pub(super) deleted: RoaringBitmap,
+    pub(super) status: [RoaringBitmap; Status::ALL.len()],
+    pub(super) priority: [RoaringBitmap; Priority::ALL.len()],
+    pub(super) creator: HashMap<i64, RoaringBitmap>,
+    pub(super) assignee: HashMap<i64, RoaringBitmap>,
+    pub(super) tags: HashMap<Box<str>, RoaringBitmap>,
+    pub(super) by_created: BTreeSet<(i64, u32)>,
+    pub(super) by_updated: BTreeSet<(i64, u32)>,
+    pub(super) by_due: BTreeSet<(i64, u32)>,
+}
+
+impl Columns {
+    pub(super) fn cell(&self, id: u32) -> Option<&Cell> {
+        let id = id as usize;
+        self.blocks.get(id / BLOCK)?.as_ref()?[id % BLOCK].as_ref()
+    }
+
+    /// Every ticket's cell, by id.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (u32, &Cell)> {
+        self.ids().filter_map(|id| self.cell(id).map(|cell| (id, cell))).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Every id, live or deleted, ascending.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        (&self.live | &self.deleted).into_iter()
+    }
+
+    /// Brings a ticket to its present state. `old_tags` are those that it had here.
+    pub(super) fn put(&mut self, id: u32, cell: Cell, old_tags: &[String], tags: &[String]) {
+        let block = id as usize / BLOCK;
+        if self.blocks.len() <= block {
+            self.blocks.resize_with(block + 1, || None);
+        }
+        let slot = &mut self.blocks[block].get_or_insert_with(|| Box::new([None; BLOCK]))[id as usize % BLOCK];
+        let before = slot.replace(cell);
+        if before == Some(cell) && old_tags == tags {
+            return;
+        }
+        if let Some(old) = before {
+            self.unlink(id, &old, &cell);
+        }
+        for tag in old_tags {
+            take(&mut self.tags, tag.as_str(), id);
+        }
+        self.link(id, &cell, before.as_ref());
+        for tag in tags {
+            self.tags.entry(tag.as_str().into()).or_default().insert(id);
+        }
+    }
+
+    /// Takes a ticket out of where it stood, save where it stays.
+    fn unlink(&mut self, id: u32, old: &Cell, new: &Cell) {
+        if old.status != new.status {
+            self.status[old.status as usize].remove(id);
+        }
+        if old.priority != new.priority {
+            self.priority[old.priority as usize].remove(id);
+        }
+        if old.creator != new.creator {
+            take(&mut self.creator, &old.creator, id);
+        }
+        if old.assignee != new.assignee {
+            take(&mut self.assignee, &old.assignee, id);
+        }
+        if old.deleted != new.deleted {
+            if old.deleted {
+                self.deleted.remove(id)
+            } else {
+                self.live.remove(id)
+            };
+        }
+        for (set, before, after) in [
+            (&mut self.by_created, old.created_at, new.created_at),
+            (&mut self.by_updated, old.updated_at, new.updated_at),
+            (&mut self.by_due, old.due_at, new.due_at),
+        ] {
+            if before != after {
+                set.remove(&(before, id));
+            }
+        }
+    }
+
+    fn link(&mut self, id: u32, cell: &Cell, before: Option<&Cell>) {
+        let moved = |same: fn(&Cell, &Cell) -> bool| before.is_none_or(|old| !same(old, cell));
+        if moved(|a, b| a.status == b.status) {
+            self.status[cell.status as usize].insert(id);
+        }
+        if moved(|a, b| a.priority == b.priority) {
+            self.priority[cell.priority as usize].insert(id);
+        }
+        if moved(|a, b| a.creator == b.creator) {
+            self.creator.entry(cell.creator).or_default().insert(id);
+        }
+        if moved(|a, b| a.assignee == b.assignee) {
+            self.assignee.entry(cell.assignee).or_default().insert(id);
+        }
+        if moved(|a, b| a.deleted == b.deleted) {
+            if cell.deleted {
+                self.deleted.insert(id)
+            } else {
+                self.live.insert(id)
+            };
+        }
+        self.by_created.insert((cell.created_at, id));
+        self.by_updated.insert((cell.updated_at, id));
+        self.by_due.insert((cell.due_at, id));
+    }
+
+    /// The ordered set of an order that has one.
+    pub(super) fn ordered(&self, by: SortBy) -> Option<&BTreeSet<(i64, u32)>> {
+        match by {
+            SortBy::CreatedAt => Some(&self.by_created),
+            SortBy::UpdatedAt => Some(&self.by_updated),
+            SortBy::DueAt => Some(&self.by_due),
+            SortBy::Priority | SortBy::Id => None,
+        }
+    }
+
+    /// The tags of a ticket, ascending; used only where its row is not at hand.
+    pub(super) fn tags_of(&self, id: u32) -> Vec<String> {
+        let mut tags: Vec<String> = self.tags.iter().filter(|(_, ids)| ids.contains(id)).map(|(tag, _)| tag.to_string()).collect();
+        tags.sort_unstable();
+        tags
+    }
+}
+
+/// Removes an id from the bitmap of a value, and the bitmap when it was the last.
+fn take<K, Q>(map: &mut HashMap<K, RoaringBitmap>, value: &Q, id: u32)
+where
+    K: std::borrow::Borrow<Q> + Eq + std::hash::Hash,
+    Q: Eq + std::hash::Hash + ?Sized,
+{
+    if let Some(ids) = map.get_mut(value) {
+        ids.remove(id);
+        if ids.is_empty() {
+            map.remove(value);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The one committer. It owns all writes: takes what is waiting, judges and stages it, writes it in one batch with one
+//! sync, moves the projections, then answers. The sync itself is the clock that makes groups; nothing waits to fill one.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    Shared, checkpoint,
+    engine::{Engine, io_failed},
+    group::Group,
+    keys,
+    open::{Folder, Identity, ROOM},
+};
+use crate::{
+    auth::token::random,
+    store::{Changes, Committed, IdKind, StoreError},
+    types::Seq,
+};
+
+/// At most so many commits share a sync,
+const MOST_COMMITS: usize = 256;
+/// and about so many bytes.
+const MOST_BYTES: usize = 1024 * 1024;
+/// How long the committer waits for work before it looks around.
+const PULSE: Duration = Duration::from_secs(1);
+/// How often it tries, after a failure, whether the storage works again.
+const BETWEEN_HEALINGS: Duration = Duration::from_secs(1);
+/// `IDENTITY` follows the log at most so far behind.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+/// The projections are checkpointed after so many entries.
+const ENTRIES_PER_CHECKPOINT: Seq = 100_000;
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the committer is asked for.
+pub(super) enum Command {
+    /// Write this.
+    Commit(Box<Changes>, Answer<Committed>),
+    /// Reserve ids.
+    Raise(IdKind, Answer<()>),
+    /// Write something, to see whether that works.
+    Probe(Answer<()>),
+    /// Finish and let go.
+    Close(Answer<()>),
+}
+
+/// Someone who waits for the group's sync.
+enum Waiting {
+    Commit(Answer<Committed>, Committed),
+    Other(Answer<()>),
+}
+
+impl Waiting {
+    // Whoever stopped waiting does not want the answer.
+    fn answer(self, outcome: Result<(), StoreError>) {
+        match self {
+            Self::Commit(answer, committed) => drop(answer.send(outcome.map(|()| committed))),
+            Self::Other(answer) => drop(answer.send(outcome)),
+        }
+    }
+}
+
+/// The committer's thread.
+pub(super) struct Committer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) folder: Folder,
+    pub(super) cache_mib: u64,
+    pub(super) commands: Receiver<Command>,
+    pub(super) identity: Identity,
+    /// The log's end in the checkpoint.
+    pub(super) checkpoint_seq: Seq,
+    pub(super) seq: Seq,
+}
+
+impl Committer {
+    /// Works until it is closed, or until nobody is left who could ask.
+    pub(super) fn run(mut self) {
+        let mut last_look = Instant::now();
+        let mut last_heal = Instant::now();
+        loop {
+            let closing = match self.commands.recv_timeout(PULSE) {
+                Ok(first) => self.serve(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                // Dropped without being closed: like a crash, nothing more is written.
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.shared.state.write().engine = None;
+                    return;
+                }
+            };
+            if let Some(answer) = closing {
+                let closed = self.close();
+                // Let go of everything before the answer, so that the folder can be opened again at once.
+                drop(self);
+                drop(answer.send(closed));
+                return;
+            }
+            let read_only = self.shared.read_only.read().is_some();
+            if read_only && last_heal.elapsed() >= BETWEEN_HEALINGS {
+                self.heal();
+                last_heal = Instant::now();
+            } else if !read_only && last_look.elapsed() >= BETWEEN_LOOKS {
+                self.look_after();
+                last_look = Instant::now();
+            }
+        }
+    }
+
+    /// Commits what is waiting, group by group; gives whoever asked to close, which ends it.
+    fn serve(&mut self, first: Command) -> Option<Answer<()>> {
+        let mut commands = vec![first];
+        while commands.len() < MOST_COMMITS && !matches!(commands.last(), Some(Command::Close(_))) {
+            let Ok(command) = self.commands.try_recv() else { break };
+            commands.push(command);
+        }
+        let closing = match commands.pop() {
+            Some(Command::Close(answer)) => Some(answer),
+            last => {
+                commands.extend(last);
+                None
+            }
+        };
+        let mut rest = commands.into_iter().peekable();
+        while rest.peek().is_some() {
+            self.commit_group(&mut rest);
+        }
+        closing
+    }
+
+    fn commit_group(&mut self, commands: &mut impl Iterator<Item = Command>) {
+        let shared = self.shared.clone();
+        if let Some(reason) = shared.read_only.read().as_ref() {
+            return commands.for_each(|command| refuse(command, reason));
+        }
+        let state = shared.state.read();
+        let Some(engine) = state.engine.as_ref() else { return commands.for_each(|command| refuse(command, &super::closed())) };
+        let cached = |id| shared.cache.get(&id);
+        let mut group = Group::new(engine, &cached, &shared.ids, self.seq);
+        let mut waiting = Vec::new();
+        for command in commands {
+            match command {
+                Command::Commit(changes, answer) => match group.add(*changes) {
+                    Ok(seq) => waiting.push(Waiting::Commit(answer, Committed { seq })),
+                    Err(error) => drop(answer.send(Err(error))),
+                },
+                Command::Raise(kind, answer) => {
+                    group.raise(kind);
+                    waiting.push(Waiting::Other(answer));
+                }
+                Command::Probe(answer) => {
+                    group.stage(keys::PROBE.to_vec(), Some(random::<8>().to_vec()));
+                    waiting.push(Waiting::Other(answer));
+                }
+                Command::Close(answer) => drop(answer.send(Ok(()))),
+            }
+            if group.bytes > MOST_BYTES || group.broken {
+                break;
+            }
+        }
+        if group.broken {
+            // Something stored could not be read while a commit was half staged: nothing of this group is written.
+            return waiting.into_iter().for_each(|w| w.answer(Err(StoreError::Busy)));
+        }
+        if group.is_empty() {
+            return waiting.into_iter().for_each(|w| w.answer(Ok(())));
+        }
+        let written = engine.write(group.batch());
+        let (effects, seq, passed, raised) = (group.effects, group.seq, group.passed, group.raised);
+        drop(state);
+        let moved = written.and_then(|()| shared.follow(&effects, seq));
+        if let Err(error) = &moved {
+            self.go_read_only(error.clone());
+        } else {
+            passed.into_iter().for_each(|(kind, mark)| shared.ids.pass(kind, mark));
+            raised.into_iter().for_each(|(kind, limit)| shared.ids.raise(kind, limit));
+            self.seq = seq;
+            shared.durable.send_replace(seq);
+        }
+        waiting.into_iter().for_each(|w| w.answer(moved.clone()));
+    }
+
+    /// Stops writing until the storage works again. Reads go on.
+    fn go_read_only(&self, reason: StoreError) {
+        tracing::error!(%reason, "the storage failed: the desk is read-only until it works again");
+        *self.shared.read_only.write() = Some(reason);
+    }
+
+    /// After a failure: when there is room again, opens the store anew, and what was not acknowledged is forgotten.
+    fn heal(&mut self) {
+        let usable = self.folder.free().map_err(io_failed).and_then(|free| {
+            if free < ROOM { Err(StoreError::Full(format!("{free} bytes are free"))) } else { self.folder.try_writing().map_err(io_failed) }
+        });
+        if let Err(reason) = usable {
+            tracing::debug!(%reason, "the storage does not work yet");
+            return;
+        }
+        // sled holds a lock of its own, so the old one goes first; readers wait meanwhile.
+        let mut state = self.shared.state.write();
+        state.engine = None;
+        self.shared.cache.clear();
+        match super::load(&self.folder, self.cache_mib, &self.shared.ids) {
+            Ok(loaded) => {
+                self.seq = loaded.state.projection.seq;
+                self.checkpoint_seq = loaded.checkpoint_seq;
+                *state = loaded.state;
+                drop(state);
+                self.shared.durable.send_replace(self.seq);
+                *self.shared.read_only.write() = None;
+                tracing::warn!("the storage works again");
+            }
+            Err(error) => tracing::error!(%error, "the storage cannot be opened again yet"),
+        }
+    }
+
+    /// What is done now and then: `IDENTITY` follows the log, and the projections are checkpointed when many entries have come.
+    fn look_after(&mut self) {
+        if self.identity.seq != self.seq {
+            self.identity.seq = self.seq;
+            if let Err(error) = self.folder.write_identity(&self.identity) {
+                tracing::warn!(%error, "the IDENTITY file could not be written");
+            }
+        }
+        if self.seq - self.checkpoint_seq >= ENTRIES_PER_CHECKPOINT
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(%error, "the projections could not be checkpointed");
+        }
+    }
+
+    /// Writes the projections to their file, then forgets the marks of what the log does not tell.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let shared = self.shared.clone();
+        let state = shared.state.read();
+        let Some(engine) = state.engine.as_ref() else { return Ok(()) };
+        checkpoint::save(&self.folder.projection(), &self.identity.id, &state.projection).map_err(io_failed)?;
+        self.checkpoint_seq = self.seq;
+        forget_marks(engine)
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        if self.shared.read_only.read().is_none() {
+            self.save_all()?;
+        }
+        self.shared.state.write().engine = None;
+        Ok(())
+    }
+
+    fn save_all(&mut self) -> Result<(), StoreError> {
+        let shared = self.shared.clone();
+        {
+            let state = shared.state.read();
+            let Some(engine) = state.engine.as_ref() else { return Ok(()) };
+            let mut batch = sled::Batch::default();
+            for kind in IdKind::ALL {
+                batch.insert(keys::high_water(kind), &shared.ids.exact(kind).to_be_bytes());
+            }
+            engine.write(batch)?;
+        }
+        self.identity.seq = self.seq;
+        self.folder.write_identity(&self.identity).map_err(io_failed)?;
+        self.checkpoint()
+    }
+}
+
+/// Removes the marks of tickets that were changed without an entry: a checkpoint holds them now.
+pub(super) fn forget_marks(engine: &Engine) -> Result<(), StoreError> {
+    let mut batch = sled::Batch::default();
+    let mut any = false;
+    for pair in engine.scan(&[keys::prefix::UNLOGGED]) {
+        batch.remove(pair?.0);
+        any = true;
+    }
+    if any { engine.write(batch) } else { Ok(()) }
+}
+
+fn refuse(command: Command, reason: &StoreError) {
+    match command {
+        Command::Commit(_, answer) => drop(answer.send(Err(reason.clone()))),
+        Command::Raise(_, answer) | Command::Probe(answer) => drop(answer.send(Err(reason.clone()))),
+        Command::Close(answer) => drop(answer.send(Ok(()))),
+    }
+}

@@ -1,0 +1,120 @@
+//! sled itself: typed reads of rows, and the one durable write.
+
+use std::{
+    ops::RangeInclusive,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+};
+
+use serde::de::DeserializeOwned;
+use sled::{Batch, Db, IVec};
+
+use super::{codec, durability, fault, keys};
+use crate::{
+    activity::model::Entry,
+    store::StoreError,
+    tickets::model::{Comment, Ticket},
+    types::{Seq, TicketId},
+};
+
+/// The open storage engine.
+#[derive(Debug)]
+pub(super) struct Engine {
+    db: Db,
+    folder: PathBuf,
+}
+
+impl Engine {
+    pub(super) const fn new(db: Db, folder: PathBuf) -> Self {
+        Self { db, folder }
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        self.db.get(key).map_err(failed)
+    }
+
+    /// Reads a value with its pieces.
+    pub(super) fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.get(key)?.map(|first| self.decode(key, &first)).transpose()
+    }
+
+    pub(super) fn decode<T: DeserializeOwned>(&self, key: &[u8], first: &[u8]) -> Result<T, StoreError> {
+        codec::decode(key, first, |piece| self.get(piece))
+    }
+
+    pub(super) fn ticket(&self, id: TicketId) -> Result<Option<Ticket>, StoreError> {
+        self.read(&keys::ticket(id))
+    }
+
+    /// The comments of a ticket, deleted ones included, by id.
+    pub(super) fn comments(&self, ticket: TicketId) -> impl DoubleEndedIterator<Item = Result<Comment, StoreError>> + '_ {
+        self.scan(&keys::comments(ticket)).map(|pair| pair.and_then(|(key, value)| self.decode(&key, &value)))
+    }
+
+    /// All pairs under a prefix.
+    pub(super) fn scan<'a>(&'a self, prefix: &[u8]) -> impl DoubleEndedIterator<Item = Result<(IVec, IVec), StoreError>> + use<'a> {
+        self.db.scan_prefix(prefix).map(|pair| pair.map_err(failed))
+    }
+
+    /// All pairs in a range of keys.
+    pub(super) fn range(&self, range: RangeInclusive<Vec<u8>>) -> impl DoubleEndedIterator<Item = Result<(IVec, IVec), StoreError>> + '_ {
+        self.db.range(range).map(|pair| pair.map_err(failed))
+    }
+
+    pub(super) fn entry(&self, seq: Seq) -> Result<Option<Entry>, StoreError> {
+        self.read(&keys::entry(seq))
+    }
+
+    /// The last entry of the log; 0 when there is none.
+    pub(super) fn last_seq(&self) -> Result<Seq, StoreError> {
+        let last = self.scan(&[keys::prefix::ENTRY]).next_back().transpose()?;
+        Ok(last.and_then(|(key, _)| keys::last_id(&key)).unwrap_or(0))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.db.is_empty()
+    }
+
+    /// Bytes on disk.
+    pub(super) fn size_on_disk(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(failed)
+    }
+
+    /// Applies a batch and makes it durable. When this fails, the engine must not be written to again before it is reopened.
+    pub(super) fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let before = durability::syncs();
+        let flushed = catch_unwind(AssertUnwindSafe(|| {
+            fault::point("commit.before_apply");
+            self.db.apply_batch(batch)?;
+            fault::point("commit.applied");
+            self.db.flush()
+        }));
+        match flushed {
+            Ok(result) => result.map(drop).map_err(failed)?,
+            Err(_) => return Err(StoreError::Unavailable("the storage engine panicked while writing".into())),
+        }
+        if durability::syncs() == before {
+            durability::sync_file(&self.folder).map_err(io_failed)?;
+        }
+        fault::point("commit.flushed");
+        Ok(())
+    }
+}
+
+/// sled's errors in our terms.
+pub(super) fn failed(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) => io_failed(error),
+        sled::Error::Corruption { .. } => StoreError::Corrupt(error.to_string()),
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}
+
+/// Errors of files in our terms.
+pub(super) fn io_failed(error: std::io::Error) -> StoreError {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        StoreError::Full(error.to_string())
+    } else {
+        StoreError::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,275 @@
+//! Checks a closed store: every row can be read, indexes and rows agree both ways, counters and projections are what the
+//! rows say. With `rebuild` it makes indexes, counters and projections anew from the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Serialize, de::DeserializeOwned};
+use sled::Batch;
+
+use super::{
+    checkpoint, codec,
+    engine::{Engine, io_failed},
+    keys::{self, prefix},
+    open::{Folder, OpenError, Options},
+    projection::Projection,
+};
+use crate::{
+    activity::model::Entry,
+    auth::model::{ApiToken, Session},
+    store::{Answer, IdKind, LogCursor, StoreError},
+    tickets::model::{Comment, Ticket},
+    types::{Seq, TicketId, UserId},
+    users::model::{Roster, User},
+};
+
+/// At most so many problems are spelled out.
+const MOST_PROBLEMS: usize = 1_000;
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FsckReport {
+    /// Tickets, deleted ones included.
+    pub tickets: usize,
+    /// Comments, deleted ones included.
+    pub comments: usize,
+    /// Accounts.
+    pub users: usize,
+    /// Entries of the log.
+    pub entries: usize,
+    /// What is wrong, in sentences; empty for a sound store.
+    pub problems: Vec<String>,
+    /// Whether indexes, counters and projections were made anew.
+    pub rebuilt: bool,
+}
+
+/// Checks the store in a folder, which no process may hold, and mends what can be mended when `rebuild` is set. The
+/// problems are those found before.
+///
+/// # Errors
+/// When the store cannot be opened at all.
+pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
+    let folder = Folder::lock(&options.dir)?;
+    let (engine, identity) = folder.open(options.cache_mib)?;
+    let mut check = Check { engine: &engine, report: FsckReport::default(), batch: Batch::default() };
+    check.log(identity.seq)?;
+    check.people()?;
+    let projection = check.tickets()?;
+    check.small_rows()?;
+    let saved = checkpoint::load(&folder.projection(), &identity.id);
+    check.projection(saved, &projection, identity.seq)?;
+    check.ids()?;
+    let Check { mut report, batch, .. } = check;
+    if rebuild {
+        engine.write(batch)?;
+        let mut fresh = checkpoint::rebuild(&engine)?;
+        fresh.seq = identity.seq;
+        checkpoint::save(&folder.projection(), &identity.id, &fresh).map_err(io_failed)?;
+        super::commit::forget_marks(&engine)?;
+        report.rebuilt = true;
+    }
+    Ok(report)
+}
+
+struct Check<'a> {
+    engine: &'a Engine,
+    report: FsckReport,
+    /// What mends the problems found so far.
+    batch: Batch,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, what: String) {
+        if self.report.problems.len() < MOST_PROBLEMS {
+            self.report.problems.push(what);
+        }
+    }
+
+    /// Every readable value under a prefix; unreadable ones are problems.
+    fn all<T: DeserializeOwned>(&mut self, prefix: u8) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
+        let mut rows = Vec::new();
+        let mut bad = Vec::new();
+        for pair in self.engine.scan(&[prefix]) {
+            let (key, value) = pair?;
+            match self.engine.decode(&key, &value) {
+                Ok(row) => rows.push((key.to_vec(), row)),
+                Err(error) => bad.push(error.to_string()),
+            }
+        }
+        bad.into_iter().for_each(|error| self.problem(error));
+        Ok(rows)
+    }
+
+    /// The log has no holes, and each ticket's own log points at all of its entries and at nothing else.
+    fn log(&mut self, end: Seq) -> Result<(), StoreError> {
+        let mut wanted: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
+        let mut next: Seq = 1;
+        let mut problems = Vec::new();
+        for pair in self.engine.scan(&[prefix::ENTRY]) {
+            let (key, value) = pair?;
+            let seq = keys::last_id(&key).unwrap_or(0);
+            if seq != next {
+                problems.push(format!("log entries {next} to {} are missing", seq - 1));
+            }
+            next = seq + 1;
+            match self.engine.decode::<Entry>(&key, &value) {
+                Ok(entry) if entry.seq != seq => problems.push(format!("log entry {seq} says that it is {}", entry.seq)),
+                Ok(Entry { ticket_id: Some(ticket), internal, .. }) => {
+                    wanted.insert(keys::ticket_entry(ticket, seq), u8::from(internal));
+                }
+                Ok(_) => {}
+                Err(error) => problems.push(error.to_string()),
+            }
+            self.report.entries += 1;
+        }
+        if next != end + 1 {
+            problems.push(format!("the log ends at {}, not at {end}", next - 1));
+        }
+        for pair in self.engine.scan(&[prefix::TICKET_ENTRY]) {
+            let (key, value) = pair?;
+            if wanted.get(key.as_ref()).is_some_and(|internal| value.as_ref() == [*internal]) {
+                wanted.remove(key.as_ref());
+            } else if !wanted.contains_key(key.as_ref()) {
+                problems.push(format!("a ticket's log points at no entry (key {})", key.escape_ascii()));
+                self.batch.remove(key);
+            }
+        }
+        for (key, internal) in wanted {
+            problems.push(format!("a ticket's log lacks an entry (key {})", key.escape_ascii()));
+            self.batch.insert(key, vec![internal]);
+        }
+        problems.into_iter().for_each(|problem| self.problem(problem));
+        Ok(())
+    }
+
+    /// The unique index of addresses and the accounts agree, and the roster holds just the active admins.
+    fn people(&mut self) -> Result<(), StoreError> {
+        let users: Vec<(_, User)> = self.all(prefix::USER)?;
+        self.report.users = users.len();
+        let mut wanted: BTreeMap<Vec<u8>, UserId> = users.iter().map(|(_, user)| (keys::email(user.email.as_str()), user.id)).collect();
+        if wanted.len() != users.len() {
+            self.problem("two accounts have the same e-mail address".into());
+        }
+        let mut problems = Vec::new();
+        for pair in self.engine.scan(&[prefix::EMAIL]) {
+            let (key, value) = pair?;
+            match wanted.remove(key.as_ref()) {
+                Some(id) if value.as_ref() == id.0.to_be_bytes() => {}
+                found => {
+                    problems.push(format!("the index of addresses is wrong (key {})", key.escape_ascii()));
+                    match found {
+                        Some(id) => self.batch.insert(key, &id.0.to_be_bytes()),
+                        None => self.batch.remove(key),
+                    }
+                }
+            }
+        }
+        for (key, id) in wanted {
+            problems.push(format!("the address of account {id} is not indexed"));
+            self.batch.insert(key, &id.0.to_be_bytes());
+        }
+        let admins: Vec<UserId> = users.iter().map(|(_, user)| user).filter(|user| user.is_active_admin()).map(|user| user.id).collect();
+        let roster: Roster = self.engine.read(b"mroster")?.unwrap_or_default();
+        if roster.admins != admins {
+            problems.push("the roster of admins is not what the accounts say".into());
+            let mended = Roster { admins, version: roster.version + 1 };
+            self.batch.insert(b"mroster", codec::encode(&mended, mended.version)?.first);
+        }
+        let known: BTreeSet<UserId> = users.iter().map(|(_, user)| user.id).collect();
+        for (_, session) in self.all::<Session>(prefix::SESSION)? {
+            if !known.contains(&session.user_id) {
+                problems.push(format!("session {} belongs to no account", session.id));
+            }
+        }
+        for (_, token) in self.all::<ApiToken>(prefix::API_TOKEN)? {
+            if !known.contains(&token.user_id) {
+                problems.push(format!("API token {} belongs to no account", token.id));
+            }
+        }
+        problems.into_iter().for_each(|problem| self.problem(problem));
+        Ok(())
+    }
+
+    /// Tickets and comments can be read and the counts are right; gives the projection that follows from the rows.
+    fn tickets(&mut self) -> Result<Projection, StoreError> {
+        let mut counts: BTreeMap<TicketId, (i64, i64)> = BTreeMap::new();
+        let comments: Vec<(_, Comment)> = self.all(prefix::COMMENT)?;
+        self.report.comments = comments.len();
+        for (key, comment) in &comments {
+            if *key != keys::comment(comment.ticket_id, comment.id) {
+                self.problem(format!("comment {} stands at a foreign key", comment.id));
+            }
+            if comment.deleted_at.is_none() {
+                let (public, internal) = counts.entry(comment.ticket_id).or_default();
+                *if comment.is_internal { internal } else { public } += 1;
+            }
+        }
+        let mut owners: BTreeSet<TicketId> = comments.iter().map(|(_, comment)| comment.ticket_id).collect();
+        drop(comments);
+        let mut projection = Projection::default();
+        for (key, mut ticket) in self.all::<Ticket>(prefix::TICKET)? {
+            self.report.tickets += 1;
+            owners.remove(&ticket.id);
+            if key != keys::ticket(ticket.id) {
+                self.problem(format!("ticket {} stands at a foreign key", ticket.id));
+            }
+            let (public, internal) = counts.get(&ticket.id).copied().unwrap_or_default();
+            if (ticket.public_comments, ticket.internal_notes) != (public, internal) {
+                self.problem(format!("ticket {} counts its comments wrongly", ticket.id));
+                (ticket.public_comments, ticket.internal_notes) = (public, internal);
+                let encoded = codec::encode(&ticket, ticket.version)?;
+                for (index, piece) in (1..).zip(encoded.pieces) {
+                    self.batch.insert(keys::piece(&key, index), piece);
+                }
+                self.batch.insert(key, encoded.first);
+            }
+            projection.take_in(self.engine, &ticket)?;
+        }
+        for ticket in owners {
+            self.problem(format!("comments belong to ticket {ticket}, which does not exist"));
+        }
+        Ok(projection)
+    }
+
+    fn small_rows(&mut self) -> Result<(), StoreError> {
+        self.all::<Answer>(prefix::ANSWER)?;
+        self.all::<LogCursor>(prefix::CURSOR)?;
+        Ok(())
+    }
+
+    /// The saved projections, brought up to the log's end, are those that follow from the rows.
+    fn projection(&mut self, saved: Option<Projection>, wanted: &Projection, seq: Seq) -> Result<(), StoreError> {
+        let Some(saved) = saved else { return Ok(()) };
+        let caught_up = checkpoint::catch_up(Some(saved), self.engine, seq)?;
+        if caught_up.columns != wanted.columns {
+            self.problem("the columns that lists are read from are not what the rows say".into());
+        }
+        if caught_up.search != wanted.search {
+            self.problem("the search index is not what the texts say".into());
+        }
+        Ok(())
+    }
+
+    /// No row has an id that could be given out again.
+    fn ids(&mut self) -> Result<(), StoreError> {
+        let kinds = [
+            (IdKind::Ticket, prefix::TICKET),
+            (IdKind::Comment, prefix::COMMENT),
+            (IdKind::User, prefix::USER),
+            (IdKind::Session, prefix::SESSION),
+            (IdKind::Token, prefix::API_TOKEN),
+        ];
+        for (kind, prefix) in kinds {
+            let mark = self.engine.get(keys::high_water(kind))?;
+            let mark = mark.and_then(|v| v.as_ref().try_into().ok().map(i64::from_be_bytes)).unwrap_or(1);
+            let mut highest = 0;
+            for pair in self.engine.scan(&[prefix]) {
+                highest = highest.max(keys::last_id(&pair?.0).unwrap_or(0));
+            }
+            if highest >= mark {
+                self.problem(format!("ids up to {highest} are in use, but only those below {mark} are reserved ({kind:?})"));
+                self.batch.insert(keys::high_water(kind), &(highest + 1).to_be_bytes());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! The embedded store on sled, used the one way in which it keeps its word: one committer, one tree, every commit synced
+//! before it is answered; what lists and searches need is held in memory and follows the commits.
+
+mod checkpoint;
+mod codec;
+mod columns;
+mod commit;
+mod durability;
+mod engine;
+pub mod fault;
+mod fsck;
+mod group;
+mod ids;
+mod keys;
+mod open;
+mod people;
+mod projection;
+mod reads;
+mod select;
+mod terms;
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
+use quick_cache::{Weighter, sync::Cache};
+use tokio::sync::{oneshot, watch};
+
+pub use fsck::{FsckReport, fsck};
+pub use open::{Holder, OpenError, Options};
+
+use self::{
+    commit::{Command, Committer},
+    engine::Engine,
+    ids::Ids,
+    open::{Folder, Identity},
+    projection::{Effect, Projection},
+};
+use crate::{
+    store::{Changes, Committed, IdKind, Store, StoreError},
+    tickets::model::Ticket,
+    types::{Seq, TicketId},
+};
+
+/// Commits that may wait; more are refused with `Busy`.
+const QUEUE: usize = 4_096;
+/// Memory for decoded tickets.
+const TICKET_CACHE: u64 = 32 * 1024 * 1024;
+/// How many decoded tickets that is, roughly.
+const TICKETS_CACHED: usize = 32 * 1024;
+
+/// The embedded store.
+pub struct SledStore {
+    shared: Arc<Shared>,
+    commands: Mutex<Option<SyncSender<Command>>>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the committer and the readers share.
+struct Shared {
+    state: RwLock<State>,
+    cache: Cache<TicketId, Arc<Ticket>, ByBytes>,
+    ids: Ids,
+    durable: watch::Sender<Seq>,
+    /// Why nothing can be written, while that is so.
+    read_only: RwLock<Option<StoreError>>,
+}
+
+/// The engine and what is held in memory beside it.
+#[derive(Debug, Default)]
+struct State {
+    engine: Option<Engine>,
+    projection: Projection,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<TicketId, Arc<Ticket>> for ByBytes {
+    fn weight(&self, _: &TicketId, ticket: &Arc<Ticket>) -> u64 {
+        let texts = ticket.title.len() + ticket.description.len() + ticket.tags.iter().map(|tag| tag.len() + 24).sum::<usize>();
+        (size_of::<Ticket>() + texts) as u64
+    }
+}
+
+/// What is said after a close.
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+struct Loaded {
+    state: State,
+    identity: Identity,
+    checkpoint_seq: Seq,
+}
+
+/// Opens the engine and brings the projections up to its log.
+fn load(folder: &Folder, cache_mib: u64, ids: &Ids) -> Result<Loaded, OpenError> {
+    let (engine, identity) = folder.open(cache_mib)?;
+    let saved = checkpoint::load(&folder.projection(), &identity.id);
+    let checkpoint_seq = saved.as_ref().map_or(0, |projection| projection.seq);
+    let projection = checkpoint::catch_up(saved, &engine, identity.seq)?;
+    fault::point("open.projection");
+    ids.load(&engine)?;
+    fault::point("open.ids");
+    Ok(Loaded { state: State { engine: Some(engine), projection }, identity, checkpoint_seq })
+}
+
+impl SledStore {
+    /// Opens the store in a folder, or begins one. Blocks until it is ready.
+    ///
+    /// # Errors
+    /// Why it was not opened; nothing was changed then.
+    pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
+        let folder = Folder::lock(&options.dir)?;
+        let ids = Ids::default();
+        let Loaded { state, identity, checkpoint_seq } = load(&folder, options.cache_mib, &ids)?;
+        let seq = identity.seq;
+        let shared = Arc::new(Shared {
+            state: RwLock::new(state),
+            cache: Cache::with_weighter(TICKETS_CACHED, TICKET_CACHE, ByBytes),
+            ids,
+            durable: watch::Sender::new(seq),
+            read_only: RwLock::new(None),
+        });
+        let (commands, receiver) = sync_channel(QUEUE);
+        let committer =
+            Committer { shared: shared.clone(), folder, cache_mib: options.cache_mib, commands: receiver, identity, checkpoint_seq, seq };
+        let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run());
+        let thread = thread.map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        Ok(Arc::new(Self { shared, commands: Mutex::new(Some(commands)), committer: Mutex::new(Some(thread)) }))
+    }
+
+    /// Bytes that the store takes on disk, without the projections.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn size_on_disk(&self) -> Result<u64, StoreError> {
+        self.shared.with(|_, engine| engine.size_on_disk())
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Command) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = match self.commands.lock().as_ref() {
+            Some(commands) => commands.try_send(command(answer)),
+            None => return Err(closed()),
+        };
+        match sent {
+            Ok(()) => answered.await.unwrap_or_else(|_| Err(closed())),
+            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(closed()),
+        }
+    }
+}
+
+impl Drop for SledStore {
+    /// Ends the committer and waits for it, so that the folder is free when this returns.
+    fn drop(&mut self) {
+        self.commands.lock().take();
+        if let Some(thread) = self.committer.lock().take() {
+            // A committer that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// Reads under the lock; nothing is committed to memory meanwhile.
+    fn with<T>(&self, read: impl FnOnce(&Projection, &Engine) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let state = self.state.read();
+        let engine = state.engine.as_ref().ok_or_else(|| self.read_only.read().clone().unwrap_or_else(closed))?;
+        read(&state.projection, engine)
+    }
+
+    /// Moves what is held in memory along with a durable commit.
+    fn follow(&self, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+        let mut state = self.state.write();
+        let State { engine, projection } = &mut *state;
+        let engine = engine.as_ref().ok_or_else(closed)?;
+        projection.apply(engine, effects)?;
+        projection.seq = seq;
+        for effect in effects {
+            if let Effect::Ticket { after, .. } = effect {
+                self.cache.insert(after.id, after.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// A ticket from the cache, or from the engine into the cache. The lock makes sure that no older state is cached
+    /// over a newer one: the committer caches under the write lock.
+    fn ticket(&self, engine: &Engine, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
+        if let Some(ticket) = self.cache.get(&id) {
+            return Ok(Some(ticket));
+        }
+        let Some(ticket) = engine.ticket(id)?.map(Arc::new) else { return Ok(None) };
+        self.cache.insert(id, ticket.clone());
+        Ok(Some(ticket))
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn commit(&self, changes: Changes) -> Result<Committed, StoreError> {
+        self.ask(|answer| Command::Commit(Box::new(changes), answer)).await
+    }
+
+    async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError> {
+        loop {
+            if let Some(id) = self.shared.ids.take(kind) {
+                return Ok(id);
+            }
+            self.ask(|answer| Command::Raise(kind, answer)).await?;
+        }
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        if let Some(reason) = self.shared.read_only.read().clone() {
+            return Err(reason);
+        }
+        self.shared.with(|_, engine| engine.get(keys::PROBE).map(drop))?;
+        self.ask(Command::Probe).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let closing = self.ask(Command::Close).await;
+        self.commands.lock().take();
+        let thread = self.committer.lock().take();
+        if let Some(thread) = thread {
+            // It has answered already and only ends.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        closing
+    }
+}

@@ -1,0 +1,131 @@
+//! What is held in memory beside the rows, and how a committed change moves it. It holds durable changes only.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    columns::{Cell, Columns},
+    engine::Engine,
+    people::People,
+    terms::Search,
+};
+use crate::{
+    store::{Row, RowKey, StoreError},
+    tickets::{
+        model::{Comment, Ticket},
+        search::terms,
+    },
+    types::{Seq, TicketId},
+};
+
+/// What a commit did, for the projection to follow.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// A ticket is new or has changed.
+    Ticket { before: Option<Arc<Ticket>>, after: Arc<Ticket> },
+    /// A comment is new or has changed.
+    Comment { before: Option<Box<Comment>>, after: Box<Comment> },
+    /// A ticket's row is gone (only tests and imports remove tickets).
+    Gone(RowKey),
+    /// A row about people, or a single one.
+    People(Box<Row>),
+}
+
+/// Everything that is held in memory.
+#[derive(Debug, Default)]
+pub(super) struct Projection {
+    pub(super) columns: Columns,
+    pub(super) search: Search,
+    pub(super) people: People,
+    /// The last entry of the log that it has followed.
+    pub(super) seq: Seq,
+}
+
+/// A ticket's place in the bitmaps.
+pub(super) fn position(id: TicketId) -> Result<u32, StoreError> {
+    u32::try_from(id.0).map_err(|_| StoreError::Full("the embedded store holds tickets up to id 4,294,967,295".into()))
+}
+
+impl Projection {
+    /// Follows a commit. `engine` already holds it.
+    pub(super) fn apply(&mut self, engine: &Engine, effects: &[Effect]) -> Result<(), StoreError> {
+        for effect in effects {
+            match effect {
+                Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after)?,
+                Effect::Comment { before, after } => self.put_comment(engine, before.as_deref(), after)?,
+                Effect::Gone(key) => self.people.remove(key),
+                Effect::People(row) => self.people.put(row),
+            }
+        }
+        Ok(())
+    }
+
+    fn put_ticket(&mut self, engine: &Engine, before: Option<&Ticket>, after: &Ticket) -> Result<(), StoreError> {
+        let id = position(after.id)?;
+        self.columns.put(id, Cell::of(after), before.map_or(&[], |old| &old.tags), &after.tags);
+        let Some(old) = before else {
+            self.search.public.add(id, &after.title);
+            self.search.public.add(id, &after.description);
+            return Ok(());
+        };
+        if old.title == after.title && old.description == after.description {
+            return Ok(());
+        }
+        let present = present_terms(engine, after.id, false)?;
+        self.search.public.remove(id, &old.title, &present);
+        self.search.public.remove(id, &old.description, &present);
+        self.search.public.add(id, &after.title);
+        self.search.public.add(id, &after.description);
+        Ok(())
+    }
+
+    fn put_comment(&mut self, engine: &Engine, before: Option<&Comment>, after: &Comment) -> Result<(), StoreError> {
+        let id = position(after.ticket_id)?;
+        let old = before.filter(|c| c.deleted_at.is_none());
+        let new = Some(after).filter(|c| c.deleted_at.is_none());
+        if let Some(old) = old
+            && new.is_none_or(|new| new.content != old.content)
+        {
+            let present = present_terms(engine, after.ticket_id, old.is_internal)?;
+            let index = if old.is_internal { &mut self.search.notes } else { &mut self.search.public };
+            index.remove(id, &old.content, &present);
+        }
+        if let Some(new) = new {
+            let index = if new.is_internal { &mut self.search.notes } else { &mut self.search.public };
+            index.add(id, &new.content);
+        }
+        Ok(())
+    }
+
+    /// Brings a ticket and its comments in from the rows, where nothing of its texts is indexed yet.
+    pub(super) fn take_in(&mut self, engine: &Engine, ticket: &Ticket) -> Result<(), StoreError> {
+        let id = position(ticket.id)?;
+        let old_tags = if self.columns.cell(id).is_some() { self.columns.tags_of(id) } else { Vec::new() };
+        self.columns.put(id, Cell::of(ticket), &old_tags, &ticket.tags);
+        self.search.public.add(id, &ticket.title);
+        self.search.public.add(id, &ticket.description);
+        for comment in engine.comments(ticket.id) {
+            let comment = comment?;
+            if comment.deleted_at.is_none() {
+                let index = if comment.is_internal { &mut self.search.notes } else { &mut self.search.public };
+                index.add(id, &comment.content);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The terms of a ticket's present public texts, or of its present internal notes.
+fn present_terms(engine: &Engine, id: TicketId, notes: bool) -> Result<BTreeSet<String>, StoreError> {
+    let mut present = BTreeSet::new();
+    if !notes && let Some(ticket) = engine.ticket(id)? {
+        present.extend(terms(&ticket.title));
+        present.extend(terms(&ticket.description));
+    }
+    for comment in engine.comments(id) {
+        let comment = comment?;
+        if comment.deleted_at.is_none() && comment.is_internal == notes {
+            present.extend(terms(&comment.content));
+        }
+    }
+    Ok(present)
+}

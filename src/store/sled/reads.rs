@@ -1,0 +1,287 @@
+//! Reading. What is in memory is read at once; what may touch the disk goes to a thread that may wait.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{
+    Shared, SledStore,
+    engine::Engine,
+    keys,
+    projection::Projection,
+    select::{Selected, select},
+};
+use crate::{
+    activity::model::Entry,
+    auth::model::{ApiToken, Digest32, Session},
+    store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users},
+    tickets::{
+        model::{Comment, Ticket},
+        query::{SortKey, TicketQuery},
+    },
+    types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
+    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+};
+
+impl SledStore {
+    /// Reads what is held in memory.
+    fn memory<T>(&self, read: impl FnOnce(&Projection) -> T) -> Result<T, StoreError> {
+        self.shared.with(|projection, _| Ok(read(projection)))
+    }
+
+    /// Reads what may be on the disk.
+    async fn disk<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Shared, &Projection, &Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = self.shared.clone();
+        let reading = tokio::task::spawn_blocking(move || shared.with(|projection, engine| read(&shared, projection, engine)));
+        reading.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a read failed: {error}"))))
+    }
+}
+
+/// Whether reading this list takes so little that it need not leave its thread.
+fn is_light(query: &TicketQuery) -> bool {
+    query.words.is_none()
+        && query.tags.is_empty()
+        && [query.created_after, query.created_before, query.updated_after, query.updated_before, query.overdue_at]
+            .iter()
+            .all(Option::is_none)
+}
+
+#[async_trait]
+impl Tickets for SledStore {
+    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
+        if let Some(ticket) = self.shared.cache.get(&id) {
+            return Ok(Some(ticket));
+        }
+        self.disk(move |shared, _, engine| shared.ticket(engine, id)).await
+    }
+
+    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
+        if is_light(query) {
+            let cached = self.shared.with(|projection, _| {
+                let selected = select(&projection.columns, &projection.search, query, page);
+                let rows: Option<Vec<_>> = selected.ids.iter().map(|id| self.shared.cache.get(&TicketId(i64::from(*id)))).collect();
+                Ok(rows.map(|rows| Slice { rows, next: selected.next, total: selected.total }))
+            })?;
+            if let Some(slice) = cached {
+                return Ok(slice);
+            }
+        }
+        let query = query.clone();
+        self.disk(move |shared, projection, engine| {
+            let Selected { ids, next, total } = select(&projection.columns, &projection.search, &query, page);
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                rows.extend(shared.ticket(engine, TicketId(i64::from(id)))?);
+            }
+            Ok(Slice { rows, next, total })
+        })
+        .await
+    }
+
+    async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
+        self.disk(move |_, _, engine| engine.read(&keys::comment(ticket, id))).await
+    }
+
+    async fn comments(&self, ticket: TicketId, notes: bool, page: Page<CommentId>) -> Result<Slice<Comment, CommentId>, StoreError> {
+        self.disk(move |shared, _, engine| {
+            let shown = |c: &Comment| c.deleted_at.is_none() && (notes || !c.is_internal);
+            let from = keys::comment(ticket, CommentId(page.after.map_or(0, |id| id.0.saturating_add(1))));
+            let mut rows = Vec::with_capacity(page.limit + 1);
+            for pair in engine.range(from..=keys::comment(ticket, CommentId(i64::MAX))) {
+                let (key, value) = pair?;
+                let comment: Comment = engine.decode(&key, &value)?;
+                if shown(&comment) {
+                    rows.push(comment);
+                    if rows.len() > page.limit {
+                        break;
+                    }
+                }
+            }
+            let more = rows.len() > page.limit;
+            rows.truncate(page.limit);
+            let total = match page.after {
+                Some(_) => None,
+                None => shared.ticket(engine, ticket)?.map(|t| Total::Exact(usize::try_from(t.comment_count(notes)).unwrap_or(0))),
+            };
+            Ok(Slice { next: rows.last().map(|c| c.id).filter(|_| more), rows, total })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Users for SledStore {
+    async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
+        self.memory(|p| p.people.users.get(&id).cloned())
+    }
+
+    async fn user_by_email(&self, email: &Email) -> Result<Option<Arc<User>>, StoreError> {
+        self.memory(|p| p.people.by_email.get(email.as_str()).and_then(|id| p.people.users.get(id).cloned()))
+    }
+
+    async fn users(&self, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, StoreError> {
+        self.memory(|p| {
+            let from = UserId(page.after.map_or(0, |id| id.0.saturating_add(1)));
+            let mut matching = p.people.users.range(from..).map(|(_, user)| user).filter(|user| query.matches(user));
+            let rows: Vec<_> = matching.by_ref().take(page.limit).cloned().collect();
+            let further = if page.after.is_none() { matching.count() } else { usize::from(matching.next().is_some()) };
+            Slice {
+                next: rows.last().map(|user| user.id).filter(|_| further > 0),
+                total: page.after.is_none().then_some(Total::Exact(rows.len() + further)),
+                rows,
+            }
+        })
+    }
+
+    async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
+        self.memory(|p| ids.iter().filter_map(|id| Some((*id, p.people.users.get(id)?.full_name.clone()))).collect())
+    }
+
+    async fn roster(&self) -> Result<Roster, StoreError> {
+        self.memory(|p| p.people.roster.clone())
+    }
+
+    async fn settings(&self) -> Result<Arc<Settings>, StoreError> {
+        self.memory(|p| p.people.settings.clone())
+    }
+
+    async fn setup_token(&self) -> Result<Option<SetupToken>, StoreError> {
+        self.memory(|p| p.people.setup_token.clone())
+    }
+
+    async fn signing_secret(&self) -> Result<Option<SigningSecret>, StoreError> {
+        self.memory(|p| p.people.secret.clone())
+    }
+}
+
+#[async_trait]
+impl Sessions for SledStore {
+    async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, StoreError> {
+        self.memory(|p| p.people.sessions.get(&id).cloned())
+    }
+
+    async fn sessions_of(&self, user: UserId) -> Result<Vec<Arc<Session>>, StoreError> {
+        self.memory(|p| {
+            let ids = p.people.sessions_of.get(&user).into_iter().flatten();
+            ids.filter_map(|id| p.people.sessions.get(id).cloned()).collect()
+        })
+    }
+
+    async fn expired_sessions(&self, now: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
+        self.memory(|p| p.people.sessions.values().filter(|s| s.expires_at < now).map(|s| s.id).take(limit).collect())
+    }
+
+    async fn api_token(&self, hash: &Digest32) -> Result<Option<Arc<ApiToken>>, StoreError> {
+        self.memory(|p| p.people.token_by_hash.get(hash).and_then(|id| p.people.tokens.get(id)).cloned())
+    }
+
+    async fn api_tokens_of(&self, user: UserId) -> Result<Vec<Arc<ApiToken>>, StoreError> {
+        self.memory(|p| p.people.tokens.values().filter(|token| token.user_id == user).cloned().collect())
+    }
+
+    async fn api_token_by_id(&self, id: TokenId) -> Result<Option<Arc<ApiToken>>, StoreError> {
+        self.memory(|p| p.people.tokens.get(&id).cloned())
+    }
+
+    async fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, StoreError> {
+        let key = keys::answer(key);
+        self.disk(move |_, _, engine| engine.read(&key)).await
+    }
+
+    async fn old_answers(&self, before: Timestamp, limit: usize) -> Result<Vec<AnswerKey>, StoreError> {
+        self.disk(move |_, _, engine| {
+            let mut old = Vec::new();
+            for pair in engine.scan(&[keys::prefix::ANSWER]) {
+                let (key, value) = pair?;
+                let answer: Answer = engine.decode(&key, &value)?;
+                if answer.at < before {
+                    old.push(answer.key);
+                    if old.len() == limit {
+                        break;
+                    }
+                }
+            }
+            Ok(old)
+        })
+        .await
+    }
+}
+
+/// The seqs of a stretch of the log, in its direction.
+fn stretch(engine: &Engine, query: &EntryQuery, end: Seq) -> Result<Vec<Seq>, StoreError> {
+    let (low, high, newest_first) = match query.from {
+        From::After(seq) => (seq.max(0).saturating_add(1), end, false),
+        From::Before(seq) => (1, end.min(seq.saturating_sub(1)), true),
+    };
+    if low > high {
+        return Ok(Vec::new());
+    }
+    let Some(ticket) = query.ticket else {
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        return Ok(if newest_first {
+            (low.max(high.saturating_sub(limit - 1))..=high).rev().collect()
+        } else {
+            (low..=high.min(low.saturating_add(limit - 1))).collect()
+        });
+    };
+    let range = engine.range(keys::ticket_entry(ticket, low)..=keys::ticket_entry(ticket, high));
+    let range: Box<dyn Iterator<Item = _>> = if newest_first { Box::new(range.rev()) } else { Box::new(range) };
+    let mut seqs = Vec::new();
+    for pair in range {
+        let (key, internal) = pair?;
+        if query.internal || internal.first() != Some(&1) {
+            seqs.extend(keys::last_id(&key));
+            if seqs.len() == query.limit {
+                break;
+            }
+        }
+    }
+    Ok(seqs)
+}
+
+#[async_trait]
+impl Activities for SledStore {
+    async fn entries(&self, query: &EntryQuery) -> Result<Vec<Entry>, StoreError> {
+        let query = *query;
+        let durable = *self.shared.durable.borrow();
+        self.disk(move |_, _, engine| {
+            let mut entries = Vec::new();
+            for seq in stretch(engine, &query, durable)? {
+                let entry = engine.entry(seq)?.ok_or_else(|| StoreError::Corrupt(format!("log entry {seq} is missing")))?;
+                if query.internal || !entry.internal {
+                    entries.push(entry);
+                }
+            }
+            Ok(entries)
+        })
+        .await
+    }
+
+    async fn count_entries(&self, ticket: TicketId, internal: bool) -> Result<usize, StoreError> {
+        self.disk(move |_, _, engine| {
+            let mut count = 0;
+            for pair in engine.scan(&keys::ticket_entries(ticket)) {
+                count += usize::from(internal || pair?.1.first() != Some(&1));
+            }
+            Ok(count)
+        })
+        .await
+    }
+
+    fn durable_seq(&self) -> watch::Receiver<Seq> {
+        self.shared.durable.subscribe()
+    }
+
+    async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError> {
+        let name = name.to_owned();
+        self.disk(move |_, _, engine| {
+            let stored = engine.read(&keys::cursor(&name))?;
+            Ok(stored.unwrap_or(LogCursor { name, seq: 0, version: 0 }))
+        })
+        .await
+    }
+}

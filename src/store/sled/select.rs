@@ -1,0 +1,261 @@
+//! How a list of tickets is read off the columns: bitmaps narrow it, then either the few that are left are sorted, or
+//! an ordered set is walked from the cursor until the page is full.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    ops::Bound::{self, Excluded, Included, Unbounded},
+};
+
+use roaring::RoaringBitmap;
+
+use super::{
+    columns::{Cell, Columns},
+    terms::Search,
+};
+use crate::{
+    tickets::query::{Assignee, COUNT_CAP, Scope, Sort, SortBy, SortKey, TicketQuery},
+    types::{Page, TicketId, Timestamp, Total},
+};
+
+/// Up to this many are collected and sorted; above, an ordered set is walked.
+const FEW: u64 = 2_048;
+
+/// The ids of a page, whether more follow, and the length of the list.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) ids: Vec<u32>,
+    pub(super) next: Option<SortKey>,
+    pub(super) total: Option<Total>,
+}
+
+/// Reads one page of a list.
+pub(super) fn select(columns: &Columns, search: &Search, query: &TicketQuery, page: Page<SortKey>) -> Selected {
+    let set = candidates(columns, search, query);
+    let filter = Times::of(query);
+    let few = gather(columns, &set, &filter);
+    let mut found = match &few {
+        Some(ids) => sorted(columns, ids, query.sort, page),
+        None => walked(columns, &set, &filter, query.sort, page),
+    };
+    let more = found.len() > page.limit;
+    found.truncate(page.limit);
+    let total = page.after.is_none().then(|| {
+        if query.counts_exactly() {
+            return Total::Exact(count(set.len()));
+        }
+        let n = match &few {
+            Some(ids) => ids.len(),
+            None if filter.is_empty() => count(set.len()),
+            None => set.iter().filter(|id| columns.cell(*id).is_some_and(|cell| filter.passes(cell))).take(COUNT_CAP + 1).count(),
+        };
+        if n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) }
+    });
+    let next = found.last().copied().filter(|_| more);
+    Selected { ids: found.iter().filter_map(|key| u32::try_from(key.id.0).ok()).collect(), next, total }
+}
+
+fn count(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// The tickets that pass every filter that a bitmap can judge.
+fn candidates<'a>(columns: &'a Columns, search: &Search, query: &TicketQuery) -> Cow<'a, RoaringBitmap> {
+    let base = if query.deleted { &columns.deleted } else { &columns.live };
+    let mut set: Cow<'a, RoaringBitmap> = Cow::Borrowed(base);
+    let mut narrow = |by: Option<&RoaringBitmap>| match by {
+        Some(by) => set = Cow::Owned(set.as_ref() & by),
+        None => set = Cow::Owned(RoaringBitmap::new()),
+    };
+    if let Scope::Requester(id) = query.scope {
+        narrow(columns.creator.get(&id.0));
+    }
+    if let Some(id) = query.creator {
+        narrow(columns.creator.get(&id.0));
+    }
+    match query.assignee {
+        Some(Assignee::None) => narrow(columns.assignee.get(&0)),
+        Some(Assignee::Is(id)) => narrow(columns.assignee.get(&id.0)),
+        None => {}
+    }
+    if !query.status.is_empty() {
+        narrow(Some(&union(query.status.iter().map(|status| &columns.status[*status as usize]))));
+    }
+    if !query.priority.is_empty() {
+        narrow(Some(&union(query.priority.iter().map(|priority| &columns.priority[*priority as usize]))));
+    }
+    if !query.tags.is_empty() {
+        narrow(Some(&union(query.tags.iter().filter_map(|tag| columns.tags.get(tag.as_str())))));
+    }
+    if let Some(words) = &query.words {
+        narrow(Some(&search.find(words, query.scope.sees_notes())));
+    }
+    set
+}
+
+fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
+    let mut all = RoaringBitmap::new();
+    sets.for_each(|set| all |= set);
+    all
+}
+
+/// The filters by time, as open intervals.
+struct Times {
+    created: (Bound<i64>, Bound<i64>),
+    updated: (Bound<i64>, Bound<i64>),
+    due: (Bound<i64>, Bound<i64>),
+}
+
+impl Times {
+    fn of(query: &TicketQuery) -> Self {
+        let bound = |t: Option<Timestamp>| t.map_or(Unbounded, |t| Excluded(t.as_micros()));
+        Self {
+            created: (bound(query.created_after), bound(query.created_before)),
+            updated: (bound(query.updated_after), bound(query.updated_before)),
+            due: (Unbounded, bound(query.overdue_at)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        [self.created, self.updated, self.due].iter().all(|range| *range == (Unbounded, Unbounded))
+    }
+
+    fn passes(&self, cell: &Cell) -> bool {
+        use std::ops::RangeBounds;
+
+        self.created.contains(&cell.created_at) && self.updated.contains(&cell.updated_at) && self.due.contains(&cell.due_at)
+    }
+}
+
+/// All that pass, when they are few: by the bitmap, or by the ordered set of a narrow time filter.
+fn gather(columns: &Columns, set: &RoaringBitmap, filter: &Times) -> Option<Vec<u32>> {
+    let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| filter.passes(cell));
+    if set.len() <= FEW {
+        return Some(set.iter().filter(passes).collect());
+    }
+    let ranges = [(&columns.by_created, filter.created), (&columns.by_updated, filter.updated), (&columns.by_due, filter.due)];
+    for (ordered, range) in ranges {
+        if range == (Unbounded, Unbounded) {
+            continue;
+        }
+        let Some(bounds) = pairs(range) else { return Some(Vec::new()) };
+        let most = count(FEW);
+        let ids: Vec<u32> = ordered.range(bounds).take(most + 1).map(|(_, id)| *id).collect();
+        if ids.len() <= most {
+            return Some(ids.into_iter().filter(|id| set.contains(*id) && passes(id)).collect());
+        }
+    }
+    None
+}
+
+/// A range of values as one of (value, id) pairs; `None` when it is empty.
+fn pairs((low, high): (Bound<i64>, Bound<i64>)) -> Option<(Bound<(i64, u32)>, Bound<(i64, u32)>)> {
+    if let (Excluded(low), Excluded(high)) = (low, high)
+        && low >= high
+    {
+        return None;
+    }
+    let low = match low {
+        Excluded(value) => Excluded((value, u32::MAX)),
+        Included(value) => Included((value, 0)),
+        Unbounded => Unbounded,
+    };
+    let high = match high {
+        Excluded(value) => Excluded((value, 0)),
+        Included(value) => Included((value, u32::MAX)),
+        Unbounded => Unbounded,
+    };
+    match (low, high) {
+        (Excluded(a), Excluded(b)) if a >= b => None,
+        range => Some(range),
+    }
+}
+
+fn key(cell: &Cell, id: u32, by: SortBy) -> SortKey {
+    let value = match by {
+        SortBy::CreatedAt => cell.created_at,
+        SortBy::UpdatedAt => cell.updated_at,
+        SortBy::DueAt => cell.due_at,
+        SortBy::Priority => cell.priority as i64,
+        SortBy::Id => i64::from(id),
+    };
+    SortKey { value, id: TicketId(i64::from(id)) }
+}
+
+/// The keys of a page (one more when there is more) out of few candidates.
+fn sorted(columns: &Columns, ids: &[u32], sort: Sort, page: Page<SortKey>) -> Vec<SortKey> {
+    let keys = ids.iter().filter_map(|id| columns.cell(*id).map(|cell| key(cell, *id, sort.by)));
+    let mut keys: Vec<SortKey> = keys.filter(|key| page.after.is_none_or(|after| sort.cmp(*key, after).is_gt())).collect();
+    if keys.len() > page.limit + 1 {
+        keys.select_nth_unstable_by(page.limit, |a, b| sort.cmp(*a, *b));
+        keys.truncate(page.limit + 1);
+    }
+    keys.sort_unstable_by(|a, b| sort.cmp(*a, *b));
+    keys
+}
+
+/// The keys of a page (one more when there is more), walking an order from the cursor.
+fn walked(columns: &Columns, set: &RoaringBitmap, filter: &Times, sort: Sort, page: Page<SortKey>) -> Vec<SortKey> {
+    let keep = |id: &u32| set.contains(*id) && columns.cell(*id).is_some_and(|cell| filter.passes(cell));
+    let most = page.limit + 1;
+    let with_key = |id: u32| columns.cell(id).map(|cell| key(cell, id, sort.by));
+    match columns.ordered(sort.by) {
+        Some(ordered) => along(ordered, sort.descending, page.after).filter(keep).filter_map(with_key).take(most).collect(),
+        None if sort.by == SortBy::Id => {
+            by_id(set, sort.descending, page.after.map(|key| key.id)).filter(keep).filter_map(with_key).take(most).collect()
+        }
+        None => {
+            let mut levels: Vec<usize> = (0..columns.priority.len()).collect();
+            if sort.descending {
+                levels.reverse();
+            }
+            let mut keys = Vec::with_capacity(most);
+            for level in levels {
+                let value = i64::try_from(level).unwrap_or(i64::MAX);
+                let after = match page.after.map(|after| (value.cmp(&after.value), after.id)) {
+                    Some((order, _)) if order.is_lt() != sort.descending && order.is_ne() => continue,
+                    Some((order, id)) if order.is_eq() => Some(id),
+                    _ => None,
+                };
+                let wanted = most - keys.len();
+                let level = &columns.priority[level] & set;
+                keys.extend(by_id(&level, sort.descending, after).filter(keep).filter_map(with_key).take(wanted));
+                if keys.len() == most {
+                    break;
+                }
+            }
+            keys
+        }
+    }
+}
+
+/// The ids of an ordered set after a key, in either direction.
+fn along(ordered: &BTreeSet<(i64, u32)>, descending: bool, after: Option<SortKey>) -> Box<dyn Iterator<Item = u32> + '_> {
+    let after = after.map(|key| (key.value, u32::try_from(key.id.0).unwrap_or(u32::MAX)));
+    if descending {
+        Box::new(ordered.range((Unbounded, after.map_or(Unbounded, Excluded))).rev().map(|(_, id)| *id))
+    } else {
+        Box::new(ordered.range((after.map_or(Unbounded, Excluded), Unbounded)).map(|(_, id)| *id))
+    }
+}
+
+/// The ids of a bitmap after an id, in either direction.
+fn by_id(set: &RoaringBitmap, descending: bool, after: Option<TicketId>) -> Box<dyn Iterator<Item = u32> + '_> {
+    let after = after.map(|id| u32::try_from(id.0).unwrap_or(u32::MAX));
+    let mut ids = set.iter();
+    if descending {
+        match after {
+            Some(0) => return Box::new(std::iter::empty()),
+            Some(after) => ids.advance_back_to(after - 1),
+            None => {}
+        }
+        Box::new(ids.rev())
+    } else {
+        match after {
+            Some(u32::MAX) => return Box::new(std::iter::empty()),
+            Some(after) => ids.advance_to(after + 1),
+            None => {}
+        }
+        Box::new(ids)
+    }
+}

@@ -1,0 +1,99 @@
+//! The inverted index: term → tickets in which it occurs. Public texts and internal notes are separate, so that what a
+//! requester cannot see cannot be found either.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
+
+use roaring::RoaringBitmap;
+
+use crate::tickets::search::{Words, terms};
+
+/// One index.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Index(pub(super) BTreeMap<Box<str>, RoaringBitmap>);
+
+impl Index {
+    pub(super) fn add(&mut self, id: u32, text: &str) {
+        for term in terms(text) {
+            if let Some(ids) = self.0.get_mut(term.as_str()) {
+                ids.insert(id);
+            } else {
+                self.0.insert(term.into(), RoaringBitmap::from_iter([id]));
+            }
+        }
+    }
+
+    /// Takes a ticket out of the terms of `old` that none of its present texts has.
+    pub(super) fn remove(&mut self, id: u32, old: &str, present: &BTreeSet<String>) {
+        for term in terms(old).filter(|term| !present.contains(term)) {
+            if let Some(ids) = self.0.get_mut(term.as_str()) {
+                ids.remove(id);
+                if ids.is_empty() {
+                    self.0.remove(term.as_str());
+                }
+            }
+        }
+    }
+
+    /// Takes tickets out of every term.
+    pub(super) fn forget(&mut self, tickets: &RoaringBitmap) {
+        self.0.retain(|_, ids| {
+            *ids -= tickets;
+            !ids.is_empty()
+        });
+    }
+
+    fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a RoaringBitmap> {
+        self.0
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(move |(term, _)| term.starts_with(prefix))
+            .map(|(_, ids)| ids)
+    }
+}
+
+/// Both indexes.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Search {
+    /// Titles, descriptions, public comments.
+    pub(super) public: Index,
+    /// Internal notes.
+    pub(super) notes: Index,
+}
+
+impl Search {
+    /// The tickets in whose visible texts every word occurs.
+    pub(super) fn find(&self, words: &Words, notes: bool) -> RoaringBitmap {
+        let indexes = [Some(&self.public), notes.then_some(&self.notes)];
+        let mut found: Option<RoaringBitmap> = None;
+        for word in &words.whole {
+            let mut hits = RoaringBitmap::new();
+            for index in indexes.into_iter().flatten() {
+                if let Some(ids) = index.0.get(word.as_str()) {
+                    hits |= ids;
+                }
+            }
+            narrow(&mut found, hits);
+            if found.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                return RoaringBitmap::new();
+            }
+        }
+        let mut hits = RoaringBitmap::new();
+        for ids in indexes.into_iter().flatten().flat_map(|index| index.with_prefix(&words.prefix)) {
+            match &found {
+                // Only what the other words left can still count.
+                Some(left) => hits |= left & ids,
+                None => hits |= ids,
+            }
+        }
+        hits
+    }
+}
+
+fn narrow(found: &mut Option<RoaringBitmap>, hits: RoaringBitmap) {
+    match found {
+        Some(found) => *found &= hits,
+        None => *found = Some(hits),
+    }
+}

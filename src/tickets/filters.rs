@@ -1,0 +1,248 @@
+//! What a client says to narrow and order a list of tickets, and which query it means.
+
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    model::{Priority, Status, Tag, TagList},
+    query::{Assignee, Sort, SortBy, TicketQuery},
+    search::Words,
+};
+use crate::{
+    auth::model::{Actor, Role},
+    error::AppError,
+    http::page::Limit,
+    input::{CommaList, FieldError, FieldValue, Faults, choice},
+    types::{Timestamp, UserId},
+};
+
+crate::text_type! {
+    /// What somebody typed to search: words, of which the last may be a beginning.
+    Typed, 0, 200, true;
+    /// A cursor from a `Link` header.
+    CursorText, 1, 500, false;
+}
+
+crate::input! {
+    /// Filters, order and page of a list of tickets. Filters are combined by AND.
+    #[derive(IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct TicketFilters {
+        /// Any of these, with commas between them.
+        #[param(value_type = Option<Vec<Status>>, style = Form, explode = false, min_items = 1)]
+        status: Option<CommaList<Status>>,
+        /// Any of these, with commas between them.
+        #[param(value_type = Option<Vec<Priority>>, style = Form, explode = false, min_items = 1)]
+        priority: Option<CommaList<Priority>>,
+        /// Any of these tags, with commas between them.
+        #[param(value_type = Option<Vec<Tag>>, style = Form, explode = false, min_items = 1)]
+        tag: Option<TagList>,
+        /// The agent's id, `me`, or `none` for unassigned tickets.
+        #[param(value_type = Option<String>, pattern = "^([1-9][0-9]{0,17}|me|none)$")]
+        assigned_agent_id: Option<AssigneeFilter>,
+        /// The requester's id, or `me`.
+        #[param(value_type = Option<String>, pattern = "^([1-9][0-9]{0,17}|me)$")]
+        creator_id: Option<PersonFilter>,
+        /// Opened after this instant.
+        created_after: Option<Timestamp>,
+        /// Opened before this instant.
+        created_before: Option<Timestamp>,
+        /// Touched after this instant.
+        updated_after: Option<Timestamp>,
+        /// Touched before this instant.
+        updated_before: Option<Timestamp>,
+        /// Only tickets that are active and past a due time.
+        overdue: Option<bool>,
+        /// Every word must occur in title, description or a comment that the caller may see, the last one as a beginning.
+        /// Case and accents do not matter.
+        q: Option<Typed>,
+        /// Deleted tickets only (admins).
+        deleted: Option<bool>,
+        /// The order; `-created_at` when left out. Ties go by id in the same direction.
+        #[param(value_type = Option<SortName>)]
+        sort: Option<SortName>,
+        /// Rows in a page.
+        limit: Option<Limit>,
+        /// Where the page begins: taken from the `Link` header of the page before.
+        cursor: Option<CursorText>,
+        /// `html` adds `description_html`.
+        render: Option<Render>,
+    }
+}
+
+crate::input! {
+    /// How texts are shown.
+    #[derive(IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct ReadParameters {
+        /// `html` adds the Markdown as sanitised HTML.
+        render: Option<Render>,
+    }
+}
+
+/// How texts are shown beside their Markdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum Render {
+    /// As sanitised HTML, too.
+    Html,
+}
+
+impl FieldValue for Render {
+    fn from_json(value: Value) -> Result<Self, Faults> {
+        choice(&value, &[Self::Html], |_| "html")
+    }
+}
+
+/// A filter by somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonFilter {
+    /// The caller.
+    Me,
+    /// This account.
+    Is(UserId),
+}
+
+impl PersonFilter {
+    fn resolve(self, actor: &Actor) -> Result<UserId, AppError> {
+        match self {
+            Self::Me => actor.require_id(),
+            Self::Is(id) => Ok(id),
+        }
+    }
+}
+
+impl FieldValue for PersonFilter {
+    fn from_json(value: Value) -> Result<Self, Faults> {
+        Self::from_text(&String::from_json(value)?)
+    }
+
+    fn from_text(text: &str) -> Result<Self, Faults> {
+        match text {
+            "me" => Ok(Self::Me),
+            id => id.parse().map(Self::Is).map_err(|_| vec![FieldError::here("wrong_type", "must be an id or me")]),
+        }
+    }
+}
+
+/// A filter by assignee.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssigneeFilter {
+    /// Nobody.
+    Nobody,
+    /// Somebody.
+    Somebody(PersonFilter),
+}
+
+impl FieldValue for AssigneeFilter {
+    fn from_json(value: Value) -> Result<Self, Faults> {
+        Self::from_text(&String::from_json(value)?)
+    }
+
+    fn from_text(text: &str) -> Result<Self, Faults> {
+        match text {
+            "none" => Ok(Self::Nobody),
+            other => PersonFilter::from_text(other)
+                .map(Self::Somebody)
+                .map_err(|_| vec![FieldError::here("wrong_type", "must be an id, me or none")]),
+        }
+    }
+}
+
+/// The orders by the names that they have on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String)]
+pub struct SortName(pub Sort);
+
+impl SortName {
+    const ALL: [(&'static str, SortBy, bool); 10] = [
+        ("created_at", SortBy::CreatedAt, false),
+        ("-created_at", SortBy::CreatedAt, true),
+        ("updated_at", SortBy::UpdatedAt, false),
+        ("-updated_at", SortBy::UpdatedAt, true),
+        ("priority", SortBy::Priority, false),
+        ("-priority", SortBy::Priority, true),
+        ("due_at", SortBy::DueAt, false),
+        ("-due_at", SortBy::DueAt, true),
+        ("id", SortBy::Id, false),
+        ("-id", SortBy::Id, true),
+    ];
+}
+
+impl FieldValue for SortName {
+    fn from_json(value: Value) -> Result<Self, Faults> {
+        choice(&value, &Self::ALL, |(name, ..)| name).map(|(_, by, descending)| Self(Sort { by, descending }))
+    }
+}
+
+/// What a list of tickets was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// These.
+    Query(TicketQuery),
+    /// A search without a word in it: nothing.
+    Nothing,
+}
+
+impl TicketFilters {
+    /// The query that `actor` means; `now` is what "overdue" refers to.
+    ///
+    /// # Errors
+    /// Forbidden for a caller without an account who says `me`.
+    pub fn resolve(&self, actor: &Actor, now: Timestamp) -> Result<Asked, AppError> {
+        let typed = self.q.as_ref().map_or("", |q| &q.0);
+        let words = Words::parse(typed);
+        if words.is_none() && !typed.is_empty() {
+            return Ok(Asked::Nothing);
+        }
+        let assignee = match self.assigned_agent_id {
+            None => None,
+            Some(AssigneeFilter::Nobody) => Some(Assignee::None),
+            Some(AssigneeFilter::Somebody(person)) => Some(Assignee::Is(person.resolve(actor)?)),
+        };
+        let all = TicketQuery::all(actor.scope()?);
+        Ok(Asked::Query(TicketQuery {
+            status: values(self.status.as_ref()),
+            priority: values(self.priority.as_ref()),
+            tags: values(self.tag.as_ref()).into_iter().map(|tag| tag.0).collect(),
+            assignee,
+            creator: self.creator_id.map(|person| person.resolve(actor)).transpose()?,
+            created_after: self.created_after,
+            created_before: self.created_before,
+            updated_after: self.updated_after,
+            updated_before: self.updated_before,
+            overdue_at: self.overdue.unwrap_or(false).then_some(now),
+            words,
+            deleted: self.deleted.unwrap_or(false),
+            sort: self.sort.map_or(all.sort, |name| name.0),
+            ..all
+        }))
+    }
+}
+
+/// The values of a filter, each once, in the order of their kind: so that two ways to say the same are the same.
+fn values<T: Ord + Clone>(list: Option<&CommaList<T>>) -> Vec<T> {
+    let mut values = list.map_or_else(Vec::new, |list| list.0.clone());
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+impl TicketQuery {
+    /// Whether `actor` may ask for this list.
+    ///
+    /// # Errors
+    /// Forbidden for everybody but admins when it is one of deleted tickets.
+    pub fn may_be_asked_by(&self, actor: &Actor) -> Result<(), AppError> {
+        if self.deleted && actor.role != Role::Admin {
+            return Err(AppError::forbidden("Only admins may see deleted tickets."));
+        }
+        Ok(())
+    }
+
+    /// What a cursor of this list is bound to: filters and order, without the time of asking.
+    #[must_use]
+    pub fn without_now(&self) -> Self {
+        Self { overdue_at: self.overdue_at.map(|_| Timestamp::MIN), ..self.clone() }
+    }
+}

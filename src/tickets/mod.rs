@@ -1,0 +1,12 @@
+//! Tickets and their comments: what they are, who may do what with them, and the calls of the API.
+
+pub mod comments;
+pub mod filters;
+pub mod http;
+pub mod markdown;
+pub mod model;
+pub mod ops;
+pub mod query;
+pub mod rules;
+pub mod search;
+pub mod sla;

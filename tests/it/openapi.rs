@@ -1,0 +1,127 @@
+//! The OpenAPI document: locked, complete, and true to the router.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::Desk;
+
+/// One operation of the document.
+pub struct Operation {
+    pub method: Method,
+    pub path: String,
+    pub spec: Value,
+}
+
+/// The document, as JSON.
+pub fn document() -> Value {
+    serde_json::to_value(taquilla::http::openapi()).unwrap()
+}
+
+/// Every operation of the document.
+pub fn operations() -> Vec<Operation> {
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &Value)| {
+        let methods = item.as_object().unwrap().clone();
+        let path = path.clone();
+        methods.into_iter().map(move |(method, spec)| Operation {
+            method: method.to_uppercase().parse().unwrap(),
+            path: path.clone(),
+            spec,
+        })
+    };
+    paths.iter().flat_map(of_path).collect()
+}
+
+#[test]
+fn the_committed_document_is_the_one_that_the_code_gives() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    let now = taquilla::http::openapi().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("TAQUILLA_BLESS").is_some() {
+        fs::write(&file, &now).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    assert!(committed == now, "docs/openapi.json is not current; run ./dev openapi");
+}
+
+#[test]
+fn every_operation_is_described_and_tells_its_refusals() {
+    let mut ids = BTreeSet::new();
+    let document = document();
+    let tags: BTreeSet<&str> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    for Operation { method, path, spec } in operations() {
+        let what = format!("{method} {path}");
+        assert!(spec["summary"].as_str().is_some_and(|s| !s.is_empty() && !s.ends_with('.')), "{what}: no summary, or one with a full stop");
+        assert!(ids.insert(spec["operationId"].as_str().unwrap().to_owned()), "{what}: its operation id is taken");
+        assert!(spec["tags"].as_array().is_some_and(|t| t.len() == 1 && tags.contains(t[0].as_str().unwrap())), "{what}: {}", spec["tags"]);
+        let responses = spec["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{what}: no success");
+        assert!(responses.contains_key("default"), "{what}");
+        for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
+            let shared = response["$ref"].as_str().map(|name| document.pointer(&name[1..]).expect("the shared response exists"));
+            let content = &shared.unwrap_or(response)["content"];
+            assert_eq!(content["application/problem+json"]["schema"]["$ref"], "#/components/schemas/Problem", "{what} {status}");
+        }
+        let in_path = |p: &Value| p["in"] == "path";
+        let named = spec["parameters"].as_array().map_or(0, |list| list.iter().filter(|p| in_path(p)).count());
+        assert_eq!(named, path.matches('{').count(), "{what}: its path parameters are not all described");
+    }
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    fn walk(value: &Value, document: &Value) {
+        match value {
+            Value::Object(map) => {
+                if let Some(name) = map.get("$ref").and_then(Value::as_str) {
+                    assert!(document.pointer(&name[1..]).is_some(), "{name} is missing");
+                }
+                map.values().for_each(|value| walk(value, document));
+            }
+            Value::Array(list) => list.iter().for_each(|value| walk(value, document)),
+            _ => {}
+        }
+    }
+    let document = document();
+    walk(&document, &document);
+}
+
+#[tokio::test]
+async fn every_operation_of_the_document_is_a_route() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    for Operation { method, path, .. } in operations() {
+        let answer = nobody.send(nobody.request(method.clone(), &format!("/{}", filled(&path)))).await;
+        assert!(answer.status != 404 && answer.status != 405, "{method} {path} answers {}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn other_methods_of_a_documented_path_are_refused() {
+    let desk = Desk::start().await;
+    let admin = desk.admin().await;
+    let known: BTreeSet<(String, String)> = operations().into_iter().map(|o| (o.path, o.method.to_string())).collect();
+    let paths: BTreeSet<&String> = known.iter().map(|(path, _)| path).collect();
+    for path in paths {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            if !known.contains(&(path.clone(), method.to_string())) {
+                let answer = admin.send(admin.request(method.clone(), &format!("/{}", filled(path)))).await;
+                assert_eq!(answer.status, 405, "{method} {path} is served but not documented");
+                answer.expect(405);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_served_document_is_the_committed_one() {
+    let desk = Desk::start().await;
+    assert_eq!(desk.anonymous().get("//openapi.json").await.expect(200), document());
+}
+
+/// The path with an id in each place.
+pub fn filled(path: &str) -> String {
+    path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect::<Vec<_>>().join("/")
+}

@@ -1,0 +1,117 @@
+//! The pages that the binary carries, and the headers of every answer.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::{Client, Desk, Response};
+
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                           font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'";
+
+async fn accepting(client: &Client, path: &str, accept: &str) -> Response {
+    client.send(client.request(Method::GET, path).header("accept", accept)).await
+}
+
+/// The addresses that a page loads or links to.
+fn references(html: &Value) -> Vec<String> {
+    let html = html.as_str().unwrap();
+    let quoted = |attribute: &str| html.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>();
+    [quoted("src=\""), quoted("href=\"")].concat()
+}
+
+#[tokio::test]
+async fn every_page_loads_only_files_that_the_desk_itself_has() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    for page in ["//", "//docs", "//docs/", "//redoc", "//redoc/"] {
+        let html = accepting(&nobody, page, "text/html").await;
+        assert_eq!(html.header("content-type"), "text/html; charset=utf-8", "{page}");
+        let references = references(&html.expect(200));
+        assert!(references.len() >= 3, "{page}: {references:?}");
+        for reference in references {
+            assert!(reference.starts_with('/'), "{page} loads {reference}, which depends on the page's own address");
+            assert_eq!(nobody.get(&format!("/{reference}")).await.status, 200, "{page} loads {reference}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_page_has_an_inline_script() {
+    let desk = Desk::start().await;
+    for page in ["//", "//docs", "//redoc"] {
+        let html = accepting(&desk.anonymous(), page, "text/html").await.expect(200);
+        let scripts: Vec<&str> = html.as_str().unwrap().split("<script").skip(1).collect();
+        assert!(scripts.iter().all(|rest| rest.starts_with(" src=\"/") && rest.contains("defer></script>")), "{page}: {scripts:?}");
+        assert!(!html.as_str().unwrap().contains("style="), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn documentation_pages_have_a_policy_of_their_own_and_all_answers_a_strict_one() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    for page in ["//docs", "//docs/swagger-ui.css", "//docs/start.js", "//redoc", "//redoc/redoc.standalone.js"] {
+        assert_eq!(nobody.get(page).await.header("content-security-policy"), DOCS_POLICY, "{page}");
+    }
+    for path in ["//", "//health", "//nowhere", "//openapi.json", "/tickets", "/auth/login", "//docs", "//docs/nothing.js"] {
+        let answer = nobody.get(path).await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; ") && policy.ends_with("frame-ancestors 'none'"), "{path}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
+    }
+    assert_eq!(nobody.get("/tickets").await.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn the_root_is_a_page_for_browsers_and_json_for_programs() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    let page = accepting(&nobody, "//", "text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert_eq!(page.header("vary"), "accept");
+    assert!(page.expect(200).as_str().unwrap().contains("href=\"/docs\""));
+    for accept in ["*/*", "application/json"] {
+        let about = accepting(&nobody, "//", accept).await.expect(200);
+        assert_eq!(about, serde_json::json!({"message": "Ticket System API", "version": env!("CARGO_PKG_VERSION"), "status": "running"}));
+    }
+}
+
+#[tokio::test]
+async fn files_that_do_not_exist_are_problems() {
+    let desk = Desk::start().await;
+    for path in ["//docs/nothing.js", "//docs/index.css", "//redoc/x", "//docs/..%2fpage.css", "//redoc/..%2f..%2fCargo.toml", "//nowhere"] {
+        desk.anonymous().get(path).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_the_browser_has_is_not_sent_again() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    for path in ["//docs/swagger-ui-bundle.js", "//redoc/redoc.standalone.js", "//openapi.json", "//page.css"] {
+        let first = nobody.get(path).await;
+        let request = nobody.request(Method::GET, path).header("if-none-match", first.header("etag"));
+        let second = nobody.send(request).await;
+        assert_eq!((second.status, &second.body), (304, &Value::Null), "{path}");
+        let packed = nobody.send(nobody.request(Method::GET, path).header("accept-encoding", "gzip")).await;
+        assert!(packed.header("content-encoding") == "gzip" || path == "//page.css", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_desk_tells_that_it_is_healthy_and_ready() {
+    let desk = Desk::start().await;
+    for (path, status) in [("//health", "healthy"), ("//health/", "healthy"), ("//health/ready", "ready")] {
+        assert_eq!(desk.anonymous().get(path).await.expect(200), serde_json::json!({ "status": status }));
+    }
+}
+
+#[tokio::test]
+async fn a_storage_that_does_not_work_makes_the_desk_unready() {
+    let desk = Desk::start().await;
+    desk.app.store.close().await.unwrap();
+    let problem = desk.anonymous().get("//health/ready").await.expect(503);
+    assert_eq!(problem["detail"], "The storage cannot be read and written.");
+    desk.anonymous().get("//health").await.expect(200);
+}

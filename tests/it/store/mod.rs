@@ -1,0 +1,39 @@
+//! What every store must do: the sentences of the contract in `taquilla::store`, one test or more for each, called once
+//! for every store. The naive model is one of them, so that a test which asks for the wrong thing shows.
+
+/// Makes each of the named tests a case for every store. A further store is one more line here, and one in `site.rs`.
+macro_rules! on_every_store {
+    ($($test:ident),* $(,)?) => {
+        on_store!(on_model, model, $($test),*);
+        on_store!(on_sled, sled, $($test),*);
+    };
+}
+
+/// Makes each of the named tests a case for one store.
+macro_rules! on_store {
+    ($module:ident, $store:ident, $($test:ident),*) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::store::site::Site::$store().await).await;
+                }
+            )*
+        }
+    };
+}
+
+mod arbitrary;
+mod ask;
+mod build;
+mod commit;
+mod mutant;
+mod model;
+mod outbox;
+mod queries;
+mod races;
+mod random;
+mod reopen;
+mod search;
+mod site;
+mod steps;

@@ -1,0 +1,122 @@
+//! Where a store under test lives: it can be closed, dropped and opened again.
+
+use std::{ops::Deref, sync::Arc};
+
+use taquilla::store::{
+    IdKind, Store,
+    sled::{Options, SledStore},
+};
+use tempfile::TempDir;
+
+use super::{
+    model::Model,
+    mutant::{Fault, Mutant},
+};
+
+enum Home {
+    Model(Model),
+    Sled(TempDir),
+}
+
+/// A store and its home. It can be used like the store itself.
+pub struct Site {
+    home: Home,
+    fault: Option<Fault>,
+    store: Option<Arc<dyn Store>>,
+}
+
+impl Site {
+    /// The naive model.
+    pub async fn model() -> Self {
+        Self::at(Home::Model(Model::default())).await
+    }
+
+    /// The embedded store, in a folder of its own.
+    pub async fn sled() -> Self {
+        Self::at(Home::Sled(tempfile::tempdir().expect("a temporary folder"))).await
+    }
+
+    /// Another, empty store of the same kind.
+    pub async fn fresh(&self) -> Self {
+        match self.home {
+            Home::Model(_) => Self::model().await,
+            Home::Sled(_) => Self::sled().await,
+        }
+    }
+
+    /// Another, empty store of the same kind, with a planted fault.
+    pub async fn faulty(&self, fault: Fault) -> Self {
+        let mut site = self.fresh().await;
+        site.fault = Some(fault);
+        site.reopen().await;
+        site
+    }
+
+    async fn at(home: Home) -> Self {
+        let mut site = Self { home, fault: None, store: None };
+        site.open().await;
+        site
+    }
+
+    async fn open(&mut self) {
+        let store: Arc<dyn Store> = match &self.home {
+            Home::Model(model) => Arc::new(model.reopened()),
+            Home::Sled(folder) => {
+                let options = Options { dir: folder.path().join("data"), cache_mib: 16 };
+                let opening = tokio::task::spawn_blocking(move || SledStore::open(options));
+                opening.await.expect("opening does not panic").expect("the store opens")
+            }
+        };
+        self.store = Some(match self.fault {
+            Some(fault) => Arc::new(Mutant::new(store, fault)),
+            None => store,
+        });
+    }
+
+    /// The store, to be held by several tasks. They must have let go of it before it is opened again.
+    pub fn shared(&self) -> Arc<dyn Store> {
+        self.store.clone().expect("the store is open")
+    }
+
+    /// The folder of a store that has one.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        match &self.home {
+            Home::Model(_) => None,
+            Home::Sled(folder) => Some(folder.path()),
+        }
+    }
+
+    /// Closes the store and opens it again.
+    pub async fn reopen(&mut self) {
+        self.close().await.expect("the store closes");
+        self.drop_it().await;
+        self.open().await;
+    }
+
+    /// Drops the store without closing it, and opens it again.
+    pub async fn crash(&mut self) {
+        self.drop_it().await;
+        self.open().await;
+    }
+
+    async fn drop_it(&mut self) {
+        let store = self.store.take().expect("the store is open");
+        let alone = Arc::strong_count(&store) == 1;
+        assert!(alone, "somebody still holds the store");
+        tokio::task::spawn_blocking(move || drop(store)).await.expect("dropping does not panic");
+    }
+
+    /// Reserves an id.
+    pub async fn id(&self, kind: IdKind) -> i64 {
+        self.reserve(kind).await.expect("an id")
+    }
+}
+
+impl Deref for Site {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        self.store.as_deref().expect("the store is open")
+    }
+}
+

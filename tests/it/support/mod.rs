@@ -1,0 +1,7 @@
+//! What every test stands on: a running [`Desk`] and the [`Client`]s that talk to it.
+
+mod client;
+mod desk;
+
+pub use client::{Client, Response};
+pub use desk::{Desk, PASSWORD};

@@ -9,7 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{input::FieldError, store::StoreError, types::Expected};
+use crate::{input::FieldError, store::{Field, StoreError}, types::Expected};
 
 /// A refusal or a failure on its way to the client.
 #[derive(Debug)]
@@ -89,6 +89,12 @@ impl AppError {
     #[must_use]
     pub fn bad_request(slug: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(slug, detail)
+    }
+
+    /// 400: the e-mail address has an account already.
+    #[must_use]
+    pub fn already_registered() -> Self {
+        Self::new("already-registered", "This e-mail address is already registered.")
     }
 
     /// 401: no token, or none that is good any more.
@@ -198,6 +204,7 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Stale => Self::unavailable("Too many changes at once; try again.", None),
+            StoreError::Duplicate(Field::Email) => Self::already_registered(),
             StoreError::Duplicate(field) => Self::new("conflict", format!("The {field} is taken.")),
             StoreError::Busy => Self::unavailable("The storage is busy; try again.", None),
             StoreError::Unavailable(cause) => Self::unavailable("The storage is not available; nothing was written.", Some(cause)),

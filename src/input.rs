@@ -201,6 +201,15 @@ pub trait Input: Sized {
     }
 }
 
+/// No fields at all: what calls without parameters take.
+impl Input for () {
+    const NULL_IS_ABSENT: bool = true;
+
+    fn read(_: &mut Fields) -> Option<Self> {
+        Some(())
+    }
+}
+
 /// Declares a body or a query. `pub struct` for something to be made or asked, `pub patch` for a change, in which
 /// `null` is refused unless the field is an `Option<Option<…>>`.
 #[macro_export]

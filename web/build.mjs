@@ -1,8 +1,8 @@
 // Builds web/dist, which the binary carries: our pages as they are, and ReDoc's bundle with its licences.
-// The same sources give the same bytes.
+// The same sources give the same bytes. The folder, as seen from here, may be given: node build.mjs ../other
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 
-const dist = new URL("dist/", import.meta.url);
+const dist = new URL(`${process.argv[2] ?? "dist"}/`, import.meta.url);
 const pages = new URL("pages/", import.meta.url);
 const redoc = new URL("node_modules/redoc/", import.meta.url);
 

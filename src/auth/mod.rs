@@ -2,6 +2,7 @@
 //!
 //! `model.rs`, `policy.rs` and `session.rs` are pure. `extract.rs` turns a request's token into an [`Actor`](model::Actor).
 
+pub mod account;
 pub mod api_tokens;
 pub mod cookie;
 pub mod extract;
@@ -13,4 +14,3 @@ pub mod password;
 pub mod policy;
 pub mod session;
 pub mod token;
-pub mod wire;

@@ -13,7 +13,7 @@ use crate::{
     app::{App, AppState},
     error::AppError,
     store::{Changes, Expect, IdKind, RowKey},
-    types::{Email, Secret, SessionId, Slice, Timestamp, UserId},
+    types::{Email, Secret, SessionId, Timestamp, UserId},
     users::model::User,
 };
 
@@ -42,7 +42,7 @@ impl SignedIn {
 
 /// How a sign-in ends.
 enum Login {
-    Done(Box<SignedIn>),
+    Done(Box<SignedIn>, Actor),
     /// Refused, for this account if there is one.
     Refused(Option<UserId>, AppError),
 }
@@ -55,7 +55,8 @@ enum Login {
 pub async fn login(app: &AppState, credentials: &Credentials, client: &Client) -> Result<SignedIn, AppError> {
     let email: Option<Email> = credentials.username.parse().ok();
     match app.decide(|| decide_login(app, email.as_ref(), &credentials.password, client)).await? {
-        Login::Done(signed_in) => {
+        Login::Done(signed_in, actor) => {
+            make_room(app, &actor).await?;
             Ok(*signed_in)
         }
         Login::Refused(user, refusal) => {
@@ -107,7 +108,17 @@ async fn decide_login(
     let others = app.store.sessions_of(user.id).await?;
     changes = revoke(changes, &surplus(&others, MOST_SESSIONS - 1, now), &ActorRef::from(&actor), now);
     let signed_in = SignedIn::new(app, &session, first, now)?;
-    Ok((changes.insert(session).log(entry), Login::Done(Box::new(signed_in))))
+    Ok((changes.insert(session).log(entry), Login::Done(Box::new(signed_in), actor)))
+}
+
+/// Ends what is too much after sign-ins at the same moment, which do not see each other's sessions.
+async fn make_room(app: &App, actor: &Actor) -> Result<(), AppError> {
+    let user = actor.require_id()?;
+    app.decide(|| async move {
+        let (sessions, now) = (app.store.sessions_of(user).await?, app.now());
+        Ok((revoke(Changes::new(), &surplus(&sessions, MOST_SESSIONS, now), &actor.into(), now), ()))
+    })
+    .await
 }
 
 /// Exchanges a refresh token for a new pair. One that was used before, outside of its grace, ends the whole session:

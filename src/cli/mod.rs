@@ -136,3 +136,27 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     runtime.shutdown_background();
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Cli;
+
+    fn walk(command: &Command, path: &str) {
+        assert!(command.get_about().is_some(), "{path} says what it is for");
+        for argument in command.get_arguments() {
+            assert!(argument.get_help().is_some(), "{path} {}: says what it is for", argument.get_id());
+        }
+        for verb in command.get_subcommands() {
+            walk(verb, &format!("{path} {}", verb.get_name()));
+        }
+    }
+
+    #[test]
+    fn every_verb_and_every_flag_says_what_it_is_for() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        walk(&command, "taquilla");
+    }
+}

@@ -2,6 +2,7 @@
 //! document the API. Handlers live with their features.
 
 pub mod body;
+pub mod client;
 pub mod docs;
 pub mod document;
 pub mod etag;
@@ -9,6 +10,7 @@ pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod page;
+pub mod path;
 pub mod problem;
 
 use std::net::SocketAddr;

@@ -1,7 +1,13 @@
 //! What a client says to narrow and order a list of tickets, and which query it means.
 
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr,
+        schema::{Schema, Type},
+    },
+};
 
 use super::{
     model::{Priority, Status, Tag, TagList},
@@ -59,7 +65,6 @@ crate::input! {
         /// Deleted tickets only (admins).
         deleted: Option<bool>,
         /// The order; `-created_at` when left out. Ties go by id in the same direction.
-        #[param(value_type = Option<SortName>)]
         sort: Option<SortName>,
         /// Rows in a page.
         limit: Option<Limit>,
@@ -149,9 +154,8 @@ impl FieldValue for AssigneeFilter {
     }
 }
 
-/// The orders by the names that they have on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String)]
+/// An order by the name that it has on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortName(pub Sort);
 
 impl SortName {
@@ -175,33 +179,39 @@ impl FieldValue for SortName {
     }
 }
 
-/// What a list of tickets was asked for.
+impl PartialSchema for SortName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::ALL.map(|(name, ..)| name))).into()
+    }
+}
+
+impl ToSchema for SortName {}
+
+/// A list of tickets that somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// These.
-    Query(TicketQuery),
-    /// A search without a word in it: nothing.
-    Nothing,
+pub struct Asked {
+    /// The list.
+    pub query: TicketQuery,
+    /// Whether nothing can be found: what was typed to search has no word in it.
+    pub nothing: bool,
 }
 
 impl TicketFilters {
-    /// The query that `actor` means; `now` is what "overdue" refers to.
+    /// The list that `actor` means; `now` is what "overdue" refers to.
     ///
     /// # Errors
     /// Forbidden for a caller without an account who says `me`.
     pub fn resolve(&self, actor: &Actor, now: Timestamp) -> Result<Asked, AppError> {
         let typed = self.q.as_ref().map_or("", |q| &q.0);
         let words = Words::parse(typed);
-        if words.is_none() && !typed.is_empty() {
-            return Ok(Asked::Nothing);
-        }
+        let nothing = words.is_none() && !typed.is_empty();
         let assignee = match self.assigned_agent_id {
             None => None,
             Some(AssigneeFilter::Nobody) => Some(Assignee::None),
             Some(AssigneeFilter::Somebody(person)) => Some(Assignee::Is(person.resolve(actor)?)),
         };
         let all = TicketQuery::all(actor.scope()?);
-        Ok(Asked::Query(TicketQuery {
+        let query = TicketQuery {
             status: values(self.status.as_ref()),
             priority: values(self.priority.as_ref()),
             tags: values(self.tag.as_ref()).into_iter().map(|tag| tag.0).collect(),
@@ -216,7 +226,8 @@ impl TicketFilters {
             deleted: self.deleted.unwrap_or(false),
             sort: self.sort.map_or(all.sort, |name| name.0),
             ..all
-        }))
+        };
+        Ok(Asked { query, nothing })
     }
 }
 
@@ -228,13 +239,13 @@ fn values<T: Ord + Clone>(list: Option<&CommaList<T>>) -> Vec<T> {
     values
 }
 
-impl TicketQuery {
+impl Asked {
     /// Whether `actor` may ask for this list.
     ///
     /// # Errors
     /// Forbidden for everybody but admins when it is one of deleted tickets.
     pub fn may_be_asked_by(&self, actor: &Actor) -> Result<(), AppError> {
-        if self.deleted && actor.role != Role::Admin {
+        if self.query.deleted && actor.role != Role::Admin {
             return Err(AppError::forbidden("Only admins may see deleted tickets."));
         }
         Ok(())
@@ -243,6 +254,8 @@ impl TicketQuery {
     /// What a cursor of this list is bound to: filters and order, without the time of asking.
     #[must_use]
     pub fn without_now(&self) -> Self {
-        Self { overdue_at: self.overdue_at.map(|_| Timestamp::MIN), ..self.clone() }
+        let mut asked = self.clone();
+        asked.query.overdue_at = asked.query.overdue_at.map(|_| Timestamp::MIN);
+        asked
     }
 }

@@ -80,6 +80,14 @@ pub struct UserView {
     pub version: i64,
 }
 
+impl UserView {
+    /// Its ETag.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+}
+
 impl From<&User> for UserView {
     fn from(user: &User) -> Self {
         Self {

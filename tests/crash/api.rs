@@ -53,6 +53,11 @@ impl Api {
         Self { http, base: base.into(), token: token.into() }
     }
 
+    /// Its token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The same connections for another caller.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.into(), ..self.clone() }

@@ -64,16 +64,21 @@ impl Check<'_> {
             let mut book = self.ledger.book();
             let mut wrong = Vec::new();
             for (id, row) in &rows {
-                replays.get(id).map_or_else(|| wrong.push(format!("ticket {id} has no activity")), |replay| replay.compare(row, &book, &mut wrong));
+                match replays.get(id) {
+                    Some(replay) => replay.compare(row, &book, &mut wrong),
+                    None => wrong.push(format!("ticket {id} has no activity")),
+                }
             }
             wrong.extend(replays.keys().filter(|id| !rows.contains_key(id)).map(|id| format!("ticket {id} is in the log and in no list")));
-            wrong.extend(book.opened.iter().filter(|(id, _)| !rows.contains_key(id)).map(|(id, word)| format!("ticket {id} ({word}) is gone")));
+            wrong.extend(
+                book.opened.iter().filter(|(id, _)| !rows.contains_key(id)).map(|(id, word)| format!("ticket {id} ({word}) is gone")),
+            );
             book.wrong.extend(wrong);
         }
         self.counts(&rows).await;
-        let with_comments = rows.values().filter(|row| row.comments > 0).map(|row| row.id).chain(self.ledger.book().said.keys().copied());
-        let with_comments = with_comments.collect::<HashSet<_>>().into_iter().collect();
-        self.each(with_comments, |api, ledger, ticket| async move { comments(&api, &ledger, ticket).await }).await;
+        let mut with_comments: HashSet<i64> = self.ledger.book().said.keys().copied().collect();
+        with_comments.extend(rows.values().filter(|row| row.comments > 0).map(|row| row.id));
+        self.each(with_comments.into_iter().collect(), |api, ledger, ticket| async move { comments(&api, &ledger, ticket).await }).await;
         self.own_activity(rng.sample(replays.into_iter().collect(), SAMPLE)).await;
         self.searches(&rows, rng).await;
         self.report("at the end");
@@ -332,5 +337,7 @@ async fn comments(api: &Api, ledger: &Ledger, ticket: i64) {
     let gone = said.into_iter().flatten().filter(|(id, _)| !listed.contains(id));
     wrong.extend(gone.map(|(id, said)| format!("comment {id} ({}) of ticket {ticket} is gone", said.text.word)));
     book.wrong.extend(wrong);
-    rows.iter().for_each(|row| book.saw(false, row));
+    for row in &rows {
+        book.saw(false, row);
+    }
 }

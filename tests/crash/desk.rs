@@ -115,7 +115,9 @@ impl Desk {
 
     /// SIGTERM, and the exit status.
     pub fn stop(mut self) -> ExitStatus {
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success(), "kill -TERM");
+        if self.ended().is_none() {
+            assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success(), "kill -TERM");
+        }
         self.child.wait().unwrap()
     }
 

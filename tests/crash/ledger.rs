@@ -23,7 +23,7 @@ const POOL: usize = 300;
 pub struct Ledger(Mutex<Book>);
 
 /// Its pages.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Book {
     words: u64,
     /// 2xx answers to writes.
@@ -79,6 +79,11 @@ pub struct Group {
 }
 
 impl Ledger {
+    /// A copy, for a copy of the data.
+    pub fn copied(&self) -> Self {
+        Self(Mutex::new(self.book().clone()))
+    }
+
     /// A look at the pages.
     pub fn book(&self) -> std::sync::MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -99,7 +99,8 @@ fn create(ledger: &Ledger, people: &[Person], by: usize, rng: &mut Rng) -> Op {
     if creator != me.id {
         body["creator_id"] = json!(creator);
     }
-    let fields = [("title", json!(title_text)), ("description", text_value(&description_text)), ("priority", json!(priority)), ("tags", tags)];
+    let fields =
+        [("title", json!(title_text)), ("description", text_value(&description_text)), ("priority", json!(priority)), ("tags", tags)];
     let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let key = rng.chance(50).then(|| format!("key-{}", title.word));
     Op { by, method: Method::POST, path: "/tickets".into(), body, key, kind: Kind::Create { word: title.word, creator, fields } }

@@ -40,8 +40,8 @@ async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
     let mut rng = Rng::for_rig("power cuts");
     let work = Work::new();
     let log = work.path("desk.log");
-    let mut disk = Disk::new(work.path("disk"), work.path("mount"), DISK);
-    let data = disk.path("data");
+    let mut volume = Disk::new(work.path("disk"), work.path("mount"), DISK);
+    let data = volume.path("data");
     let mut desk = Desk::start(&data, &log).await;
     let people = Arc::new(people(&desk).await);
     let ledger = Arc::new(Ledger::default());
@@ -49,10 +49,10 @@ async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
     for _ in 0..cuts {
         let load = Running::start(&desk, &people, &ledger, CONNECTIONS, &mut rng);
         tokio::time::sleep(Duration::from_millis(rng.between(50, longest))).await;
-        disk.cut_power();
+        volume.cut_power();
         desk.kill();
         load.ended().await;
-        disk.power_on();
+        volume.power_on();
         desk = Desk::start(&data, &log).await;
         Check { desk: &desk, people: &people, ledger: &ledger }.after_a_crash(&mut rng).await;
     }
@@ -71,26 +71,29 @@ async fn the_rig_finds_what_stock_sled_loses() {
         return;
     }
     let stock = stock_sled();
-    assert!(!defines_sync_file_range(&stock), "the control has the desk's own sync_file_range, so it is no control");
-    assert!(defines_sync_file_range(Path::new(BINARY)), "the desk does not have its own sync_file_range");
+    assert!(imports_sync_file_range(&stock), "the control has a sync_file_range of its own, so it is no control");
+    assert!(!imports_sync_file_range(Path::new(BINARY)), "the desk's sync_file_range is the C library's");
     let mut rng = Rng::for_rig("control");
     let work = Work::new();
-    let mut disk = Disk::new(work.path("disk"), work.path("mount"), DISK);
+    let mut volume = Disk::new(work.path("disk"), work.path("mount"), DISK);
     for round in 1..=CONTROL_ROUNDS {
-        let data = disk.path(&format!("data-{round}"));
-        let last = load_stock(&stock, &data, &disk, &mut rng).await;
-        disk.power_on();
+        let data = volume.path(&format!("data-{round}"));
+        let last = load_stock(&stock, &data, &volume, &mut rng).await;
+        volume.power_on();
         let check = Command::new(&stock).arg("check").arg(&data).arg(last.to_string()).output().unwrap();
         if !check.status.success() {
             let found = String::from_utf8_lossy(if check.stdout.is_empty() { &check.stderr } else { &check.stdout }).into_owned();
-            return tell(&format!("control: stock sled lost data in round {round}, as it must: {}", found.lines().next().unwrap_or_default()));
+            return tell(&format!(
+                "control: stock sled lost data in round {round}, as it must: {}",
+                found.lines().next().unwrap_or_default()
+            ));
         }
     }
     panic!("stock sled lost nothing in {CONTROL_ROUNDS} power cuts: the rig does not cut the power");
 }
 
 /// Lets stock sled write until the power is cut; the number of the last batch that it acknowledged.
-async fn load_stock(stock: &Path, data: &Path, disk: &Disk, rng: &mut Rng) -> u64 {
+async fn load_stock(stock: &Path, data: &Path, volume: &Disk, rng: &mut Rng) -> u64 {
     let mut child = Command::new(stock).arg("load").arg(data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut last = 0;
@@ -98,10 +101,10 @@ async fn load_stock(stock: &Path, data: &Path, disk: &Disk, rng: &mut Rng) -> u6
         last = lines.next().unwrap().unwrap().parse().unwrap();
     }
     // The folder and its files are on the disk for certain: what is lost is lost by sled.
-    disk.sync();
+    volume.sync();
     let rest = std::thread::spawn(move || lines.map_while(Result::ok).filter_map(|line| line.parse().ok()).last());
     tokio::time::sleep(Duration::from_millis(rng.between(200, 1_000))).await;
-    disk.cut_power();
+    volume.cut_power();
     let _ = child.kill();
     child.wait().unwrap();
     rest.join().unwrap().unwrap_or(last)
@@ -120,9 +123,9 @@ fn stock_sled() -> PathBuf {
     profile.join("examples/stock_sled")
 }
 
-/// Whether a program has a `sync_file_range` of its own, instead of the C library's.
-fn defines_sync_file_range(program: &Path) -> bool {
-    let output = Command::new("nm").args(["--defined-only"]).arg(program).output().unwrap();
+/// Whether a program takes `sync_file_range` from the C library, instead of having its own.
+fn imports_sync_file_range(program: &Path) -> bool {
+    let output = Command::new("nm").args(["-D", "--undefined-only"]).arg(program).output().unwrap();
     assert!(output.status.success(), "nm: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).lines().any(|line| line.ends_with(" sync_file_range"))
+    String::from_utf8_lossy(&output.stdout).lines().any(|line| line.contains(" sync_file_range"))
 }

@@ -80,7 +80,8 @@ impl Replay {
                 for (field, change) in &changes {
                     let before = self.fields.insert(field.clone(), change[1].clone()).unwrap_or_default();
                     if before != change[0] {
-                        wrong.push(format!("ticket {ticket}, version {}: {field} was {before}, the entry says {}", self.version, change[0]));
+                        wrong
+                            .push(format!("ticket {ticket}, version {}: {field} was {before}, the entry says {}", self.version, change[0]));
                     }
                 }
                 self.judge(ticket, &changes, after_comment, book, wrong);
@@ -94,7 +95,12 @@ impl Replay {
         let has = |asked: &Fields| asked.iter().all(|(field, value)| self.fields.get(field).unwrap_or(&Value::Null) == value);
         let acknowledged = book.changes.get(&ticket).and_then(|versions| versions.get(&self.version));
         for asked in acknowledged.into_iter().flatten().filter(|asked| !has(asked)) {
-            wrong.push(format!("ticket {ticket}, version {}: acknowledged {}, recorded {}", self.version, json!(asked), json!(self.fields)));
+            wrong.push(format!(
+                "ticket {ticket}, version {}: acknowledged {}, recorded {}",
+                self.version,
+                json!(asked),
+                json!(self.fields)
+            ));
         }
         let asked_for = if self.version == 1 {
             let word = word_of(self.fields.get("title").and_then(Value::as_str).unwrap_or_default());
@@ -119,7 +125,10 @@ impl Replay {
         }
         if (row.version, row.comments) != (self.version, self.comments) {
             let (version, comments) = (self.version, self.comments);
-            wrong.push(format!("ticket {ticket}: the row has version {} and {} comments, its activity {version} and {comments}", row.version, row.comments));
+            wrong.push(format!(
+                "ticket {ticket}: the row has version {} and {} comments, its activity {version} and {comments}",
+                row.version, row.comments
+            ));
         }
         for (field, shown) in &row.fields {
             let told = self.fields.get(field).unwrap_or(&Value::Null);

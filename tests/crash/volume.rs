@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use crate::tell;
@@ -34,10 +35,16 @@ struct Mounted(PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let unmounted = |args: &[&str]| Command::new("umount").args(args).arg(&self.0).status().is_ok_and(|s| s.success());
-        // Whatever still holds it lets go when its process ends.
-        if !unmounted(&["-q"]) && !unmounted(&["-l"]) {
-            tell(&format!("could not unmount {}", self.0.display()));
+        let unmounted = |args: &[&str]| Command::new("umount").args(args).arg(&self.0).output().is_ok_and(|o| o.status.success());
+        // The files of a process that has just ended are closed a little later.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !unmounted(&[]) {
+            if Instant::now() > deadline {
+                tell(&format!("{} is busy; it is unmounted when its last user lets go", self.0.display()));
+                unmounted(&["--lazy"]);
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 }
@@ -78,7 +85,8 @@ impl Disk {
     /// Cuts the power: nothing more reaches the disk, not even the journal. Perl makes the call (`EXT4_IOC_SHUTDOWN`
     /// with `EXT4_GOING_FLAGS_NOLOGFLUSH`), as it is on every Debian machine and needs no unsafe code here.
     pub fn cut_power(&self) {
-        let call = r#"open(my $d, "<", $ARGV[0]) or die "open: $!"; my $f = pack("L", 2); defined ioctl($d, 0x8004587D, $f) or die "ioctl: $!""#;
+        let call =
+            r#"open(my $d, "<", $ARGV[0]) or die "open: $!"; my $f = pack("L", 2); defined ioctl($d, 0x8004587D, $f) or die "ioctl: $!""#;
         run("perl", &["-e", call, text(&self.at)]);
     }
 

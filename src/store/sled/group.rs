@@ -272,8 +272,10 @@ impl<'a> Group<'a> {
 
     fn delete(&mut self, key: RowKey) -> Result<(), StoreError> {
         let at = keys::row(&key);
-        if self.get(&at)?.is_some() {
-            self.encode(at.clone(), Encoded { first: Vec::new(), pieces: Vec::new() })?;
+        if let Some(first) = self.get(&at)? {
+            for index in 1..=codec::header(&at, &first)?.1 {
+                self.stage(keys::piece(&at, index), None);
+            }
             self.stage(at, None);
             self.effects.push(Effect::Gone(key));
         }

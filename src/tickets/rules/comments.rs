@@ -22,27 +22,27 @@ pub struct Commented {
     pub moved: Option<(Ticket, NewEntry)>,
 }
 
-/// Whether `actor` may write comments of this kind on tickets that they see.
-///
-/// # Errors
-/// Forbidden for requesters' internal notes.
-fn may_write(actor: &Actor, internal: bool) -> Result<(), AppError> {
-    if internal && !actor.role.is_staff() {
-        return Err(AppError::forbidden("Only agents and admins may write internal notes."));
-    }
-    Ok(())
-}
-
 impl Ticket {
-    /// What a comment does: the comment itself, the ticket where the comment moves it, and their entries.
+    /// Whether this comment may be written by `actor`, who sees the ticket.
     ///
     /// # Errors
     /// Forbidden for a requester's internal note; conflict for a public comment on a closed ticket.
+    pub fn may_get(&self, actor: &Actor, new: &NewComment) -> Result<(), AppError> {
+        let internal = new.is_internal.unwrap_or(false);
+        if internal && !actor.role.is_staff() {
+            return Err(AppError::forbidden("Only agents and admins may write internal notes."));
+        }
+        self.open_for_comments(internal)
+    }
+
+    /// What a comment does: the comment itself, the ticket where the comment moves it, and their entries.
+    ///
+    /// # Errors
+    /// As [`Self::may_get`].
     pub fn comment(&self, id: CommentId, new: NewComment, actor: &Actor, now: Timestamp) -> Result<Commented, AppError> {
         let author_id = actor.require_id()?;
+        self.may_get(actor, &new)?;
         let is_internal = new.is_internal.unwrap_or(false);
-        may_write(actor, is_internal)?;
-        self.open_for_comments(is_internal)?;
         let comment = Comment {
             id,
             ticket_id: self.id,

@@ -142,7 +142,7 @@ impl State {
     fn unmet(&self, key: &RowKey, expect: Expect) -> Option<StoreError> {
         match (expect, self.version(key)) {
             (Expect::Any, _) | (Expect::New, 0) => None,
-            (Expect::Version(expected), present) if expected == present => None,
+            (Expect::Version(expected), present) if expected == present && present > 0 => None,
             (Expect::Version(_), _) => Some(StoreError::Stale),
             (Expect::New, _) => Some(match key {
                 RowKey::Answer(_) => StoreError::Duplicate(Field::IdempotencyKey),
@@ -216,6 +216,13 @@ impl Model {
         Self { state: self.state.clone(), durable, closed: AtomicBool::new(false) }
     }
 
+    /// Applies a commit, or gives every reason why it must be refused.
+    pub fn apply(&self, changes: &Changes) -> Result<Committed, Vec<StoreError>> {
+        let committed = self.state.lock().apply(changes)?;
+        self.durable.send_replace(committed.seq);
+        Ok(committed)
+    }
+
     /// A copy of everything stored.
     pub fn state(&self) -> State {
         self.state.lock().clone()
@@ -256,10 +263,7 @@ where
 impl Store for Model {
     async fn commit(&self, changes: Changes) -> Result<Committed, StoreError> {
         self.read(|_| ())?;
-        let mut state = self.state.lock();
-        let committed = state.apply(&changes).map_err(|faults| faults[0].clone())?;
-        self.durable.send_replace(committed.seq);
-        Ok(committed)
+        self.apply(&changes).map_err(|faults| faults[0].clone())
     }
 
     async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError> {

@@ -1,0 +1,233 @@
+//! The calls of `/tickets`.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    comments,
+    filters::{ReadParameters, TicketFilters},
+    model::{Assignment, BulkChange, BulkResults, NewTicket, Ticket, TicketChange, TicketView},
+    ops,
+};
+use crate::{
+    app::{App, AppState},
+    auth::{extract::AdminActor, model::Actor},
+    error::AppError,
+    http::{
+        body::{Body, Query},
+        etag::unless_known,
+        page,
+        path::Id,
+    },
+    reply::{Once, Reply},
+    types::{Expected, TicketId},
+};
+
+/// The routes of tickets and their comments.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list_tickets, create_ticket))
+        .routes(routes!(bulk_change))
+        .routes(routes!(get_ticket, put_ticket, patch_ticket, delete_ticket))
+        .routes(routes!(assign_ticket))
+        .routes(routes!(restore_ticket))
+        .merge(comments::http::router())
+}
+
+/// List tickets
+///
+/// Staff see every ticket, requesters their own.
+#[utoipa::path(
+    get, path = "/api/v1/tickets", tag = "tickets", params(TicketFilters),
+    responses((
+        status = 200, body = Vec<TicketView>, description = "A page of tickets.",
+        headers(
+            ("Link" = String, description = "The address of the next page (`rel=\"next\"`), when there is one."),
+            ("X-Total-Count" = i64, description = "On the first page: how many there are; up to 1,000 for combined filters."),
+            ("X-Total-Count-Capped" = String, description = "`true` when there are more than `X-Total-Count`."),
+        ),
+    )),
+)]
+async fn list_tickets(State(app): State<AppState>, actor: Actor, Query(filters): Query<TicketFilters>, uri: Uri) -> Result<Response, AppError> {
+    let asked = filters.resolve(&actor, app.now())?;
+    let bound = asked.without_now();
+    let page = page::page(&bound, filters.limit, filters.cursor.as_ref().map(|cursor| cursor.0.as_str()))?;
+    let found = ops::list(&app, &actor, &asked, page).await?;
+    let headers = page::headers(&uri, &bound, found.next.as_ref(), found.total);
+    Ok((headers, Json(ops::rendered(found.rows, filters.render).await?)).into_response())
+}
+
+/// Open a ticket
+///
+/// With `creator_id` staff open it on behalf of somebody else.
+#[utoipa::path(
+    post, path = "/api/v1/tickets", tag = "tickets", request_body = NewTicket,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry of this request harmless for 24 hours.")),
+    responses((
+        status = 201, body = TicketView, description = "The new ticket.",
+        headers(("Location" = String, description = "Its address."), ("ETag" = String, description = "Its tag.")),
+    )),
+)]
+async fn create_ticket(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    once: Once,
+    Body(new): Body<NewTicket>,
+) -> Result<Reply, AppError> {
+    ops::create(&app, &actor, &new, once).await
+}
+
+/// Get a ticket
+#[utoipa::path(
+    get, path = "/api/v1/tickets/{id}", tag = "tickets",
+    params(("id" = TicketId, Path, description = "The ticket."), ReadParameters,
+        ("If-None-Match" = Option<String>, Header, description = "The tag of the state that the client has.")),
+    responses(
+        (status = 200, body = TicketView, description = "The ticket.", headers(("ETag" = String, description = "Its tag."))),
+        (status = 304, description = "It has not changed.", headers(("ETag" = String, description = "Its tag."))),
+    ),
+)]
+async fn get_ticket(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(read): Query<ReadParameters>,
+    Id(id): Id<TicketId>,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
+    let ticket = ops::ticket(&app, &actor, id).await?;
+    let views = ops::rendered(vec![ops::view(&app, &actor, &ticket).await?], read.render).await?;
+    Ok(unless_known(&headers, &ticket.etag(actor.role.is_staff()), || Json(views.into_iter().next()).into_response()))
+}
+
+/// Change a ticket (PUT)
+///
+/// Just the fields that are sent, as with PATCH.
+#[utoipa::path(
+    put, path = "/api/v1/tickets/{id}", tag = "tickets", request_body = TicketChange,
+    params(("id" = TicketId, Path, description = "The ticket."),
+        ("If-Match" = Option<String>, Header, description = "The tag that it must still have.")),
+    responses((status = 200, body = TicketView, description = "The changed ticket.", headers(("ETag" = String, description = "Its tag.")))),
+)]
+async fn put_ticket(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    Id(id): Id<TicketId>,
+    expected: Expected,
+    Body(change): Body<TicketChange>,
+) -> Result<Reply, AppError> {
+    changed(&app, &actor, id, &change, &expected).await
+}
+
+/// Change a ticket
+///
+/// Just the fields that are sent; `assigned_agent_id: null` unassigns.
+#[utoipa::path(
+    patch, path = "/api/v1/tickets/{id}", tag = "tickets", request_body = TicketChange,
+    params(("id" = TicketId, Path, description = "The ticket."),
+        ("If-Match" = Option<String>, Header, description = "The tag that it must still have.")),
+    responses((status = 200, body = TicketView, description = "The changed ticket.", headers(("ETag" = String, description = "Its tag.")))),
+)]
+async fn patch_ticket(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    Id(id): Id<TicketId>,
+    expected: Expected,
+    Body(change): Body<TicketChange>,
+) -> Result<Reply, AppError> {
+    changed(&app, &actor, id, &change, &expected).await
+}
+
+/// Assign a ticket
+///
+/// To an active agent or admin, or to nobody. An open ticket that gets an assignee is in progress.
+#[utoipa::path(
+    patch, path = "/api/v1/tickets/{id}/assign", tag = "tickets", request_body = Assignment,
+    params(("id" = TicketId, Path, description = "The ticket."),
+        ("If-Match" = Option<String>, Header, description = "The tag that it must still have.")),
+    responses((status = 200, body = TicketView, description = "The assigned ticket.", headers(("ETag" = String, description = "Its tag.")))),
+)]
+async fn assign_ticket(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    Id(id): Id<TicketId>,
+    expected: Expected,
+    Body(assignment): Body<Assignment>,
+) -> Result<Reply, AppError> {
+    let change = TicketChange { assigned_agent_id: Some(assignment.assigned_agent_id.0), ..TicketChange::default() };
+    changed(&app, &actor, id, &change, &expected).await
+}
+
+async fn changed(app: &App, actor: &Actor, id: TicketId, change: &TicketChange, expected: &Expected) -> Result<Reply, AppError> {
+    let ticket = ops::change(app, actor, id, change, expected).await?;
+    tagged(app, actor, &ticket).await
+}
+
+async fn tagged(app: &App, actor: &Actor, ticket: &Ticket) -> Result<Reply, AppError> {
+    Ok(Reply::ok(Some(ticket.etag(actor.role.is_staff())), &ops::view(app, actor, ticket).await?))
+}
+
+/// Delete a ticket
+///
+/// It vanishes from every list and count, with its comments. Requesters withdraw their own while they are open and
+/// unassigned; admins delete any, and can bring it back.
+#[utoipa::path(
+    delete, path = "/api/v1/tickets/{id}", tag = "tickets",
+    params(("id" = TicketId, Path, description = "The ticket."),
+        ("If-Match" = Option<String>, Header, description = "The tag that it must still have.")),
+    responses((status = 204, description = "It is deleted.")),
+)]
+async fn delete_ticket(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    Id(id): Id<TicketId>,
+    expected: Expected,
+) -> Result<StatusCode, AppError> {
+    ops::delete(&app, &actor, id, &expected).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Restore a deleted ticket (admins)
+#[utoipa::path(
+    post, path = "/api/v1/tickets/{id}/restore", tag = "tickets",
+    params(("id" = TicketId, Path, description = "The deleted ticket."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry of this request harmless for 24 hours.")),
+    responses((status = 200, body = TicketView, description = "The ticket.", headers(("ETag" = String, description = "Its tag.")))),
+)]
+async fn restore_ticket(
+    State(app): State<AppState>,
+    _: Actor,
+    Query(()): Query<()>,
+    AdminActor(actor): AdminActor,
+    Id(id): Id<TicketId>,
+    once: Once,
+) -> Result<Reply, AppError> {
+    ops::restore(&app, &actor, id, once).await
+}
+
+/// Change many tickets
+///
+/// One change for up to 500 tickets, in one commit. Each is judged as if it were changed alone; those that the caller may
+/// not change, or that are in no state to be changed, are reported and left out.
+#[utoipa::path(
+    post, path = "/api/v1/tickets/bulk", tag = "tickets", request_body = BulkChange,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry of this request harmless for 24 hours.")),
+    responses((status = 200, body = BulkResults, description = "What became of each.")),
+)]
+async fn bulk_change(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    once: Once,
+    Body(bulk): Body<BulkChange>,
+) -> Result<Reply, AppError> {
+    ops::bulk(&app, &actor, &bulk, once).await
+}

@@ -1,0 +1,208 @@
+//! What is done with accounts.
+
+use std::sync::Arc;
+
+use super::{
+    model::{User, UserQuery, UserView},
+    rules::{FullName, Making, NewUser, ProfileChange, Registration, Step, UserChange, may_register_as},
+};
+use crate::{
+    activity::model::Action,
+    app::{App, AppState},
+    auth::{
+        model::{Actor, Role},
+        ops::{revoke_latecomers, revoking_sessions},
+        policy::NewPassword,
+    },
+    error::AppError,
+    input::FieldError,
+    reply::{Once, Reply},
+    store::{Changes, IdKind},
+    types::{Email, Expected, Page, Secret, SessionId, Slice, UserId},
+};
+
+/// Registers an account with the role `user`.
+///
+/// # Errors
+/// 422 for a password that is one of the account's names; 403 for another role, while set-up is needed, and while
+/// registration is closed; 400 for a taken address.
+pub async fn register(app: &AppState, new: &Registration) -> Result<UserView, AppError> {
+    check_password(Some(&new.password), "password", &new.email, &new.full_name.0)?;
+    app.decide(|| async {
+        may_register_as(new.role)?;
+        if app.store.roster().await?.admins.is_empty() {
+            return Err(AppError::forbidden("The desk has to be set up first."));
+        }
+        let settings = app.settings().await?;
+        if !settings.registration_open {
+            return Err(AppError::forbidden("Registration is closed; ask an admin for an account."));
+        }
+        let making = Making { role: Role::User, locale: settings.locale, ..make(app, &new.email, &new.full_name, Some(&new.password)).await? };
+        let user = making.made(app.now());
+        let (entry, view) = (user.made_entry(Action::UserRegistered, None), UserView::from(&user));
+        Ok((Changes::new().insert(user).log(entry), view))
+    })
+    .await
+}
+
+/// Makes an account, as an admin.
+///
+/// # Errors
+/// 422 for a password that is one of the account's names, 403 for others than admins, 400 for a taken address.
+pub async fn create(app: &AppState, actor: &Actor, new: &NewUser, once: Once) -> Result<(UserView, Reply), AppError> {
+    check_password(new.password.as_ref(), "password", &new.email, &new.full_name.0)?;
+    actor.require_admin()?;
+    app.decide(|| async {
+        let locale = app.settings().await?.locale;
+        let making = Making { role: new.role, locale, ..make(app, &new.email, &new.full_name, new.password.as_ref()).await? };
+        let user = making.made(app.now());
+        let (entry, view) = (user.made_entry(Action::UserCreated, Some(actor)), UserView::from(&user));
+        let reply = Reply::created(format!("/api/v1/users/{}", user.id), Some(view.etag()), &view);
+        let changes = with_roster(app, Changes::new(), &user).await?.insert(user).log(entry);
+        Ok((once.remember(changes, &reply, app.now()), (view, reply)))
+    })
+    .await
+}
+
+/// A page of accounts, by id.
+///
+/// # Errors
+/// The storage's.
+pub async fn list(app: &AppState, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, AppError> {
+    Ok(app.store.users(query, page).await?)
+}
+
+/// An account.
+///
+/// # Errors
+/// 404.
+pub async fn one(app: &App, id: UserId) -> Result<Arc<User>, AppError> {
+    app.store.user(id).await?.ok_or_else(AppError::not_found)
+}
+
+/// Changes an account, as an admin.
+///
+/// # Errors
+/// 404; 403 for others than admins; 412; 422 for a password that is one of the account's names; 400 for a taken
+/// address; 409 when no active admin would be left.
+pub async fn change(app: &AppState, actor: &Actor, id: UserId, change: &UserChange, expected: &Expected) -> Result<UserView, AppError> {
+    actor.require_staff()?;
+    commit_step(app, actor, id, None, || async {
+        let before = one(app, id).await?;
+        actor.require_admin()?;
+        expected.check(before.version)?;
+        let email = change.email.as_ref().unwrap_or(&before.email);
+        let name = change.full_name.as_ref().map_or(&before.full_name, |name| &name.0);
+        check_password(change.password.as_ref(), "password", email, name)?;
+        let hash = hash(app, change.password.as_ref()).await?;
+        let step = before.changed_by_admin(change, hash, actor, app.now());
+        Ok((before, step))
+    })
+    .await
+}
+
+/// Deactivates an account; one that is deactivated stays so.
+///
+/// # Errors
+/// As [`change`].
+pub async fn deactivate(app: &AppState, actor: &Actor, id: UserId, expected: &Expected) -> Result<UserView, AppError> {
+    change(app, actor, id, &UserChange { is_active: Some(false), ..UserChange::default() }, expected).await
+}
+
+/// Changes the actor's own account. A new password ends the other sessions; API tokens stay.
+///
+/// # Errors
+/// 422 for a new password without the present one, and for one that is one of the account's names; 403 for a wrong
+/// present one; 412.
+pub async fn change_own(app: &AppState, actor: &Actor, change: &ProfileChange, expected: &Expected) -> Result<UserView, AppError> {
+    let id = actor.require_id()?;
+    if change.password.is_some() && change.current_password.is_none() {
+        return Err(AppError::invalid_field("current_password", "missing", "is required with a new password"));
+    }
+    commit_step(app, actor, id, actor.session, || async {
+        let before = one(app, id).await?;
+        let name = change.full_name.as_ref().map_or(&before.full_name, |name| &name.0);
+        check_password(change.password.as_ref(), "password", &before.email, name)?;
+        if let (Some(_), Some(current)) = (&change.password, &change.current_password)
+            && !app.hasher.verify(current.expose(), before.password_hash.as_ref()).await?.matches
+        {
+            return Err(AppError::forbidden("The present password is wrong."));
+        }
+        expected.check(before.version)?;
+        let hash = hash(app, change.password.as_ref()).await?;
+        let step = before.changed_by_owner(change, hash, actor, app.now());
+        Ok((before, step))
+    })
+    .await
+}
+
+/// Commits what was decided about an account, with all that follows from it: the roster of admins, the end of sessions.
+async fn commit_step<F, Fut>(app: &AppState, actor: &Actor, id: UserId, keep: Option<SessionId>, decide: F) -> Result<UserView, AppError>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<(Arc<User>, Option<Step>), AppError>>,
+{
+    let (view, ended) = app
+        .decide(|| async {
+            let (before, step) = decide().await?;
+            let Some(Step { user, entry, ends_sessions }) = step else {
+                return Ok((Changes::new(), (UserView::from(&*before), false)));
+            };
+            let view = UserView::from(&user);
+            let mut changes = Changes::new();
+            if user.is_active_admin() != before.is_active_admin() {
+                changes = with_roster(app, changes, &user).await?;
+            }
+            changes = changes.update(user).log(entry);
+            if ends_sessions {
+                changes = revoking_sessions(app, changes, id, keep, actor).await?;
+            }
+            Ok((changes, (view, ends_sessions)))
+        })
+        .await?;
+    if ended {
+        revoke_latecomers(app, id, keep, actor).await?;
+    }
+    Ok(view)
+}
+
+/// Adds the roster of admins as it is with `user`, when that changes it.
+///
+/// # Errors
+/// 409 when nobody would be left.
+pub(super) async fn with_roster(app: &App, changes: Changes, user: &User) -> Result<Changes, AppError> {
+    let roster = app.store.roster().await?.with(user)?;
+    Ok(roster.into_iter().fold(changes, Changes::update))
+}
+
+/// Reserves what a new account needs; role and locale are the caller's to set.
+pub(super) async fn make<'a>(
+    app: &App,
+    email: &'a Email,
+    full_name: &'a FullName,
+    password: Option<&NewPassword>,
+) -> Result<Making<'a>, AppError> {
+    // The commit judges it again; here it spares the work of hashing.
+    if app.store.user_by_email(email).await?.is_some() {
+        return Err(AppError::already_registered());
+    }
+    let password_hash = hash(app, password).await?;
+    let id = UserId(app.store.reserve(IdKind::User).await?);
+    Ok(Making { id, email, full_name, role: Role::User, locale: app.config.desk.locale, password_hash })
+}
+
+/// Refuses a password that is one of the account's own names.
+///
+/// # Errors
+/// 422 for the field `field`.
+pub(super) fn check_password(password: Option<&NewPassword>, field: &str, email: &Email, full_name: &str) -> Result<(), AppError> {
+    let fault: Option<FieldError> = password.and_then(|password| password.fault_for(field, email, full_name));
+    fault.map_or(Ok(()), |fault| Err(AppError::invalid(vec![fault])))
+}
+
+async fn hash(app: &App, password: Option<&NewPassword>) -> Result<Option<Secret>, AppError> {
+    match password {
+        Some(password) => app.hasher.hash(password.expose()).await.map(Some),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,169 @@
+//! The first admin: made with a one-time token that the server prints, or from the configuration.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    model::{Locale, SetupToken, UserView},
+    ops::{check_password, make, with_roster},
+    rules::{FullName, Making},
+    settings::{OrganisationName, SettingsChange},
+};
+use crate::{
+    activity::model::{Action, ActorRef, NewEntry},
+    app::AppState,
+    auth::{
+        model::{Actor, Role, Via},
+        policy::NewPassword,
+        token::{digest, random},
+    },
+    error::AppError,
+    input::FieldValue,
+    store::{Changes, Expect, RowKey},
+    types::{Email, Secret},
+};
+
+/// How long a printed token is good: 30 minutes.
+pub const TOKEN_SECONDS: i64 = 30 * 60;
+
+crate::input! {
+    /// Who becomes the first admin.
+    #[derive(ToSchema)]
+    pub struct FirstAdmin {
+        /// Unique, without case.
+        email: Email,
+        /// The name that others see.
+        full_name: FullName,
+        /// None of the most common ones, nor the account's own names.
+        password: NewPassword,
+    }
+}
+
+crate::input! {
+    /// The set-up of the desk.
+    #[derive(ToSchema)]
+    pub struct Setup {
+        /// What stands behind the `#` of the printed address.
+        #[schema(value_type = String)]
+        token: Secret,
+        /// The organisation's name.
+        organisation_name: OrganisationName,
+        /// The language of people who choose none.
+        locale: Locale,
+        /// The first admin.
+        admin: FirstAdmin,
+        /// Demo data is not available in this version: only `false`.
+        demo_data: Option<bool>,
+    }
+}
+
+/// Whether the desk has to be set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SetupState {
+    /// Whether there is no admin yet.
+    pub needed: bool,
+}
+
+/// Whether there is no admin.
+///
+/// # Errors
+/// The storage's.
+pub async fn state(app: &AppState) -> Result<SetupState, AppError> {
+    Ok(SetupState { needed: app.store.roster().await?.admins.is_empty() })
+}
+
+/// Makes the first admin and the first settings, for whoever shows the printed token.
+///
+/// # Errors
+/// 422; 403 for a bad or expired token; 409 when there is an admin; 400 for a taken address.
+pub async fn set_up(app: &AppState, setup: &Setup) -> Result<UserView, AppError> {
+    if setup.demo_data == Some(true) {
+        return Err(AppError::invalid_field("demo_data", "invalid", "is not available in this version yet"));
+    }
+    let FirstAdmin { email, full_name, password } = &setup.admin;
+    check_password(Some(password), "admin.password", email, &full_name.0)?;
+    app.decide(|| async {
+        if !state(app).await?.needed {
+            return Err(AppError::conflict("The desk is set up already."));
+        }
+        let (now, shown) = (app.now(), digest(setup.token.expose()));
+        let token = app.store.setup_token().await?.filter(|token| token.hash == shown && now < token.expires_at);
+        let token = token.ok_or_else(|| AppError::forbidden("The set-up token is wrong or too old; the server prints a new one every 30 minutes."))?;
+        let admin = Making { role: Role::Admin, locale: setup.locale, ..make(app, email, full_name, Some(password)).await? }.made(now);
+        let actor = Actor::person(&admin, Via::Session, None);
+        let change = SettingsChange {
+            organisation_name: Some(setup.organisation_name.clone()),
+            locale: Some(setup.locale),
+            ..SettingsChange::default()
+        };
+        let (settings, fields) = app.store.settings().await?.changed(&change, &app.config.settings());
+        let view = UserView::from(&admin);
+        let changes = with_roster(app, Changes::new(), &admin)
+            .await?
+            .delete(RowKey::SetupToken, Expect::Version(token.version))
+            .update(settings)
+            .log(admin.made_entry(Action::UserCreated, Some(&actor)))
+            .log(NewEntry::new(Action::SetupCompleted, &actor, now).about_user(admin.id).with_changes(fields))
+            .insert(admin);
+        Ok((changes, view))
+    })
+    .await
+}
+
+/// A new one-time token, in place of the one before; none when the desk is set up.
+///
+/// # Errors
+/// The storage's.
+pub async fn new_token(app: &AppState) -> Result<Option<Secret>, AppError> {
+    app.decide(|| async {
+        if !state(app).await?.needed {
+            return Ok((Changes::new(), None));
+        }
+        let token = BASE64_URL_SAFE_NO_PAD.encode(random::<32>());
+        let row = SetupToken { hash: digest(&token), expires_at: app.now().plus_seconds(TOKEN_SECONDS), version: 1 };
+        Ok((Changes::new().overwrite(row), Some(Secret::new(token))))
+    })
+    .await
+}
+
+/// Makes the first admin from the configuration, when it names one and there is none.
+///
+/// # Errors
+/// Values that do not fit, with the name of their key; the storage's.
+pub async fn bootstrap(app: &AppState) -> anyhow::Result<()> {
+    let bootstrap = &app.config.bootstrap;
+    let (email, password) = match (&bootstrap.admin_email, &bootstrap.admin_password) {
+        (None, None) => return Ok(()),
+        (Some(email), Some(password)) => (email, password),
+        (Some(_), None) => anyhow::bail!("bootstrap.admin_email needs bootstrap.admin_password beside it"),
+        (None, Some(_)) => anyhow::bail!("bootstrap.admin_password needs bootstrap.admin_email beside it"),
+    };
+    if !state(app).await?.needed {
+        return Ok(());
+    }
+    let email: Email = email.parse().map_err(|message| anyhow::anyhow!("bootstrap.admin_email {message}"))?;
+    let full_name = FullName("Administrator".into());
+    let password = NewPassword::from_json(password.expose().into()).and_then(|password| {
+        password.fault_for("", &email, &full_name.0).map_or(Ok(password), |fault| Err(vec![fault]))
+    });
+    let password = password.map_err(|faults| {
+        let told: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+        anyhow::anyhow!("bootstrap.admin_password {}", told.join(", "))
+    })?;
+    if app.store.user_by_email(&email).await?.is_some() {
+        anyhow::bail!("bootstrap.admin_email is the address of an account that is no active admin; `taquilla user` can make it one");
+    }
+    app.decide(|| async {
+        if !state(app).await?.needed {
+            return Ok((Changes::new(), ()));
+        }
+        let locale = app.settings().await?.locale;
+        let admin = Making { role: Role::Admin, locale, ..make(app, &email, &full_name, Some(&password)).await? }.made(app.now());
+        let entry = NewEntry { actor: ActorRef::system(), ..admin.made_entry(Action::UserCreated, None) };
+        let changes = with_roster(app, Changes::new(), &admin).await?.insert(admin).log(entry);
+        Ok((changes, ()))
+    })
+    .await?;
+    Ok(())
+}

@@ -12,7 +12,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{password::Hasher, token::TokenKeys},
+    auth::{failures::FailedLogins, password::Hasher, token::TokenKeys},
     config::Config,
     error::AppError,
     http::idempotency::RunningKeys,
@@ -57,6 +57,8 @@ pub struct App {
     pub hasher: Hasher,
     /// Signs and checks access tokens.
     pub keys: TokenKeys,
+    /// Failed sign-ins that have no entry in the log yet.
+    pub failed_logins: FailedLogins,
     /// Idempotency keys whose first request is still running.
     pub running_keys: RunningKeys,
     /// Ends everything that runs beside requests.
@@ -87,6 +89,7 @@ impl App {
         let app = Arc::new(Self {
             hasher: Hasher::new(&config.auth)?,
             keys,
+            failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -107,7 +110,7 @@ impl App {
         listener: tokio::net::TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<()> {
-        jobs::start(self);
+        jobs::start(self, listener.local_addr()?);
         let token = self.shutdown.clone();
         let service = crate::http::service(self.clone());
         axum::serve(listener, service)

@@ -45,13 +45,8 @@ pub async fn create(app: &AppState, actor: &Actor, owner: UserId, new: &NewApiTo
                 .map(|(field, value)| (field.into(), [Value::Null, value]))
                 .collect(),
         );
-        let created = CreatedToken {
-            id,
-            name: token.name.clone(),
-            token: secret.expose().to_owned(),
-            expires_at: token.expires_at,
-            created_at: now,
-        };
+        let created =
+            CreatedToken { id, name: token.name.clone(), token: secret.expose().to_owned(), expires_at: token.expires_at, created_at: now };
         // Guarded, so that an account that is being disabled does not get another key at the same moment.
         let changes = Changes::new().guard(RowKey::User(owner), user.version).insert(token).log(entry);
         Ok((changes, created))

@@ -5,11 +5,7 @@ use axum::http::{
     header::{COOKIE, HOST, ORIGIN},
 };
 
-use crate::{
-    config::Config,
-    error::AppError,
-    types::Secret,
-};
+use crate::{config::Config, error::AppError, types::Secret};
 
 /// Whether people reach the desk by https.
 fn secure(config: &Config) -> bool {

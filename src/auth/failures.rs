@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     activity::model::{Action, ActorRef, NewEntry},
+    app::App,
     auth::model::Via,
+    error::AppError,
     store::Changes,
     types::{Timestamp, UserId},
 };
@@ -76,6 +78,18 @@ impl FailedLogins {
     }
 }
 
+/// Writes the entries of counted failures that are due at `due`.
+///
+/// # Errors
+/// The storage's.
+pub async fn write_due(app: &App, due: Timestamp) -> Result<(), AppError> {
+    let changes = app.failed_logins.due(due, app.now());
+    if !changes.is_empty() {
+        app.store.commit(changes).await?;
+    }
+    Ok(())
+}
+
 impl Window {
     fn is_over(&self, now: Timestamp) -> bool {
         self.written_at.plus_seconds(WINDOW_SECONDS) <= now
@@ -93,9 +107,11 @@ impl Window {
 fn entry(pair: Pair, count: i64, at: Timestamp) -> NewEntry {
     let address = if pair == OTHERS { "various".to_owned() } else { pair.address.to_string() };
     let stranger = ActorRef { id: None, name: "stranger".into(), via: Via::Session };
-    let entry = NewEntry::new(Action::UserLoginFailed, stranger, at)
-        .changed("count", Value::Null, json!(count))
-        .changed("address", Value::Null, json!(address));
+    let entry = NewEntry::new(Action::UserLoginFailed, stranger, at).changed("count", Value::Null, json!(count)).changed(
+        "address",
+        Value::Null,
+        json!(address),
+    );
     match pair.user {
         Some(id) => entry.about_user(id),
         None => entry,

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     error::AppError,
-    input::{FieldValue, Faults, choice},
+    input::{Faults, FieldValue, choice},
     types::{Secret, SessionId, Timestamp, TokenId, UserId},
     users::model::User,
 };

@@ -68,12 +68,7 @@ pub async fn login(app: &AppState, credentials: &Credentials, client: &Client) -
     }
 }
 
-async fn decide_login(
-    app: &App,
-    email: Option<&Email>,
-    password: &Secret,
-    client: &Client,
-) -> Result<(Changes, Login), AppError> {
+async fn decide_login(app: &App, email: Option<&Email>, password: &Secret, client: &Client) -> Result<(Changes, Login), AppError> {
     let user = match email {
         Some(email) => app.store.user_by_email(email).await?,
         None => None,
@@ -93,9 +88,7 @@ async fn decide_login(
     let first = RefreshToken::first(SessionId(app.store.reserve(IdKind::Session).await?));
     let session = Session::begin(user.id, &first, client, now, app.config.auth.refresh_token_days);
     let actor = Actor::person(&user, Via::Session, Some(&session));
-    let entry = NewEntry::new(Action::UserLoggedIn, &actor, now)
-        .about_user(user.id)
-        .changed("session_id", Value::Null, json!(session.id));
+    let entry = NewEntry::new(Action::UserLoggedIn, &actor, now).about_user(user.id).changed("session_id", Value::Null, json!(session.id));
     // The guard makes a sign-in lose against a change of the account that comes in between: disabling, a new password.
     let mut changes = match verified.outdated {
         true => Changes::new().update(User {
@@ -157,9 +150,11 @@ pub async fn logout(app: &AppState, actor: &Actor) -> Result<(), AppError> {
     let id = actor.session.ok_or_else(|| AppError::bad_request("bad-request", "An API token is not signed in; revoke it instead."))?;
     app.decide(|| async move {
         let Some(session) = app.store.session(id).await? else { return Ok((Changes::new(), ())) };
-        let entry = NewEntry::new(Action::UserLoggedOut, actor, app.now())
-            .about_user(session.user_id)
-            .changed("session_id", json!(id), Value::Null);
+        let entry = NewEntry::new(Action::UserLoggedOut, actor, app.now()).about_user(session.user_id).changed(
+            "session_id",
+            json!(id),
+            Value::Null,
+        );
         Ok((Changes::new().delete(RowKey::Session(id), Expect::Version(session.version)).log(entry), ()))
     })
     .await
@@ -218,9 +213,11 @@ pub async fn revoke_latecomers(app: &App, user: UserId, keep: Option<SessionId>,
 
 fn revoke(mut changes: Changes, sessions: &[Arc<Session>], actor: &ActorRef, now: Timestamp) -> Changes {
     for session in sessions {
-        let entry = NewEntry::new(Action::SessionRevoked, actor.clone(), now)
-            .about_user(session.user_id)
-            .changed("session_id", json!(session.id), Value::Null);
+        let entry = NewEntry::new(Action::SessionRevoked, actor.clone(), now).about_user(session.user_id).changed(
+            "session_id",
+            json!(session.id),
+            Value::Null,
+        );
         changes = changes.delete(RowKey::Session(session.id), Expect::Version(session.version)).log(entry);
     }
     changes

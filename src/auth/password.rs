@@ -4,8 +4,7 @@ use std::{sync::Arc, thread::available_parallelism};
 
 use anyhow::Context;
 use argon2::{
-    ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
-    password_hash::Error as HashError,
+    ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash::Error as HashError,
 };
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use tokio::sync::Semaphore;
@@ -76,9 +75,8 @@ impl Hasher {
 
     fn is_weak(&self, hash: &PasswordHash) -> bool {
         let wanted = self.argon.params();
-        Params::try_from(hash).map_or(true, |had| {
-            hash.algorithm != ARGON2ID_IDENT || had.m_cost() < wanted.m_cost() || had.t_cost() < wanted.t_cost()
-        })
+        Params::try_from(hash)
+            .map_or(true, |had| hash.algorithm != ARGON2ID_IDENT || had.m_cost() < wanted.m_cost() || had.t_cost() < wanted.t_cost())
     }
 
     /// Runs heavy work on a thread of its own, as soon as one of the few places is free.

@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
-    input::{FieldError, FieldValue, Faults, text},
+    input::{Faults, FieldError, FieldValue, text},
     types::{Email, Secret},
 };
 

@@ -245,7 +245,12 @@ mod tests {
     #[test]
     fn the_least_recently_used_sessions_give_way() {
         let sessions: Vec<Session> = (1..=5)
-            .map(|id| Session { id: SessionId(id), last_used_at: at(100 - id), expires_at: at(if id == 4 { 150 } else { 1_000 }), ..begun().0 })
+            .map(|id| Session {
+                id: SessionId(id),
+                last_used_at: at(100 - id),
+                expires_at: at(if id == 4 { 150 } else { 1_000 }),
+                ..begun().0
+            })
             .collect();
         let ids = |room| surplus(&sessions, room, at(200)).iter().map(|s| s.id.0).collect::<Vec<_>>();
         assert_eq!(ids(4), [] as [i64; 0], "an expired one takes no room");

@@ -237,7 +237,9 @@ pub fn check_key(key: &Secret) -> anyhow::Result<()> {
         anyhow::bail!("auth.secret_key is a well-known default; leave it out, or set one from `openssl rand -base64 32`");
     }
     if key.len() < SHORTEST_KEY {
-        anyhow::bail!("auth.secret_key must be at least {SHORTEST_KEY} bytes long; leave it out, or set one from `openssl rand -base64 32`");
+        anyhow::bail!(
+            "auth.secret_key must be at least {SHORTEST_KEY} bytes long; leave it out, or set one from `openssl rand -base64 32`"
+        );
     }
     if is_repetition(key.as_bytes()) {
         anyhow::bail!("auth.secret_key repeats a few characters; leave it out, or set one from `openssl rand -base64 32`");
@@ -336,8 +338,14 @@ mod tests {
             assert!(check(known).is_err(), "{known}");
         }
         for bad in [
-            "", "short", "0123456789abcdef0123456789abcde", "YOUR_SECRET_KEY_CHANGE_IN_PRODUCTION", &"a".repeat(64), &"ab12".repeat(20),
-            "12345678901234567890123456789012", "abcdefghijklmnopqrstuvwxyz{|}~\u{7f}!!",
+            "",
+            "short",
+            "0123456789abcdef0123456789abcde",
+            "YOUR_SECRET_KEY_CHANGE_IN_PRODUCTION",
+            &"a".repeat(64),
+            &"ab12".repeat(20),
+            "12345678901234567890123456789012",
+            "abcdefghijklmnopqrstuvwxyz{|}~\u{7f}!!",
         ] {
             let error = check(bad).unwrap_err().to_string();
             assert!(error.contains("auth.secret_key"), "{error}");

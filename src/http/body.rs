@@ -35,9 +35,7 @@ impl<S: Send + Sync, T: FieldValue> FromRequest<S> for Body<T> {
     type Rejection = AppError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, AppError> {
-        if !has_type(request.headers(), "application/json") {
-            return Err(unsupported("application/json"));
-        }
+        require_json(request.headers())?;
         let bytes = read(request.into_body()).await?;
         T::from_json(parse_json(&bytes)?).map(Self).map_err(AppError::invalid)
     }
@@ -81,6 +79,14 @@ pub async fn read(body: axum::body::Body) -> Result<Bytes, AppError> {
 #[must_use]
 pub fn too_large() -> AppError {
     AppError::new("too-large", "The body must be at most 1 MiB long.")
+}
+
+/// Insists that the body is sent as JSON.
+///
+/// # Errors
+/// 415.
+pub fn require_json(headers: &HeaderMap) -> Result<(), AppError> {
+    if has_type(headers, "application/json") { Ok(()) } else { Err(unsupported("application/json")) }
 }
 
 fn unsupported(wanted: &str) -> AppError {

@@ -92,7 +92,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
 fn complete(path: &str, method: &str, operation: &mut Operation) {
     let public = PUBLIC.contains(&path);
     operation.security = Some(if public { Vec::new() } else { vec![SecurityRequirement::new(BEARER, [""; 0])] });
-    if method == "post" && !public && !path.starts_with("/api/v1/auth/") {
+    if method == "post" && !public && !path.starts_with("/api/v1/auth/") && !takes(operation, "Idempotency-Key") {
         operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
     }
     for response in operation.responses.responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
@@ -101,9 +101,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         }
     }
     let body = operation.request_body.is_some();
-    let parameters = operation.parameters.as_deref().unwrap_or_default();
-    let guarded = parameters.iter().any(|p| matches!(p, RefOr::T(p) if p.name.eq_ignore_ascii_case("if-match")));
-    let checked = body || !parameters.is_empty();
+    let guarded = takes(operation, "If-Match");
     for (status, name, _) in REFUSALS {
         let applies = match status {
             400 | 413 | 415 => body,
@@ -111,7 +109,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             404 => path.contains('{'),
             409 => !public && method != "get",
             412 => guarded,
-            422 => checked,
+            422 => path.starts_with("/api/"),
             _ => path != "/" && path != "/health",
         };
         if applies {
@@ -121,6 +119,12 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
     }
     let any = RefOr::Ref(Ref::from_response_name(PROBLEM));
     operation.responses.responses.entry("default".into()).or_insert(any);
+}
+
+/// Whether the operation has a parameter of this name.
+fn takes(operation: &Operation, name: &str) -> bool {
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    parameters.iter().any(|p| matches!(p, RefOr::T(p) if p.name.eq_ignore_ascii_case(name)))
 }
 
 fn idempotency_key() -> Parameter {

@@ -36,18 +36,22 @@ pub const REMEMBERED_SECONDS: i64 = 24 * 3_600;
 pub struct RunningKeys(Arc<Mutex<HashSet<AnswerKey>>>);
 
 /// Holds a key while its request runs.
-struct Running {
+#[derive(Debug)]
+pub struct Running {
     keys: Arc<Mutex<HashSet<AnswerKey>>>,
     key: AnswerKey,
 }
 
 impl RunningKeys {
+    /// Holds a key, unless it is held already.
+    #[must_use]
+    pub fn hold(&self, key: AnswerKey) -> Option<Running> {
+        self.0.lock().insert(key).then(|| Running { keys: self.0.clone(), key })
+    }
+
     fn begin(&self, key: AnswerKey) -> Result<Running, AppError> {
-        if self.0.lock().insert(key) {
-            Ok(Running { keys: self.0.clone(), key })
-        } else {
-            Err(AppError::new("already-running", "The first request with this idempotency key is still running."))
-        }
+        let running = "The first request with this idempotency key is still running.";
+        self.hold(key).ok_or_else(|| AppError::new("already-running", running))
     }
 }
 
@@ -80,17 +84,30 @@ impl IntoResponse for Reply {
     }
 }
 
+/// What is sent without a token, so that there is nobody whose key it could be.
+const ANONYMOUS: &[&str] = &["/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/register"];
+
 /// The layer of every authenticated POST outside `/auth`.
 ///
 /// # Errors
-/// 401 without a good token, 413 and 400 for the body, 422 for a bad key or one used for another request, 409 while its
+/// 401 without a good token, 400 under `/auth`, 413 and 400 for the body, 422 for a bad key or one used for another request, 409 while its
 /// first request is running.
 pub async fn layer(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, AppError> {
     if request.method() != Method::POST || !request.headers().contains_key("idempotency-key") {
         return Ok(next.run(request).await);
     }
+    // Its own token makes the set-up happen once.
+    if request.uri().path() == "/api/v1/setup" {
+        return Ok(next.run(request).await);
+    }
     let (mut parts, body) = request.into_parts();
+    if ANONYMOUS.contains(&parts.uri.path()) {
+        return Err(not_here());
+    }
     let actor = Actor::from_request_parts(&mut parts, &app).await?;
+    if parts.uri.path().starts_with("/api/v1/auth/") {
+        return Err(not_here());
+    }
     let bytes = body::read(body).await?;
     let sent = read_key(&parts.headers)?;
     let key = AnswerKey { user_id: actor.require_id()?, key: Sha256::digest(sent).into() };
@@ -110,6 +127,11 @@ pub async fn layer(State(app): State<AppState>, request: Request, next: Next) ->
     }
     parts.extensions.insert(Once::under(key, digest));
     Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
+}
+
+/// Tokens are shown once, so an answer with one is not kept for a second time.
+fn not_here() -> AppError {
+    AppError::bad_request("bad-request", "Idempotency-Key is not accepted under /auth.")
 }
 
 fn read_key(headers: &HeaderMap) -> Result<&[u8], AppError> {

@@ -259,3 +259,97 @@ impl Asked {
         asked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{auth::model::Via, input::Input, tickets::query::Scope};
+
+    fn actor(id: i64, role: Role) -> Actor {
+        Actor { id: Some(UserId(id)), name: "x".into(), role, via: Via::Session, session: None, cookie: false }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_micros(1_000)
+    }
+
+    fn filters(query: &str) -> Result<TicketFilters, Faults> {
+        TicketFilters::from_pairs(form_urlencoded::parse(query.as_bytes()).into_owned())
+    }
+
+    fn asked(query: &str) -> TicketQuery {
+        filters(query).unwrap().resolve(&actor(2, Role::Agent), now()).unwrap().query
+    }
+
+    #[test]
+    fn every_filter_is_understood() {
+        let all = TicketQuery::all(Scope::All);
+        assert_eq!(asked(""), all);
+        assert_eq!(asked("q=%20&overdue=false&deleted=false&sort=-created_at"), all, "these say nothing");
+        assert_eq!(asked("status=pending,open,open").status, [Status::Open, Status::Pending]);
+        assert_eq!(asked("priority=high").priority, [Priority::High]);
+        assert_eq!(asked("tag=VPN,%20b").tags, ["b", "vpn"]);
+        assert_eq!(asked("assigned_agent_id=none").assignee, Some(Assignee::None));
+        assert_eq!(asked("assigned_agent_id=me").assignee, Some(Assignee::Is(UserId(2))));
+        assert_eq!(asked("assigned_agent_id=7&creator_id=me").creator, Some(UserId(2)));
+        assert_eq!(asked("creator_id=9").creator, Some(UserId(9)));
+        assert_eq!(asked("overdue=true").overdue_at, Some(now()));
+        assert_eq!(asked("q=a%20b").words, Words::parse("a b"));
+        assert_eq!(asked("sort=-due_at").sort, Sort { by: SortBy::DueAt, descending: true });
+        let t = "2026-01-02T03:04:05Z".parse().ok();
+        let times = asked("created_after=2026-01-02T03:04:05Z&created_before=2026-01-02T03:04:05Z&updated_after=2026-01-02T03:04:05Z&updated_before=2026-01-02T03:04:05Z");
+        assert_eq!([times.created_after, times.created_before, times.updated_after, times.updated_before], [t; 4]);
+    }
+
+    #[rstest]
+    #[case("status=opne")]
+    #[case("status=")]
+    #[case("status=open,")]
+    #[case("priority=urgent")]
+    #[case("tag=")]
+    #[case("assigned_agent_id=nobody")]
+    #[case("assigned_agent_id=0")]
+    #[case("creator_id=none")]
+    #[case("creator_id=-1")]
+    #[case("created_after=yesterday")]
+    #[case("overdue=maybe")]
+    #[case("sort=title")]
+    #[case("sort=--id")]
+    #[case("limit=0")]
+    #[case("limit=201")]
+    #[case("cursor=")]
+    #[case("render=text")]
+    #[case("page=2")]
+    #[case("status=open&status=closed")]
+    fn what_does_not_fit_is_refused(#[case] query: &str) {
+        assert_eq!(filters(query).unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn a_search_has_at_most_200_characters() {
+        assert!(filters(&format!("q={}", "x".repeat(200))).is_ok());
+        assert!(filters(&format!("q={}", "x".repeat(201))).is_err());
+    }
+
+    #[test]
+    fn a_search_without_a_word_finds_nothing() {
+        let asked = filters("q=?!").unwrap().resolve(&actor(2, Role::Agent), now()).unwrap();
+        assert!(asked.nothing && asked.query.words.is_none());
+    }
+
+    #[test]
+    fn only_admins_list_deleted_tickets() {
+        let may = |role| filters("deleted=true").unwrap().resolve(&actor(2, role), now()).unwrap().may_be_asked_by(&actor(2, role)).is_ok();
+        assert_eq!(Role::ALL.map(may), [false, false, true]);
+    }
+
+    #[test]
+    fn a_cursor_is_not_bound_to_the_time_of_asking() {
+        let at = |micros| filters("overdue=true").unwrap().resolve(&actor(2, Role::Agent), Timestamp::from_micros(micros)).unwrap();
+        assert_ne!(at(1), at(2));
+        assert_eq!(at(1).without_now(), at(2).without_now());
+        assert_ne!(at(1).without_now(), filters("").unwrap().resolve(&actor(2, Role::Agent), now()).unwrap());
+    }
+}

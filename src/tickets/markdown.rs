@@ -29,7 +29,7 @@ pub fn to_html(markdown: &str) -> String {
     let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH);
     let mut rewriter = Rewriter::default();
     let mut dirty = String::with_capacity(markdown.len() + markdown.len() / 4);
-    html::push_html(&mut dirty, parser.flat_map(|event| rewriter.rewrite(event)));
+    html::push_html(&mut dirty, parser.flat_map(|event| rewriter.rewrite(event)).flatten());
     CLEANER.clean(&dirty).to_string()
 }
 

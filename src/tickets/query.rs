@@ -205,3 +205,160 @@ impl Sort {
         if self.descending { b.cmp(&a) } else { a.cmp(&b) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{
+        tickets::{
+            model::{Channel, Verdict},
+            sla::SlaTargets,
+        },
+        types::CommentId,
+    };
+
+    fn t(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    /// Open, medium, tagged a and b, of user 1, unassigned, opened at 100, touched at 200, due at 300 and 400.
+    fn ticket() -> Ticket {
+        Ticket {
+            id: TicketId(5),
+            title: "Printer".into(),
+            description: "It burns".into(),
+            status: Status::Open,
+            priority: Priority::Medium,
+            tags: vec!["a".into(), "b".into()],
+            channel: Channel::Api,
+            creator_id: UserId(1),
+            opened_by_id: UserId(1),
+            assigned_agent_id: None,
+            created_at: t(100),
+            updated_at: t(200),
+            first_response_at: None,
+            first_response_due_at: Some(t(300)),
+            resolved_at: None,
+            resolution_due_at: Some(t(400)),
+            first_resolved_at: None,
+            closed_at: None,
+            status_since: t(100),
+            reopen_count: 0,
+            first_response: Verdict::Running,
+            resolution: Verdict::Running,
+            targets: SlaTargets::default(),
+            public_comments: 0,
+            internal_notes: 0,
+            deleted_at: None,
+            version: 1,
+        }
+    }
+
+    fn comment(content: &str, is_internal: bool, deleted: bool) -> Comment {
+        Comment {
+            id: CommentId(1),
+            ticket_id: TicketId(5),
+            author_id: UserId(2),
+            content: content.into(),
+            is_internal,
+            created_at: t(100),
+            updated_at: t(100),
+            deleted_at: deleted.then_some(t(101)),
+            version: 1,
+        }
+    }
+
+    fn all() -> TicketQuery {
+        TicketQuery::all(Scope::All)
+    }
+
+    #[rstest]
+    #[case::all(all(), true)]
+    #[case::own(TicketQuery::all(Scope::Requester(UserId(1))), true)]
+    #[case::foreign(TicketQuery::all(Scope::Requester(UserId(2))), false)]
+    #[case::status(TicketQuery { status: vec![Status::Pending, Status::Open], ..all() }, true)]
+    #[case::other_status(TicketQuery { status: vec![Status::Pending], ..all() }, false)]
+    #[case::priority(TicketQuery { priority: vec![Priority::Medium], ..all() }, true)]
+    #[case::other_priority(TicketQuery { priority: vec![Priority::High, Priority::Low], ..all() }, false)]
+    #[case::tag(TicketQuery { tags: vec!["x".into(), "b".into()], ..all() }, true)]
+    #[case::other_tag(TicketQuery { tags: vec!["ab".into()], ..all() }, false)]
+    #[case::unassigned(TicketQuery { assignee: Some(Assignee::None), ..all() }, true)]
+    #[case::assigned(TicketQuery { assignee: Some(Assignee::Is(UserId(1))), ..all() }, false)]
+    #[case::creator(TicketQuery { creator: Some(UserId(1)), ..all() }, true)]
+    #[case::other_creator(TicketQuery { creator: Some(UserId(2)), ..all() }, false)]
+    #[case::created_after(TicketQuery { created_after: Some(t(99)), ..all() }, true)]
+    #[case::created_at_the_instant(TicketQuery { created_after: Some(t(100)), ..all() }, false)]
+    #[case::created_before(TicketQuery { created_before: Some(t(101)), ..all() }, true)]
+    #[case::created_before_the_instant(TicketQuery { created_before: Some(t(100)), ..all() }, false)]
+    #[case::updated_after(TicketQuery { updated_after: Some(t(199)), ..all() }, true)]
+    #[case::updated_at_the_instant(TicketQuery { updated_after: Some(t(200)), ..all() }, false)]
+    #[case::updated_before(TicketQuery { updated_before: Some(t(201)), ..all() }, true)]
+    #[case::updated_before_the_instant(TicketQuery { updated_before: Some(t(200)), ..all() }, false)]
+    #[case::overdue(TicketQuery { overdue_at: Some(t(301)), ..all() }, true)]
+    #[case::due_right_now(TicketQuery { overdue_at: Some(t(300)), ..all() }, false)]
+    #[case::deleted(TicketQuery { deleted: true, ..all() }, false)]
+    #[case::one_of_two_filters(TicketQuery { status: vec![Status::Open], priority: vec![Priority::Low], ..all() }, false)]
+    fn filters_are_combined_by_and_their_values_by_or(#[case] query: TicketQuery, #[case] found: bool) {
+        assert_eq!(query.matches(&ticket(), &[]), found);
+    }
+
+    #[rstest]
+    #[case::live(all(), false)]
+    #[case::deleted(TicketQuery { deleted: true, ..all() }, true)]
+    fn deleted_tickets_are_in_their_own_list_only(#[case] query: TicketQuery, #[case] found: bool) {
+        assert_eq!(query.matches(&Ticket { deleted_at: Some(t(250)), ..ticket() }, &[]), found);
+    }
+
+    #[rstest]
+    #[case::title(Scope::All, "print", true)]
+    #[case::both(Scope::All, "printer burns", true)]
+    #[case::comment(Scope::Requester(UserId(1)), "extinguisher", true)]
+    #[case::across_texts(Scope::Requester(UserId(1)), "printer exting", true)]
+    #[case::note_for_staff(Scope::All, "arson", true)]
+    #[case::note_for_the_requester(Scope::Requester(UserId(1)), "arson", false)]
+    #[case::deleted_comment(Scope::All, "sorry", false)]
+    #[case::absent(Scope::All, "printer water", false)]
+    fn words_are_sought_in_what_the_caller_may_see(#[case] scope: Scope, #[case] typed: &str, #[case] found: bool) {
+        let comments = [comment("Take the extinguisher", false, false), comment("Arson?", true, false), comment("Sorry", false, true)];
+        let query = TicketQuery { words: Words::parse(typed), ..TicketQuery::all(scope) };
+        assert_eq!(query.matches(&ticket(), &comments), found);
+    }
+
+    #[rstest]
+    #[case::nothing(all(), true)]
+    #[case::own(TicketQuery::all(Scope::Requester(UserId(1))), true)]
+    #[case::status(TicketQuery { status: vec![Status::Open, Status::Pending], ..all() }, true)]
+    #[case::priority(TicketQuery { priority: vec![Priority::Low], ..all() }, true)]
+    #[case::assignee(TicketQuery { assignee: Some(Assignee::None), ..all() }, true)]
+    #[case::creator(TicketQuery { creator: Some(UserId(1)), ..all() }, true)]
+    #[case::two(TicketQuery { status: vec![Status::Open], creator: Some(UserId(1)), ..all() }, false)]
+    #[case::tag(TicketQuery { tags: vec!["a".into()], ..all() }, false)]
+    #[case::time(TicketQuery { updated_after: Some(t(1)), ..all() }, false)]
+    #[case::overdue(TicketQuery { overdue_at: Some(t(1)), ..all() }, false)]
+    #[case::words(TicketQuery { words: Words::parse("x"), ..all() }, false)]
+    fn simple_lists_are_counted_exactly(#[case] query: TicketQuery, #[case] exact: bool) {
+        assert_eq!(query.counts_exactly(), exact);
+    }
+
+    #[rstest]
+    #[case(SortBy::CreatedAt, 100)]
+    #[case(SortBy::UpdatedAt, 200)]
+    #[case(SortBy::Priority, 1)]
+    #[case(SortBy::DueAt, 300)]
+    #[case(SortBy::Id, 5)]
+    fn a_key_orders_by_the_field(#[case] by: SortBy, #[case] value: i64) {
+        assert_eq!(Sort { by, descending: false }.key(&ticket()), SortKey { value, id: TicketId(5) });
+    }
+
+    #[test]
+    fn ties_go_by_id_in_the_same_direction() {
+        let [low, high] = [3, 4].map(|id| SortKey { value: 7, id: TicketId(id) });
+        assert_eq!(Sort { by: SortBy::Priority, descending: false }.cmp(low, high), Ordering::Less);
+        assert_eq!(Sort { by: SortBy::Priority, descending: true }.cmp(low, high), Ordering::Greater);
+        let waits_for_nothing = Ticket { status: Status::Resolved, ..ticket() };
+        let due = Sort { by: SortBy::DueAt, descending: false };
+        assert_eq!(due.cmp(due.key(&ticket()), due.key(&waits_for_nothing)), Ordering::Less);
+    }
+}

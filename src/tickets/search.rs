@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Longer terms are cut to this many characters, in texts and in searches alike.
@@ -11,9 +11,29 @@ const LONGEST_TERM: usize = 64;
 
 /// Lower-cases and strips accents: "Éxito" and "exito" become one.
 fn fold(word: &str) -> String {
-    let folded = word.to_lowercase().nfkd().filter(|c| !is_combining_mark(*c)).collect::<String>();
+    let mut folded = String::with_capacity(word.len());
+    // Marks of class 0 are not accents but vowels of their own, as in Devanagari.
+    let letters = word.to_lowercase().nfkd().filter(|c| canonical_combining_class(*c) == 0).collect::<String>();
     // Compatibility decomposition may bring capitals back ("™" → "TM").
-    folded.to_lowercase().chars().take(LONGEST_TERM).collect()
+    for letter in letters.chars().flat_map(char::to_lowercase) {
+        match letter {
+            'ß' => folded.push_str("ss"),
+            'æ' => folded.push_str("ae"),
+            'œ' => folded.push_str("oe"),
+            // Strokes are part of the letter for Unicode, and accents for whoever types without them.
+            'ø' => folded.push('o'),
+            'ł' => folded.push('l'),
+            'đ' => folded.push('d'),
+            'ı' => folded.push('i'),
+            'ς' => folded.push('σ'),
+            '’' => folded.push('\''),
+            other => folded.push(other),
+        }
+    }
+    match folded.char_indices().nth(LONGEST_TERM) {
+        Some((end, _)) => folded[..end].to_owned(),
+        None => folded,
+    }
 }
 
 /// The terms of a text, in order, with repetitions: its Unicode words (UAX #29), lower-cased, without accents.
@@ -52,12 +72,36 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
     fn terms_ignore_case_accents_and_punctuation() {
         let cut: Vec<_> = terms("¿Éxito? La VPN-Verbindung, İstanbul ™ 10.0.0.1").collect();
         assert_eq!(cut, ["exito", "la", "vpn", "verbindung", "istanbul", "10.0.0.1"]);
+    }
+
+    #[rstest]
+    #[case("CAFÉ", "cafe")]
+    #[case("niño", "NIÑO")]
+    #[case("Straße", "strasse")]
+    #[case("Łódź", "lodz")]
+    #[case("Ærø", "aero")]
+    #[case("ΟΔΟΣ", "οδος")]
+    #[case("don’t", "don't")]
+    #[case("ﬁle", "file")]
+    #[case("Nguyễn", "nguyen")]
+    fn case_and_accents_do_not_matter(#[case] one: &str, #[case] other: &str) {
+        assert_eq!(terms(one).collect::<Vec<_>>(), terms(other).collect::<Vec<_>>());
+    }
+
+    #[rstest]
+    #[case("की", "का")]
+    #[case("cote", "cotes")]
+    #[case("10.0.0.1", "10.0.0.2")]
+    fn different_words_stay_different(#[case] one: &str, #[case] other: &str) {
+        assert_ne!(terms(one).collect::<Vec<_>>(), terms(other).collect::<Vec<_>>());
     }
 
     #[test]

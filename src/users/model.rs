@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     activity::model::FieldChanges,
-    auth::model::{Actor, Digest32, Role},
+    auth::model::{Digest32, Role},
     error::AppError,
     tickets::sla::SlaTargets,
     types::{Email, Secret, Timestamp, UserId},
@@ -237,12 +237,4 @@ pub struct SetupToken {
     pub expires_at: Timestamp,
     /// Counts the changes of this row.
     pub version: i64,
-}
-
-/// Whether `actor` may look people up.
-///
-/// # Errors
-/// Forbidden for requesters.
-pub fn may_read_users(actor: &Actor) -> Result<(), AppError> {
-    if actor.role.is_staff() { Ok(()) } else { Err(AppError::forbidden("Only agents and admins may look people up.")) }
 }

@@ -37,7 +37,8 @@ pub async fn register(app: &AppState, new: &Registration) -> Result<UserView, Ap
         if !settings.registration_open {
             return Err(AppError::forbidden("Registration is closed; ask an admin for an account."));
         }
-        let making = Making { role: Role::User, locale: settings.locale, ..make(app, &new.email, &new.full_name, Some(&new.password)).await? };
+        let making =
+            Making { role: Role::User, locale: settings.locale, ..make(app, &new.email, &new.full_name, Some(&new.password)).await? };
         let user = making.made(app.now());
         let (entry, view) = (user.made_entry(Action::UserRegistered, None), UserView::from(&user));
         Ok((Changes::new().insert(user).log(entry), view))

@@ -12,7 +12,7 @@ use crate::{
     },
     error::AppError,
     http::page::Limit,
-    input::{FieldValue, Faults, choice},
+    input::{Faults, FieldValue, choice},
     tickets::search::Words,
     types::{Email, Secret, Timestamp, UserId},
 };
@@ -174,7 +174,12 @@ impl User {
     #[must_use]
     pub fn made_entry(&self, action: Action, actor: Option<&Actor>) -> NewEntry {
         let own = || ActorRef { id: Some(self.id), name: self.full_name.clone(), via: Via::Session };
-        let fields = [("email", json!(self.email)), ("full_name", json!(self.full_name)), ("role", json!(self.role)), ("locale", json!(self.locale))];
+        let fields = [
+            ("email", json!(self.email)),
+            ("full_name", json!(self.full_name)),
+            ("role", json!(self.role)),
+            ("locale", json!(self.locale)),
+        ];
         NewEntry::new(action, actor.map_or_else(own, ActorRef::from), self.created_at)
             .about_user(self.id)
             .with_changes(fields.into_iter().map(|(field, value)| (field.into(), [Value::Null, value])).collect())
@@ -246,7 +251,8 @@ mod tests {
 
     fn user() -> User {
         let (email, full_name) = ("ana@example.com".parse().unwrap(), FullName("Ana".into()));
-        let making = Making { id: UserId(2), email: &email, full_name: &full_name, role: Role::Agent, locale: Locale::En, password_hash: None };
+        let making =
+            Making { id: UserId(2), email: &email, full_name: &full_name, role: Role::Agent, locale: Locale::En, password_hash: None };
         making.made(Timestamp::from_micros(0))
     }
 
@@ -256,7 +262,12 @@ mod tests {
 
     #[test]
     fn setting_what_is_set_already_is_no_change() {
-        let same = UserChange { email: Some("ANA@example.com".parse().unwrap()), is_active: Some(true), role: Some(Role::Agent), ..UserChange::default() };
+        let same = UserChange {
+            email: Some("ANA@example.com".parse().unwrap()),
+            is_active: Some(true),
+            role: Some(Role::Agent),
+            ..UserChange::default()
+        };
         assert!(step(&same, None).is_none());
     }
 

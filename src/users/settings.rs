@@ -9,7 +9,7 @@ use crate::{
     app::AppState,
     auth::model::Actor,
     error::AppError,
-    input::{FieldError, FieldValue, Faults, text},
+    input::{Faults, FieldError, FieldValue, text},
     store::Changes,
     tickets::sla::{LONGEST_TARGET_MINUTES, SlaTargets, Target},
     types::Expected,

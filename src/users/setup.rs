@@ -1,5 +1,7 @@
 //! The first admin: made with a one-time token that the server prints, or from the configuration.
 
+use std::net::SocketAddr;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -89,7 +91,8 @@ pub async fn set_up(app: &AppState, setup: &Setup) -> Result<UserView, AppError>
         }
         let (now, shown) = (app.now(), digest(setup.token.expose()));
         let token = app.store.setup_token().await?.filter(|token| token.hash == shown && now < token.expires_at);
-        let token = token.ok_or_else(|| AppError::forbidden("The set-up token is wrong or too old; the server prints a new one every 30 minutes."))?;
+        let token = token
+            .ok_or_else(|| AppError::forbidden("The set-up token is wrong or too old; the server prints a new one every 30 minutes."))?;
         let admin = Making { role: Role::Admin, locale: setup.locale, ..make(app, email, full_name, Some(password)).await? }.made(now);
         let actor = Actor::person(&admin, Via::Session, None);
         let change = SettingsChange {
@@ -144,9 +147,8 @@ pub async fn bootstrap(app: &AppState) -> anyhow::Result<()> {
     }
     let email: Email = email.parse().map_err(|message| anyhow::anyhow!("bootstrap.admin_email {message}"))?;
     let full_name = FullName("Administrator".into());
-    let password = NewPassword::from_json(password.expose().into()).and_then(|password| {
-        password.fault_for("", &email, &full_name.0).map_or(Ok(password), |fault| Err(vec![fault]))
-    });
+    let password = NewPassword::from_json(password.expose().into())
+        .and_then(|password| password.fault_for("", &email, &full_name.0).map_or(Ok(password), |fault| Err(vec![fault])));
     let password = password.map_err(|faults| {
         let told: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
         anyhow::anyhow!("bootstrap.admin_password {}", told.join(", "))
@@ -165,5 +167,17 @@ pub async fn bootstrap(app: &AppState) -> anyhow::Result<()> {
         Ok((changes, ()))
     })
     .await?;
+    Ok(())
+}
+
+/// Prints the address at which the first admin is made, with a new token, while there is none.
+///
+/// # Errors
+/// The storage's.
+pub async fn print_address(app: &AppState, listening: SocketAddr) -> Result<(), AppError> {
+    if let Some(token) = new_token(app).await? {
+        // For the person at the terminal: not through the log, which is kept and shipped elsewhere.
+        eprintln!("Set up the desk: {}/setup#{}", app.public_url(listening), token.expose());
+    }
     Ok(())
 }

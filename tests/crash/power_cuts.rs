@@ -82,11 +82,9 @@ async fn the_rig_finds_what_stock_sled_loses() {
         volume.power_on();
         let check = Command::new(&stock).arg("check").arg(&data).arg(last.to_string()).output().unwrap();
         if !check.status.success() {
-            let found = String::from_utf8_lossy(if check.stdout.is_empty() { &check.stderr } else { &check.stdout }).into_owned();
-            return tell(&format!(
-                "control: stock sled lost data in round {round}, as it must: {}",
-                found.lines().next().unwrap_or_default()
-            ));
+            let told = [check.stdout, check.stderr].concat();
+            let told = String::from_utf8_lossy(&told).lines().find(|line| !line.is_empty()).unwrap_or_default().to_owned();
+            return tell(&format!("control: stock sled lost data in round {round}, as it must: {told}"));
         }
     }
     panic!("stock sled lost nothing in {CONTROL_ROUNDS} power cuts: the rig does not cut the power");

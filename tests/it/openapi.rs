@@ -53,7 +53,10 @@ fn every_operation_is_described_and_tells_its_refusals() {
     let tags: BTreeSet<&str> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     for Operation { method, path, spec } in operations() {
         let what = format!("{method} {path}");
-        assert!(spec["summary"].as_str().is_some_and(|s| !s.is_empty() && !s.ends_with('.')), "{what}: no summary, or one with a full stop");
+        assert!(
+            spec["summary"].as_str().is_some_and(|s| !s.is_empty() && !s.ends_with('.')),
+            "{what}: no summary, or one with a full stop"
+        );
         assert!(ids.insert(spec["operationId"].as_str().unwrap().to_owned()), "{what}: its operation id is taken");
         assert!(spec["tags"].as_array().is_some_and(|t| t.len() == 1 && tags.contains(t[0].as_str().unwrap())), "{what}: {}", spec["tags"]);
         let responses = spec["responses"].as_object().unwrap();

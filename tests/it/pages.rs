@@ -80,7 +80,8 @@ async fn the_root_is_a_page_for_browsers_and_json_for_programs() {
 #[tokio::test]
 async fn files_that_do_not_exist_are_problems() {
     let desk = Desk::start().await;
-    for path in ["//docs/nothing.js", "//docs/index.css", "//redoc/x", "//docs/..%2fpage.css", "//redoc/..%2f..%2fCargo.toml", "//nowhere"] {
+    for path in ["//docs/nothing.js", "//docs/index.css", "//redoc/x", "//docs/..%2fpage.css", "//redoc/..%2f..%2fCargo.toml", "//nowhere"]
+    {
         desk.anonymous().get(path).await.expect(404);
     }
 }

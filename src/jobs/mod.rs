@@ -1,0 +1,53 @@
+//! What runs on a clock. A job is one `step`, which tests call without waiting, and the loop here that repeats it.
+
+pub mod purge;
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{app::AppState, auth::failures, error::AppError, types::Timestamp, users::setup};
+
+/// How often expired rows are looked for.
+const PURGE: Duration = Duration::from_secs(10 * 60);
+
+/// How often counted failures of signing in get their entries.
+const FAILURES: Duration = Duration::from_secs(60);
+
+/// How often the address of the set-up is printed, while it is needed.
+const SETUP: Duration = Duration::from_secs(setup::TOKEN_SECONDS.unsigned_abs());
+
+/// Starts the jobs of a desk that listens at `address`; they end with [`App::shutdown`](crate::app::App::shutdown).
+pub fn start(app: &AppState, address: SocketAddr) {
+    every(app, "purge sessions", PURGE, |app| async move { purge::sessions(&app).await });
+    every(app, "purge answers", PURGE, |app| async move { purge::answers(&app).await });
+    every(app, "print the set-up address", SETUP, move |app| async move { setup::print_address(&app, address).await });
+    every(app, "log failed sign-ins", FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
+    // What was only counted when the desk stops is written then.
+    let app = app.clone();
+    app.tasks.clone().spawn(async move {
+        app.shutdown.cancelled().await;
+        if let Err(error) = failures::write_due(&app, Timestamp::MAX).await {
+            tracing::warn!(%error, "failed sign-ins were not logged");
+        }
+    });
+}
+
+/// Repeats a step, at once for the first time, until the desk stops. A step that fails is tried again at its next time.
+fn every<Fut>(app: &AppState, name: &'static str, period: Duration, step: impl Fn(AppState) -> Fut + Send + 'static)
+where
+    Fut: Future<Output = Result<(), AppError>> + Send,
+{
+    let app = app.clone();
+    app.tasks.clone().spawn(async move {
+        let mut times = tokio::time::interval(period);
+        times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = app.shutdown.cancelled() => return,
+                _ = times.tick() => {}
+            }
+            if let Err(error) = step(app.clone()).await {
+                tracing::warn!(job = name, %error, cause = error.problem().cause, "a job failed; it is tried again");
+            }
+        }
+    });
+}

@@ -40,6 +40,6 @@ pub fn log_panics() {
         let payload = panic.payload();
         let message = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(panic = message.unwrap_or("unknown"), place, "a bug: something panicked");
+        tracing::error!(panic = message.unwrap_or("unknown"), place, "something panicked");
     }));
 }

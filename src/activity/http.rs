@@ -57,10 +57,13 @@ crate::input! {
     #[into_params(parameter_in = Query)]
     pub struct StretchParameters {
         /// Entries after this one, oldest first. From the first one on when left out.
+        #[param(inline)]
         after: Option<Place>,
         /// Entries before this one, newest first. Not together with `after`.
+        #[param(inline)]
         before: Option<Place>,
         /// Rows in a page.
+        #[param(inline)]
         limit: Option<Limit>,
     }
 }

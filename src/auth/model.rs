@@ -323,7 +323,7 @@ crate::input! {
 }
 
 crate::input! {
-    /// Who wants to sign in, in the fields of OAuth2's password form.
+    /// Who wants to sign in, in the fields of the password form of `OAuth2`.
     #[derive(ToSchema)]
     pub struct Credentials {
         /// The e-mail address, in any case.

@@ -90,13 +90,11 @@ async fn decide_login(app: &App, email: Option<&Email>, password: &Secret, clien
     let actor = Actor::person(&user, Via::Session, Some(&session));
     let entry = NewEntry::new(Action::UserLoggedIn, &actor, now).about_user(user.id).changed("session_id", Value::Null, json!(session.id));
     // The guard makes a sign-in lose against a change of the account that comes in between: disabling, a new password.
-    let mut changes = match verified.outdated {
-        true => Changes::new().update(User {
-            password_hash: Some(app.hasher.hash(password.expose()).await?),
-            version: user.version + 1,
-            ..User::clone(&user)
-        }),
-        false => Changes::new().guard(RowKey::User(user.id), user.version),
+    let mut changes = if verified.outdated {
+        let password_hash = Some(app.hasher.hash(password.expose()).await?);
+        Changes::new().update(User { password_hash, version: user.version + 1, ..User::clone(&user) })
+    } else {
+        Changes::new().guard(RowKey::User(user.id), user.version)
     };
     let others = app.store.sessions_of(user.id).await?;
     changes = revoke(changes, &surplus(&others, MOST_SESSIONS - 1, now), &ActorRef::from(&actor), now);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Context, Exit, Failure, block_on};
 use crate::{
     app::{App, AppState, Clock},
-    config::{Config, StorageUrl},
+    config::{Bootstrap, Config, StorageUrl},
     store::{StoreError, sled::OpenError},
 };
 
@@ -29,7 +29,9 @@ pub(super) fn offline<T>(
     Way(method, path): Way,
     work: impl AsyncFnOnce(&AppState) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let config = context.load_for_verb()?.config;
+    let mut config = context.load_for_verb()?.config;
+    // The first admin is the server's to make: a verb must be able to mend what it stumbles over.
+    config.bootstrap = Bootstrap::default();
     if missing == Missing::Refuse {
         existing(&config)?;
     }

@@ -85,6 +85,7 @@ impl Context {
     fn load_for_verb(&self) -> Result<Loaded, Failure> {
         let loaded = self.load(Vec::new())?;
         crate::telemetry::start(loaded.config.log.format, if self.global.quiet { "error" } else { "warn" });
+        crate::telemetry::log_panics();
         for warning in &loaded.warnings {
             self.out.say(&format!("warning: {warning}"));
         }

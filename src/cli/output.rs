@@ -167,7 +167,8 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// Rows in columns, under their headings. What could steer a terminal is taken out of the cells.
 pub(super) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
     let clean = |cell: &str| cell.replace(|c: char| c.is_control(), "\u{fffd}");
-    let rows: Vec<[String; N]> = std::iter::once(heads.map(str::to_owned)).chain(rows.iter().cloned()).map(|row| row.map(|c| clean(&c))).collect();
+    let rows: Vec<[String; N]> =
+        std::iter::once(heads.map(str::to_owned)).chain(rows.iter().cloned()).map(|row| row.map(|c| clean(&c))).collect();
     let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
     let mut text = String::new();
     for row in rows {

@@ -51,9 +51,11 @@ impl Healthcheck {
             Some(url) => url,
             None => desk::local(context.load(Vec::new())?.config.server.listen),
         };
-        let url = if url.splitn(4, '/').nth(3).unwrap_or_default().is_empty() { format!("{}/health/ready", url.trim_end_matches('/')) } else { url };
+        let has_path = url.splitn(4, '/').nth(3).is_some_and(|path| !path.is_empty());
+        let url = if has_path { url } else { format!("{}/health/ready", url.trim_end_matches('/')) };
         let (ready, said) = block_on(ask(&url))?;
-        context.out.data(&json!({ "ready": ready, "url": url, "detail": said }), || format!("{}: {said}", if ready { "ready" } else { "not ready" }))?;
+        let word = if ready { "ready" } else { "not ready" };
+        context.out.data(&json!({ "ready": ready, "url": url, "detail": said }), || format!("{word}: {said}"))?;
         Ok(if ready { Exit::Ok } else { Exit::Failure })
     }
 }

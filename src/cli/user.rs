@@ -19,7 +19,7 @@ use crate::{
         model::{Actor, Role},
         policy::NewPassword,
     },
-    input::{FieldValue, Faults},
+    input::{Faults, FieldValue},
     reply::Once,
     types::{Email, Expected, Page, UserId},
     users::{

@@ -75,7 +75,7 @@ fn bootstrap(config: &Config, refuse: &mut impl FnMut(&'static str, String)) {
     }
     if let Some(password) = &bootstrap.admin_password {
         let faults = match (NewPassword::from_json(password.expose().into()), &email) {
-            (Ok(password), Some(Ok(email))) => password.fault_for("", email, "").into_iter().collect(),
+            (Ok(password), Some(Ok(email))) => password.fault_for("", email, "Administrator").into_iter().collect(),
             (Ok(_), _) => Vec::new(),
             (Err(faults), _) => faults,
         };
@@ -101,9 +101,6 @@ fn origin_of(text: &str) -> Option<String> {
 
 /// Whether a text says what to log. A lone word that is no level would be taken for a module, and silence all others.
 fn is_filter(text: &str) -> bool {
-    let lone_words_are_levels = text
-        .split(',')
-        .map(str::trim)
-        .all(|part| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok());
+    let lone_words_are_levels = text.split(',').map(str::trim).all(|part| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok());
     !text.trim().is_empty() && lone_words_are_levels && EnvFilter::builder().parse(text).is_ok()
 }

@@ -5,6 +5,7 @@
 mod check;
 mod example;
 mod key;
+mod layers;
 mod load;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -144,8 +145,7 @@ const SLA: Section = Section {
 };
 
 /// Every section, in the order of the file.
-pub const SECTIONS: &[Section] =
-    &[Server::SECTION, Storage::SECTION, Auth::SECTION, Bootstrap::SECTION, Desk::SECTION, SLA, Log::SECTION];
+pub const SECTIONS: &[Section] = &[Server::SECTION, Storage::SECTION, Auth::SECTION, Bootstrap::SECTION, Desk::SECTION, SLA, Log::SECTION];
 
 /// Every key, in the order of the file.
 pub fn keys() -> impl Iterator<Item = &'static Key> {

@@ -61,16 +61,21 @@ crate::input! {
         overdue: Option<bool>,
         /// Every word must occur in title, description or a comment that the caller may see, the last one as a beginning.
         /// Case and accents do not matter.
+        #[param(inline)]
         q: Option<Typed>,
         /// Deleted tickets only (admins).
         deleted: Option<bool>,
         /// The order; `-created_at` when left out. Ties go by id in the same direction.
+        #[param(inline)]
         sort: Option<SortName>,
         /// Rows in a page.
+        #[param(inline)]
         limit: Option<Limit>,
         /// Where the page begins: taken from the `Link` header of the page before.
+        #[param(inline)]
         cursor: Option<CursorText>,
         /// `html` adds `description_html`.
+        #[param(inline)]
         render: Option<Render>,
     }
 }
@@ -81,6 +86,7 @@ crate::input! {
     #[into_params(parameter_in = Query)]
     pub struct ReadParameters {
         /// `html` adds the Markdown as sanitised HTML.
+        #[param(inline)]
         render: Option<Render>,
     }
 }

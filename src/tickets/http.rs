@@ -67,7 +67,6 @@ async fn list_tickets(State(app): State<AppState>, actor: Actor, Query(filters):
 /// With `creator_id` staff open it on behalf of somebody else.
 #[utoipa::path(
     post, path = "/api/v1/tickets", tag = "tickets", request_body = NewTicket,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry of this request harmless for 24 hours.")),
     responses((
         status = 201, body = TicketView, description = "The new ticket.",
         headers(("Location" = String, description = "Its address."), ("ETag" = String, description = "Its tag.")),
@@ -198,8 +197,7 @@ async fn delete_ticket(
 /// Restore a deleted ticket (admins)
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/restore", tag = "tickets",
-    params(("id" = TicketId, Path, description = "The deleted ticket."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry of this request harmless for 24 hours.")),
+    params(("id" = TicketId, Path, description = "The deleted ticket.")),
     responses((status = 200, body = TicketView, description = "The ticket.", headers(("ETag" = String, description = "Its tag.")))),
 )]
 async fn restore_ticket(
@@ -219,7 +217,6 @@ async fn restore_ticket(
 /// not change, or that are in no state to be changed, are reported and left out.
 #[utoipa::path(
     post, path = "/api/v1/tickets/bulk", tag = "tickets", request_body = BulkChange,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry of this request harmless for 24 hours.")),
     responses((status = 200, body = BulkResults, description = "What became of each.")),
 )]
 async fn bulk_change(

@@ -50,6 +50,7 @@ pub struct User {
 }
 
 /// Writes a secret into a row of a store, and refuses any form that people read.
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
 fn in_storage_only<S: serde::Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     if serializer.is_human_readable() {
         return Err(serde::ser::Error::custom("a secret has no readable form"));
@@ -76,12 +77,12 @@ pub struct UserView {
     pub created_at: Timestamp,
     /// When its own fields changed last.
     pub updated_at: Timestamp,
-    /// Counts the changes of its own fields; also its ETag.
+    /// Counts the changes of its own fields; also its `ETag`.
     pub version: i64,
 }
 
 impl UserView {
-    /// Its ETag.
+    /// Its `ETag`.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.version)

@@ -29,14 +29,16 @@ const AT_ONCE: usize = 16;
 
 /// What a check needs.
 pub struct Check<'a> {
-    pub desk: &'a Desk,
-    pub people: &'a [Person],
-    pub ledger: &'a Arc<Ledger>,
+    desk: &'a Desk,
+    people: &'a [Person],
+    ledger: &'a Arc<Ledger>,
+    admin: Api,
 }
 
-impl Check<'_> {
-    fn admin(&self) -> Api {
-        self.desk.api(&self.people[0].token)
+impl<'a> Check<'a> {
+    /// A check of this desk.
+    pub fn new(desk: &'a Desk, people: &'a [Person], ledger: &'a Arc<Ledger>) -> Self {
+        Self { desk, people, ledger, admin: desk.api(&people[0].token) }
     }
 
     /// After a crash: requests whose answer was lost are sent again, answered ones are replayed, and some of the tickets
@@ -98,7 +100,7 @@ impl Check<'_> {
     {
         let mut tasks = JoinSet::new();
         for share in tickets.chunks(tickets.len().div_ceil(AT_ONCE).max(1)) {
-            let (api, ledger, share) = (self.admin(), self.ledger.clone(), share.to_vec());
+            let (api, ledger, share) = (self.desk.api(self.admin.token()), self.ledger.clone(), share.to_vec());
             tasks.spawn(async move {
                 for ticket in share {
                     act(api.clone(), ledger.clone(), ticket).await;
@@ -116,7 +118,7 @@ impl Check<'_> {
             let mut book = self.ledger.book();
             (std::mem::take(&mut book.to_retry), std::mem::take(&mut book.keyed))
         };
-        let connection = self.admin();
+        let connection = &self.admin;
         for op in unanswered {
             let api = connection.with_token(&self.people[op.by].token);
             let answer = load::send(&api, &op).await.unwrap_or_else(|lost| panic!("{} again: {lost:?}", op.path));
@@ -124,7 +126,7 @@ impl Check<'_> {
             self.ledger.answered(self.people, op.clone(), answer);
             let Kind::Create { word, .. } = kind else { continue };
             let second = load::send(&api, &op).await.unwrap();
-            let found = self.admin().get(&format!("/tickets?q={word}")).await.expect(200);
+            let found = self.admin.get(&format!("/tickets?q={word}")).await.expect(200);
             let found = found.as_array().map_or(0, Vec::len);
             if (status, second.status, second.header("idempotent-replayed"), found) != (201, 201, "true", 1) {
                 let line = format!("{word} sent again with its key: {status}, then {}, and {found} tickets", second.status);
@@ -144,7 +146,7 @@ impl Check<'_> {
         let group = self.ledger.book().group.clone();
         let mut found = HashSet::new();
         for id in &group.ids {
-            let tags = self.admin().get(&format!("/tickets/{id}")).await.expect(200)["tags"].clone();
+            let tags = self.admin.get(&format!("/tickets/{id}")).await.expect(200)["tags"].clone();
             found.insert(tags.to_string());
         }
         let tag_of = |tag: &Option<String>| json!(tag.iter().collect::<Vec<_>>()).to_string();
@@ -164,7 +166,7 @@ impl Check<'_> {
         let mut rows = BTreeMap::new();
         let mut last = 0;
         let total = self
-            .admin()
+            .admin
             .pages("/tickets?sort=id", |row| {
                 self.ledger.saw(true, &row);
                 let row = Row::read(&row);
@@ -181,7 +183,7 @@ impl Check<'_> {
 
     /// The whole log, replayed: contiguous, as its follower saw it, and each ticket's activity.
     async fn log(&self) -> HashMap<i64, Replay> {
-        let admin = self.admin();
+        let admin = &self.admin;
         let mut replays: HashMap<i64, Replay> = HashMap::new();
         let mut words = HashSet::new();
         let mut last = 0_usize;
@@ -240,7 +242,7 @@ impl Check<'_> {
             let expected: Vec<i64> = rows.values().filter(fits).map(|row| row.id).collect();
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let mut found = Vec::new();
-            let total = self.admin().pages(&format!("/tickets?sort=id&{name}={text}"), |row| found.extend(row["id"].as_i64())).await;
+            let total = self.admin.pages(&format!("/tickets?sort=id&{name}={text}"), |row| found.extend(row["id"].as_i64())).await;
             let told = if name == "tag" { expected.len().min(1_000) } else { expected.len() };
             if found != expected || total != Some(told as u64) {
                 let line = format!("{name}={text}: the rows make {}, the list has {}, the total is {total:?}", expected.len(), found.len());
@@ -252,7 +254,7 @@ impl Check<'_> {
     /// A ticket's own activity is its part of the log.
     async fn own_activity(&self, sample: Vec<(i64, Replay)>) {
         for (ticket, told) in sample {
-            let own = replay(&self.admin(), self.ledger, ticket).await;
+            let own = replay(&self.admin, self.ledger, ticket).await;
             if own.digest != told.digest {
                 self.ledger.book().wrong.push(format!("ticket {ticket}: its activity is not its part of the log"));
             }
@@ -272,7 +274,7 @@ impl Check<'_> {
             wanted.extend(rng.sample(said.collect(), SEARCHES / 3));
         }
         for (word, expected) in wanted {
-            let found = self.admin().get(&format!("/tickets?q={word}")).await.expect(200);
+            let found = self.admin.get(&format!("/tickets?q={word}")).await.expect(200);
             let found: Vec<i64> = found.as_array().unwrap().iter().filter_map(|row| row["id"].as_i64()).collect();
             if found != expected {
                 self.ledger.book().wrong.push(format!("a search for {word} finds {found:?}, not {expected:?}"));

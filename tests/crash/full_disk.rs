@@ -76,13 +76,13 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_heals() {
         assert!(healed.is_some(), "no write works {HEALED_WITHIN:?} after there is room again:\n{}", desk.log_tail());
         admin.get("//health/ready").await.expect(200);
         assert!(desk.ended().is_none(), "the desk ended");
-        Check { desk: &desk, people: &people, ledger: &ledger }.after_a_crash(&mut rng).await;
+        Check::new(&desk, &people, &ledger).after_a_crash(&mut rng).await;
         tell(&format!("full disk: round {round} of 2 healed"));
     }
-    Check { desk: &desk, people: &people, ledger: &ledger }.everything(&mut rng).await;
+    Check::new(&desk, &people, &ledger).everything(&mut rng).await;
     desk.kill();
     desk = Desk::start(&data, &log).await;
-    Check { desk: &desk, people: &people, ledger: &ledger }.everything(&mut rng).await;
+    Check::new(&desk, &people, &ledger).everything(&mut rng).await;
 }
 
 /// Opens a ticket; the answer, and how long it took.

@@ -50,7 +50,7 @@ async fn a_start_interrupted_at_any_step_does_not_block_the_next_one() {
             if people.is_empty() {
                 works(&desk).await;
             } else {
-                Check { desk: &desk, people, ledger: &ledger }.everything(&mut rng).await;
+                Check::new(&desk, people, &ledger).everything(&mut rng).await;
             }
             assert!(desk.stop().success(), "the desk did not stop well after {point} on the {name} folder");
             fsck(&data, &log);

@@ -33,19 +33,20 @@ async fn nothing_acknowledged_is_lost_or_halved_when_the_desk_is_killed() {
         let load = Running::start(&desk, &people, &ledger, CONNECTIONS, &mut rng);
         tokio::time::sleep(Duration::from_millis(rng.between(50, longest))).await;
         desk.kill();
-        load.ended().await;
+        let t0=std::time::Instant::now();load.ended().await;
         if rng.chance(25) {
             let mut starting = Desk::spawn(&data, &log, None);
             tokio::time::sleep(Duration::from_millis(rng.between(0, 150))).await;
             starting.kill();
         }
-        desk = Desk::start(&data, &log).await;
-        Check { desk: &desk, people: &people, ledger: &ledger }.after_a_crash(&mut rng).await;
+        let t1=t0.elapsed();desk = Desk::start(&data, &log).await;let t2=t0.elapsed();
+        Check::new(&desk, &people, &ledger).after_a_crash(&mut rng).await;
+        tell(&format!("ended {t1:?} start {:?} check {:?} acks {}", t2-t1, t0.elapsed()-t2, ledger.book().acknowledged));
         if kill % 20 == 0 {
             tell(&format!("kills: {kill} of {kills}, {} acknowledgements", ledger.book().acknowledged));
         }
     }
-    Check { desk: &desk, people: &people, ledger: &ledger }.everything(&mut rng).await;
+    Check::new(&desk, &people, &ledger).everything(&mut rng).await;
     desk.kill();
     fsck(&data, &log);
     let book = ledger.book();

@@ -79,7 +79,8 @@ pub fn next(ledger: &Ledger, people: &[Person], by: usize, rng: &mut Rng) -> Op 
             let status = *rng.pick(&["open", "in_progress", "pending", "pending", "resolved", "resolved", "closed"]);
             // Agents resolve what is theirs, so they take it with the same request.
             let mut fields = vec![("status", json!(status))];
-            if me.role == "agent" || rng.chance(30) {
+            // (A ticket that is taken while open becomes in progress, whatever else is asked.)
+            if status != "open" && (me.role == "agent" || rng.chance(30)) {
                 fields.push(("assigned_agent_id", json!(me.id)));
             }
             change(format!("/tickets/{ticket}"), ticket, by, &fields)

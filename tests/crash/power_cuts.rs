@@ -54,9 +54,9 @@ async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
         load.ended().await;
         volume.power_on();
         desk = Desk::start(&data, &log).await;
-        Check { desk: &desk, people: &people, ledger: &ledger }.after_a_crash(&mut rng).await;
+        Check::new(&desk, &people, &ledger).after_a_crash(&mut rng).await;
     }
-    Check { desk: &desk, people: &people, ledger: &ledger }.everything(&mut rng).await;
+    Check::new(&desk, &people, &ledger).everything(&mut rng).await;
     desk.kill();
     fsck(&data, &log);
     let book = ledger.book();

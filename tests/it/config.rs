@@ -1,6 +1,6 @@
 //! The configuration: its layers, its checks, where values come from.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStringExt};
 
 use serde_json::{Value, json};
 use taquilla::config::{self, Config, Flag, Kind, Loaded, Problem, Shown, Sources};
@@ -35,7 +35,8 @@ fn the_example_file_names_every_key_with_its_default() {
     let parsed: Config = toml::from_str(&example).unwrap();
     assert_eq!(parsed, Config::default());
     // Every key stands in it, and with every comment mark taken away it still names nothing but keys.
-    let uncommented: String = example.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line).to_owned() + "\n").collect();
+    let uncommented: String =
+        example.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line).to_owned() + "\n").collect();
     let table: toml::Table = toml::from_str(&uncommented).unwrap();
     let mut named = Vec::new();
     leaves("", &table, &mut named);
@@ -74,7 +75,8 @@ fn the_table_of_keys_is_the_configuration_tree() {
 #[test]
 fn a_higher_layer_wins_and_every_value_tells_where_it_came_from() {
     let place = Place::new();
-    let file = place.write("other.toml", "[auth]\naccess_token_minutes = 3\n\n[log]\nlevel = \"debug\"\n[sla.high]\nresolution_minutes = 77\n");
+    let file =
+        place.write("other.toml", "[auth]\naccess_token_minutes = 3\n\n[log]\nlevel = \"debug\"\n[sla.high]\nresolution_minutes = 77\n");
     let path = file.to_str().unwrap();
     let show = ["config", "show", "--origin", "--json"];
     let minutes = |ran: Ran| shown(&ran.expect(0))["auth.access_token_minutes"].clone();
@@ -93,7 +95,10 @@ fn a_higher_layer_wins_and_every_value_tells_where_it_came_from() {
     assert!(!ran.err.contains("ACCESS_TOKEN_EXPIRE_MINUTES"), "a variable that loses is not used");
 
     let new = ("TAQUILLA_AUTH__ACCESS_TOKEN_MINUTES", "4");
-    assert_eq!(minutes(place.run_in(&[old, new], &with_file)), (json!(4), "environment variable TAQUILLA_AUTH__ACCESS_TOKEN_MINUTES".into()));
+    assert_eq!(
+        minutes(place.run_in(&[old, new], &with_file)),
+        (json!(4), "environment variable TAQUILLA_AUTH__ACCESS_TOKEN_MINUTES".into())
+    );
 
     let flag = Flag { name: "--listen", key: "server.listen", value: "127.0.0.1:9".into() };
     let loaded = load(&[("TAQUILLA_SERVER__LISTEN", "127.0.0.1:8")], &[flag]).unwrap();
@@ -119,7 +124,10 @@ fn a_file_is_found_beside_the_program_or_where_it_is_named() {
     place.write("named.toml", "[desk]\norganisation_name = \"Named\"\n");
     let name = |ran: Ran| shown(&ran.expect(0))["desk.organisation_name"].clone();
     assert_eq!(name(place.run(&["config", "show", "--json"])), (json!("Here"), "file ./config.toml, line 2".into()));
-    assert_eq!(name(place.run(&["--config", "named.toml", "config", "show", "--json"])), (json!("Named"), "file named.toml, line 2".into()));
+    assert_eq!(
+        name(place.run(&["--config", "named.toml", "config", "show", "--json"])),
+        (json!("Named"), "file named.toml, line 2".into())
+    );
     place.run(&["--config", "absent.toml", "config", "check"]).expect(3).says("absent.toml: cannot be read");
     place.run(&["--config", ".", "config", "check"]).expect(3).says("cannot be read");
 }
@@ -127,12 +135,20 @@ fn a_file_is_found_beside_the_program_or_where_it_is_named() {
 #[test]
 fn unknown_keys_are_named_with_their_place() {
     let place = Place::new();
-    place.write("config.toml", "colour = 1\n[server]\nlisten = \"127.0.0.1:1\"\nlissten = \"x\"\n[servers]\n[sla.urgent]\nx = 1\n[auth.secret_key]\nx = 1\n");
+    place.write(
+        "config.toml",
+        "colour = 1\n[server]\nlisten = \"127.0.0.1:1\"\nlissten = \"x\"\n[servers]\n[sla.urgent]\nx = 1\n[auth.secret_key]\nx = 1\n",
+    );
     let variables = [("TAQUILLA_SERVER__PORT", "1"), ("TAQUILLA_log__level", "info"), ("TAQUILLA_X__Y__Z", "1")];
     let ran = place.run_in(&variables, &["--json", "config", "check"]).expect(3);
     let found = ran.json();
     assert_eq!(found["ok"], false);
-    let found: Vec<_> = found["problems"].as_array().unwrap().iter().map(|p| (p["key"].as_str().unwrap().to_owned(), p["origin"].as_str().unwrap().to_owned())).collect();
+    let found: Vec<_> = found["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["key"].as_str().unwrap().to_owned(), p["origin"].as_str().unwrap().to_owned()))
+        .collect();
     let line = |n: usize| format!("file ./config.toml, line {n}");
     let variable = |name: &str| format!("environment variable {name}");
     let wanted = [
@@ -196,7 +212,8 @@ fn every_bad_value_names_its_key_and_its_origin() {
         assert!(about(&found), "{key} = {value:?}: {found:?}");
     }
     let place = Place::new();
-    place.write("config.toml", "[server]\nlisten = 8000\n[auth]\nrate_limit = false\nsecret_key = 5\n[desk]\norganisation_name = [\"x\"]\n");
+    place
+        .write("config.toml", "[server]\nlisten = 8000\n[auth]\nrate_limit = false\nsecret_key = 5\n[desk]\norganisation_name = [\"x\"]\n");
     place
         .run(&["config", "check"])
         .expect(3)
@@ -278,6 +295,16 @@ fn an_empty_variable_counts_as_unset_and_one_underscore_is_no_setting() {
 }
 
 #[test]
+fn a_variable_that_is_no_text_is_refused() {
+    let strange = OsString::from_vec(vec![b'x', 0xff]);
+    let environment = ["TAQUILLA_LOG__LEVEL", "SECRET_KEY"].map(|name| (OsString::from(name), strange.clone())).to_vec();
+    let refused = config::load(&Sources { environment, ..Sources::default() }).unwrap_err();
+    let found: Vec<_> = refused.problems.iter().map(ToString::to_string).collect();
+    let wanted = [("auth.secret_key", "SECRET_KEY"), ("log.level", "TAQUILLA_LOG__LEVEL")];
+    assert_eq!(found, wanted.map(|(key, name)| format!("{key}: is not valid UTF-8 (environment variable {name})")));
+}
+
+#[test]
 fn secrets_are_read_from_files() {
     let place = Place::new();
     let key = place.write("key", &format!("{GOOD_SECRET}\n"));
@@ -304,7 +331,10 @@ fn secrets_are_read_from_files() {
         assert!(found[0].starts_with("auth.secret_key: the file") && found[0].contains(words), "{found:?}");
         assert!(found[0].contains("TAQUILLA_AUTH__SECRET_KEY_FILE"), "{found:?}");
     }
-    assert!(problems(&[("TAQUILLA_LOG__LEVEL_FILE", key)])[0].starts_with("log.level_file: is not a setting"), "only secrets are read from files");
+    assert!(
+        problems(&[("TAQUILLA_LOG__LEVEL_FILE", key)])[0].starts_with("log.level_file: is not a setting"),
+        "only secrets are read from files"
+    );
 }
 
 #[test]
@@ -312,7 +342,9 @@ fn the_former_desks_variables_are_taken_with_a_warning() {
     let loaded = load(&[("DATABASE_URL", "sled:./old"), ("SECRET_KEY", GOOD_SECRET), ("ACCESS_TOKEN_EXPIRE_MINUTES", "45")], &[]).unwrap();
     assert_eq!((loaded.config.storage.url.as_str(), loaded.config.auth.access_token_minutes), ("sled:./old", 45));
     assert_eq!(loaded.config.auth.secret_key.as_ref().unwrap().expose(), GOOD_SECRET);
-    for (name, key) in [("DATABASE_URL", "storage.url"), ("SECRET_KEY", "auth.secret_key"), ("ACCESS_TOKEN_EXPIRE_MINUTES", "auth.access_token_minutes")] {
+    for (name, key) in
+        [("DATABASE_URL", "storage.url"), ("SECRET_KEY", "auth.secret_key"), ("ACCESS_TOKEN_EXPIRE_MINUTES", "auth.access_token_minutes")]
+    {
         assert!(loaded.warnings.iter().any(|w| w.contains(name) && w.contains(key)), "{:?}", loaded.warnings);
         assert_eq!(loaded.origin(key), format!("environment variable {name}"));
     }
@@ -355,7 +387,10 @@ fn everything_that_is_wrong_is_told_at_once() {
     let variables = [("TAQUILLA_AUTH__ARGON2_PASSES", "1"), ("TAQUILLA_STORAGE__URL", "mysql://x"), ("SECRET_KEY", "short")];
     let found = place.run_in(&variables, &["--json", "config", "check"]).expect(3).json();
     let keys: Vec<_> = found["problems"].as_array().unwrap().iter().map(|p| p["key"].as_str().unwrap()).collect();
-    assert_eq!(keys, ["auth.argon2_passes", "auth.secret_key", "desk.time_zone", "log.level", "server.listen", "server.nope", "storage.url"]);
+    assert_eq!(
+        keys,
+        ["auth.argon2_passes", "auth.secret_key", "desk.time_zone", "log.level", "server.listen", "server.nope", "storage.url"]
+    );
 }
 
 #[test]
@@ -370,18 +405,25 @@ fn broken_toml_is_told_by_its_line_and_not_repeated() {
 
 #[test]
 fn the_first_admin_is_configured_whole_or_not_at_all() {
-    let (email, password) = (("TAQUILLA_BOOTSTRAP__ADMIN_EMAIL", "root@example.com"), ("TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD", "correct horse 1"));
+    let (email, password) =
+        (("TAQUILLA_BOOTSTRAP__ADMIN_EMAIL", "root@example.com"), ("TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD", "correct horse 1"));
     assert!(load(&[email, password], &[]).is_ok());
     assert!(problems(&[email])[0].starts_with("bootstrap.admin_email: needs bootstrap.admin_password"));
     assert!(problems(&[password])[0].starts_with("bootstrap.admin_password: needs bootstrap.admin_email"));
-    assert!(problems(&[email, ("TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD", "Root@example.com")])[0].starts_with("bootstrap.admin_password: must not be"));
+    assert!(
+        problems(&[email, ("TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD", "Root@example.com")])[0]
+            .starts_with("bootstrap.admin_password: must not be")
+    );
 }
 
 #[test]
 fn secrets_are_never_printed() {
     let place = Place::new();
     let (key, password) = (GOOD_SECRET, "a very private password");
-    place.write("config.toml", &format!("[auth]\nsecret_key = \"{key}\"\n[bootstrap]\nadmin_email = \"a@example.com\"\nadmin_password = \"{password}\"\n"));
+    place.write(
+        "config.toml",
+        &format!("[auth]\nsecret_key = \"{key}\"\n[bootstrap]\nadmin_email = \"a@example.com\"\nadmin_password = \"{password}\"\n"),
+    );
     for arguments in [
         &["config", "show"][..],
         &["config", "show", "--origin"],
@@ -410,7 +452,10 @@ fn check_says_ok_and_what_one_should_know() {
     let ran = place.run(&["config", "check"]).expect(0);
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("OK\n", ""));
     let old = ("ACCESS_TOKEN_EXPIRE_MINUTES", "45");
-    let ran = place.run_in(&[old], &["config", "check"]).expect(0).says("warning: auth.access_token_minutes is taken from ACCESS_TOKEN_EXPIRE_MINUTES");
+    let ran = place
+        .run_in(&[old], &["config", "check"])
+        .expect(0)
+        .says("warning: auth.access_token_minutes is taken from ACCESS_TOKEN_EXPIRE_MINUTES");
     assert_eq!(ran.out, "OK\n");
     assert_eq!(place.run_in(&[old], &["--quiet", "config", "check"]).expect(0).err, "");
     let json = place.run_in(&[old], &["--json", "config", "check"]).expect(0).json();

@@ -119,6 +119,21 @@ async fn other_methods_of_a_documented_path_are_refused() {
 }
 
 #[tokio::test]
+async fn every_route_refuses_query_parameters_that_it_does_not_know() {
+    let desk = Desk::start().await;
+    let admin = desk.admin().await;
+    for Operation { method, path, spec } in operations().into_iter().filter(|o| o.path.starts_with("/api/")) {
+        let mut request = admin.request(method.clone(), &format!("{}?nonsense=1", filled(&path)));
+        if spec.get("requestBody").is_some() {
+            request = request.json(&serde_json::json!({}));
+        }
+        let problem = admin.send(request).await.expect(422);
+        let named = problem["errors"].as_array().unwrap().iter().any(|error| error["field"] == "nonsense" && error["code"] == "unknown_field");
+        assert!(named, "{method} {path}: {problem}");
+    }
+}
+
+#[tokio::test]
 async fn the_served_document_is_the_committed_one() {
     let desk = Desk::start().await;
     assert_eq!(desk.anonymous().get("//openapi.json").await.expect(200), document());

@@ -12,7 +12,6 @@ pub(super) mod prefix {
     pub(in crate::store::sled) const USER: u8 = b'u';
     pub(in crate::store::sled) const SESSION: u8 = b's';
     pub(in crate::store::sled) const API_TOKEN: u8 = b'k';
-    pub(in crate::store::sled) const META: u8 = b'm';
     pub(in crate::store::sled) const ENTRY: u8 = b'l';
     pub(in crate::store::sled) const ANSWER: u8 = b'a';
     pub(in crate::store::sled) const CURSOR: u8 = b'n';

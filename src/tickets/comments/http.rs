@@ -41,10 +41,13 @@ crate::input! {
     #[into_params(parameter_in = Query)]
     pub struct CommentParameters {
         /// Rows in a page.
+        #[param(inline)]
         limit: Option<Limit>,
         /// Where the page begins: taken from the `Link` header of the page before.
+        #[param(inline)]
         cursor: Option<CursorText>,
         /// `html` adds `content_html`.
+        #[param(inline)]
         render: Option<Render>,
     }
 }
@@ -83,8 +86,7 @@ async fn list_comments(
 /// resolved ticket back. Internal notes do neither.
 #[utoipa::path(
     post, path = "/api/v1/tickets/{id}/comments", tag = "comments", request_body = NewComment,
-    params(("id" = TicketId, Path, description = "The ticket."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry of this request harmless for 24 hours.")),
+    params(("id" = TicketId, Path, description = "The ticket.")),
     responses((
         status = 201, body = CommentView, description = "The new comment.",
         headers(("Location" = String, description = "Its address."), ("ETag" = String, description = "Its tag.")),

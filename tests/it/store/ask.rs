@@ -214,14 +214,14 @@ pub fn everything(state: &State) -> Vec<Question> {
     all
 }
 
-/// The questions that a row's change bears on most.
+/// The questions that a row's change bears on most; the first one is for the row itself.
 pub fn about(row: &Row) -> Vec<Question> {
     match row {
         Row::Ticket(ticket) => vec![Question::Ticket(ticket.id)],
         Row::Comment(comment) => {
             let ticket = comment.ticket_id;
             let lists = [false, true].map(|notes| Question::Comments { ticket, notes, limit: 50 });
-            [Question::Ticket(ticket), Question::Comment(ticket, comment.id)].into_iter().chain(lists).collect()
+            [Question::Comment(ticket, comment.id), Question::Ticket(ticket)].into_iter().chain(lists).collect()
         }
         Row::User(user) => vec![Question::User(user.id), Question::UserByEmail(user.email.clone()), Question::Names(vec![user.id])],
         Row::Session(session) => vec![Question::Session(session.id), Question::SessionsOf(session.user_id)],

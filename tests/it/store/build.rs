@@ -250,3 +250,8 @@ pub async fn stored(store: &dyn Store, id: TicketId) -> Ticket {
     let found = store.ticket(id).await.expect("the store reads");
     found.expect("the ticket is there").as_ref().clone()
 }
+
+/// The comment, deleted.
+pub fn taken_back(comment: &Comment) -> Comment {
+    Comment { deleted_at: Some(at(999)), version: comment.version + 1, ..comment.clone() }
+}

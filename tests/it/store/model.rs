@@ -124,6 +124,9 @@ impl State {
                 Write::Delete(key, expect) => (key.clone(), *expect),
             };
             faults.extend(self.unmet(&key, expect));
+            if matches!(write, Write::Delete(RowKey::Ticket(_) | RowKey::Comment(..) | RowKey::User(_), _)) {
+                faults.push(StoreError::Corrupt("tickets, comments and accounts are never removed".into()));
+            }
             if let Write::Put(row, _) = write
                 && let Row::User(user) = row.as_ref()
             {

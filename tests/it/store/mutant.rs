@@ -11,7 +11,7 @@ use taquilla::{
     activity::model::Entry,
     auth::model::{ApiToken, Digest32, Session},
     store::{
-        Activities, Addition, Answer, AnswerKey, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Row, Sessions, SigningSecret,
+        Activities, Addition, Answer, AnswerKey, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Row, RowKey, Sessions, SigningSecret,
         Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
@@ -82,10 +82,10 @@ struct Memory {
     comments: Vec<Comment>,
     /// Counts as the tickets' own writes had them, and what was added since.
     counts: HashMap<TicketId, (i64, i64)>,
-    /// Rows that were overwritten.
-    overwritten: HashSet<String>,
-    /// Sessions and when they were used last, as told.
-    used: HashMap<SessionId, Timestamp>,
+    /// Rows that were written whatever was there.
+    overwritten: HashSet<RowKey>,
+    /// Sessions and tokens, and when they were used last, as told.
+    used: HashMap<RowKey, Timestamp>,
 }
 
 /// A store with a fault.
@@ -127,7 +127,9 @@ impl Mutant {
             match row.as_ref() {
                 Row::Comment(comment) => memory.comments.push(comment.clone()),
                 Row::Ticket(ticket) => drop(memory.counts.insert(ticket.id, (ticket.public_comments, ticket.internal_notes))),
-                Row::Settings(_) if *expect == Expect::Any => drop(memory.overwritten.insert("settings".into())),
+                Row::Settings(_) | Row::Roster(_) | Row::LogCursor(_) if *expect == Expect::Any => {
+                    memory.overwritten.insert(row.key());
+                }
                 _ => {}
             }
         }
@@ -137,8 +139,8 @@ impl Mutant {
                     let counts = memory.counts.entry(ticket).or_default();
                     *counts = (counts.0 + public, counts.1 + internal);
                 }
-                Addition::SessionUsed(id, at) => drop(memory.used.insert(id, at)),
-                Addition::TokenUsed(..) => {}
+                Addition::SessionUsed(id, at) => drop(memory.used.insert(RowKey::Session(id), at)),
+                Addition::TokenUsed(id, at) => drop(memory.used.insert(RowKey::ApiToken(id), at)),
             }
         }
     }
@@ -148,6 +150,16 @@ impl Mutant {
         counts.map_or(ticket.clone(), |(public_comments, internal_notes)| {
             Arc::new(Ticket { public_comments, internal_notes, ..ticket.as_ref().clone() })
         })
+    }
+
+    /// By how much the version of a row is too low.
+    fn lag(&self, key: &RowKey) -> i64 {
+        i64::from(self.has(Fault::VersionNotRaised) && self.memory.lock().overwritten.contains(key))
+    }
+
+    /// When a session or token is said to have been used last.
+    fn told(&self, key: &RowKey) -> Option<Timestamp> {
+        self.memory.lock().used.get(key).copied().filter(|_| self.has(Fault::UseMovesBack))
     }
 
     /// A search done by hand over comments that it should not look at.
@@ -270,15 +282,13 @@ impl Users for Mutant {
     }
 
     async fn roster(&self) -> Result<Roster, StoreError> {
-        self.inner.roster().await
+        let roster = self.inner.roster().await?;
+        Ok(Roster { version: roster.version - self.lag(&RowKey::Roster), ..roster })
     }
 
     async fn settings(&self) -> Result<Arc<Settings>, StoreError> {
-        let mut settings = self.inner.settings().await?.as_ref().clone();
-        if self.has(Fault::VersionNotRaised) && self.memory.lock().overwritten.contains("settings") {
-            settings.version -= 1;
-        }
-        Ok(Arc::new(settings))
+        let settings = self.inner.settings().await?.as_ref().clone();
+        Ok(Arc::new(Settings { version: settings.version - self.lag(&RowKey::Settings), ..settings }))
     }
 
     async fn setup_token(&self) -> Result<Option<SetupToken>, StoreError> {
@@ -293,9 +303,8 @@ impl Users for Mutant {
 #[async_trait]
 impl Sessions for Mutant {
     async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, StoreError> {
-        let told = self.memory.lock().used.get(&id).copied().filter(|_| self.has(Fault::UseMovesBack));
         let found = self.inner.session(id).await?;
-        Ok(found.map(|session| match told {
+        Ok(found.map(|session| match self.told(&RowKey::Session(id)) {
             Some(last_used_at) => Arc::new(Session { last_used_at, ..session.as_ref().clone() }),
             None => session,
         }))
@@ -318,7 +327,11 @@ impl Sessions for Mutant {
     }
 
     async fn api_token_by_id(&self, id: TokenId) -> Result<Option<Arc<ApiToken>>, StoreError> {
-        self.inner.api_token_by_id(id).await
+        let found = self.inner.api_token_by_id(id).await?;
+        Ok(found.map(|token| match self.told(&RowKey::ApiToken(id)) {
+            Some(at) => Arc::new(ApiToken { last_used_at: Some(at), ..token.as_ref().clone() }),
+            None => token,
+        }))
     }
 
     async fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, StoreError> {
@@ -349,6 +362,7 @@ impl Activities for Mutant {
     }
 
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError> {
-        self.inner.cursor(name).await
+        let cursor = self.inner.cursor(name).await?;
+        Ok(LogCursor { version: cursor.version - self.lag(&RowKey::LogCursor(name.to_owned())), ..cursor })
     }
 }

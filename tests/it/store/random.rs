@@ -30,7 +30,7 @@ use super::{
 on_every_store!(any_history_gives_the_same_answers_as_the_model, every_planted_fault_is_found);
 
 /// How long the histories are.
-const LENGTH: usize = 40;
+const LENGTH: usize = 60;
 /// How many are tried, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 64;
 

@@ -77,9 +77,9 @@ pub fn history(length: usize) -> impl Strategy<Value = Vec<Step>> {
     let query = arbitrary::query().prop_map(Box::new);
     let limit = || select(&[1_usize, 2, 3, 7, 50][..]);
     let step = prop_oneof![
-        16 => vec(act(), 1..=3).prop_map(Step::Commit),
+        18 => vec(act(), 1..=3).prop_map(Step::Commit),
         4 => vec(vec(act(), 1..=2), 2..=3).prop_map(Step::Together),
-        8 => (query, limit()).prop_map(|(query, limit)| Step::Tickets(query, limit)),
+        11 => (query, limit()).prop_map(|(query, limit)| Step::Tickets(query, limit)),
         2 => (arbitrary::user_query(), limit()).prop_map(|(query, limit)| Step::Users(query, limit)),
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),
@@ -92,7 +92,7 @@ fn hope() -> impl Strategy<Value = Hope> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![10 => of_tickets(), 6 => of_comments(), 3 => of_users(), 3 => of_sessions(), 3 => of_the_desk(), 2 => guard()]
+    prop_oneof![10 => of_tickets(), 6 => of_comments(), 3 => of_users(), 4 => of_sessions(), 4 => of_the_desk(), 2 => guard()]
 }
 
 fn of_tickets() -> impl Strategy<Value = Act> {

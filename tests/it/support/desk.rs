@@ -65,13 +65,15 @@ impl Desk {
 
     /// The same with another configuration.
     pub async fn start_with(configure: impl FnOnce(&mut Config)) -> Self {
-        let desk = Self::start_empty(configure).await;
-        desk.add("admin", Role::Admin).await;
-        desk
+        Self::begin(configure, true).await
     }
 
     /// A desk without any account: set-up is needed.
     pub async fn start_empty(configure: impl FnOnce(&mut Config)) -> Self {
+        Self::begin(configure, false).await
+    }
+
+    async fn begin(configure: impl FnOnce(&mut Config), with_admin: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.storage.url = format!("sled:{}", dir.path().join("data").display());
@@ -79,7 +81,11 @@ impl Desk {
         config.auth.rate_limit = RateLimit::Off;
         configure(&mut config);
         let clock = Arc::new(AtomicI64::new(BEGINNING.parse::<Timestamp>().unwrap().as_micros()));
-        let (app, url, server) = serve(config.clone(), clock.clone()).await;
+        let app = App::build(config.clone(), Clock::Manual(clock.clone())).await.unwrap();
+        if with_admin {
+            add(&app, "admin", Role::Admin).await;
+        }
+        let (url, server) = serve(&app).await;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(DEADLINE).build().unwrap();
         Self { app, base: Arc::new(Mutex::new(url.clone())), url, config, clock, http, server, _dir: dir }
     }
@@ -88,9 +94,9 @@ impl Desk {
     pub async fn restart(&mut self) {
         self.server.stop.cancel();
         tokio::time::timeout(DEADLINE, &mut self.server.task).await.expect("it stops").unwrap().unwrap();
-        let (app, url, server) = serve(self.config.clone(), self.clock.clone()).await;
-        self.base.lock().unwrap().clone_from(&url);
-        (self.app, self.url, self.server) = (app, url, server);
+        self.app = App::build(self.config.clone(), Clock::Manual(self.clock.clone())).await.unwrap();
+        (self.url, self.server) = serve(&self.app).await;
+        self.base.lock().unwrap().clone_from(&self.url);
     }
 
     /// What time it is at the desk.
@@ -126,7 +132,7 @@ impl Desk {
     /// Somebody with this role, signed in.
     pub async fn person(&self, name: &str, role: Role) -> Client {
         if self.app.store.user_by_email(&address(name)).await.unwrap().is_none() {
-            self.add(name, role).await;
+            add(&self.app, name, role).await;
         }
         self.sign_in(name).await
     }
@@ -141,45 +147,43 @@ impl Desk {
         client.email = email;
         client
     }
-
-    /// Writes an account into the storage: the common password is hashed once, not once per account.
-    async fn add(&self, name: &str, role: Role) -> UserId {
-        let (store, now) = (&self.app.store, self.now());
-        let id = UserId(store.reserve(IdKind::User).await.unwrap());
-        let user = User {
-            id,
-            email: address(name),
-            full_name: full_name(name),
-            role,
-            is_active: true,
-            locale: Locale::En,
-            password_hash: Some(self.common_hash().await),
-            created_at: now,
-            updated_at: now,
-            version: 1,
-        };
-        let mut changes = Changes::new().log(NewEntry::new(Action::UserCreated, ActorRef::system(), now).about_user(id));
-        if let Some(roster) = store.roster().await.unwrap().with(&user).unwrap() {
-            changes = changes.update(roster);
-        }
-        store.commit(changes.insert(user)).await.unwrap();
-        id
-    }
-
-    async fn common_hash(&self) -> Secret {
-        static HASH: OnceCell<Secret> = OnceCell::const_new();
-        HASH.get_or_init(|| async { self.app.hasher.hash(PASSWORD).await.unwrap() }).await.clone()
-    }
 }
 
-async fn serve(config: Config, clock: Arc<AtomicI64>) -> (AppState, String, Server) {
-    let app = App::build(config, Clock::Manual(clock)).await.unwrap();
+/// Writes an account into the storage: the common password is hashed once, not once per account.
+async fn add(app: &AppState, name: &str, role: Role) {
+    let (store, now) = (&app.store, app.now());
+    let id = UserId(store.reserve(IdKind::User).await.unwrap());
+    let user = User {
+        id,
+        email: address(name),
+        full_name: full_name(name),
+        role,
+        is_active: true,
+        locale: Locale::En,
+        password_hash: Some(common_hash(app).await),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    let mut changes = Changes::new().log(NewEntry::new(Action::UserCreated, ActorRef::system(), now).about_user(id));
+    if let Some(roster) = store.roster().await.unwrap().with(&user).unwrap() {
+        changes = changes.update(roster);
+    }
+    store.commit(changes.insert(user)).await.unwrap();
+}
+
+async fn common_hash(app: &AppState) -> Secret {
+    static HASH: OnceCell<Secret> = OnceCell::const_new();
+    HASH.get_or_init(|| async { app.hasher.hash(PASSWORD).await.unwrap() }).await.clone()
+}
+
+async fn serve(app: &AppState) -> (String, Server) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     let (running, stopped) = (app.clone(), stop.clone());
     let task = tokio::spawn(async move { running.run(listener, stopped.cancelled_owned()).await });
-    (app, url, Server { stop, task })
+    (url, Server { stop, task })
 }
 
 fn address(name: &str) -> Email {

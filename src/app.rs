@@ -61,6 +61,8 @@ pub struct App {
     pub failed_logins: FailedLogins,
     /// Idempotency keys whose first request is still running.
     pub running_keys: RunningKeys,
+    /// Held by the one use case that is being decided again.
+    turn: tokio::sync::Mutex<()>,
     /// Ends everything that runs beside requests.
     pub shutdown: CancellationToken,
     /// What runs beside requests.
@@ -91,6 +93,7 @@ impl App {
             keys,
             failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
+            turn: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
@@ -150,6 +153,7 @@ impl App {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<(Changes, T), AppError>>,
     {
+        let mut turn = None;
         for _ in 0..MOST_TRIES {
             let (changes, answer) = decide().await?;
             if changes.is_empty() {
@@ -157,6 +161,8 @@ impl App {
             }
             match self.store.commit(changes).await {
                 Ok(_) => return Ok(answer),
+                // Whoever lost a race waits for a turn: many losers of one row would else make each other lose again.
+                Err(StoreError::Stale) if turn.is_none() => turn = Some(self.turn.lock().await),
                 Err(StoreError::Stale) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -105,6 +105,7 @@ async fn list_activity(
     admin: Result<AdminActor, AppError>,
 ) -> Result<Response, AppError> {
     let from = asked.from()?;
+    // Only now: what does not fit is told before what is not allowed.
     admin?;
     Ok(answer(&uri, from, ops::of_desk(&app, from, asked.limit()).await?))
 }

@@ -275,6 +275,7 @@ impl Entry {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EntryView {
     /// Its place in the log, strictly growing.
+    #[schema(value_type = i64)]
     pub seq: Seq,
     /// When it happened.
     pub at: Timestamp,

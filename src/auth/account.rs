@@ -76,7 +76,7 @@ fn paged<T: serde::Serialize>(
         (status = 304, description = "The client has it already"),
     ),
 )]
-async fn me(State(app): State<AppState>, actor: Actor, headers: HeaderMap) -> Result<Response, AppError> {
+async fn me(State(app): State<AppState>, actor: Actor, Query(()): Query<()>, headers: HeaderMap) -> Result<Response, AppError> {
     let user = UserView::from(&*users::ops::one(&app, actor.require_id()?).await?);
     Ok(etag::unless_known(&headers, &user.etag(), || Json(&user).into_response()))
 }
@@ -95,6 +95,7 @@ async fn me(State(app): State<AppState>, actor: Actor, headers: HeaderMap) -> Re
 async fn change_me(
     State(app): State<AppState>,
     actor: Actor,
+    Query(()): Query<()>,
     expected: Expected,
     Body(change): Body<ProfileChange>,
 ) -> Result<Response, AppError> {
@@ -116,7 +117,12 @@ async fn sessions(State(app): State<AppState>, actor: Actor, Query(query): Query
     delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = SessionId, Path, description = "The session")),
     responses((status = 204, description = "Its tokens no longer work")),
 )]
-async fn end_session(State(app): State<AppState>, actor: Actor, Id(id): Id<SessionId>) -> Result<StatusCode, AppError> {
+async fn end_session(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    Id(id): Id<SessionId>,
+) -> Result<StatusCode, AppError> {
     ops::end_session(&app, &actor, id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -137,7 +143,12 @@ async fn tokens(State(app): State<AppState>, actor: Actor, Query(query): Query<P
     post, path = "/api/v1/auth/tokens", tag = "auth", request_body = NewApiToken,
     responses((status = 201, description = "The token", body = CreatedToken)),
 )]
-async fn create_token(State(app): State<AppState>, actor: Actor, Body(new): Body<NewApiToken>) -> Result<Response, AppError> {
+async fn create_token(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    Body(new): Body<NewApiToken>,
+) -> Result<Response, AppError> {
     let created = api_tokens::create(&app, &actor, actor.require_id()?, &new).await?;
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
@@ -147,7 +158,12 @@ async fn create_token(State(app): State<AppState>, actor: Actor, Body(new): Body
     delete, path = "/api/v1/auth/tokens/{id}", tag = "auth", params(("id" = TokenId, Path, description = "The API token")),
     responses((status = 204, description = "It no longer works")),
 )]
-async fn revoke_token(State(app): State<AppState>, actor: Actor, Id(id): Id<TokenId>) -> Result<StatusCode, AppError> {
+async fn revoke_token(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    Id(id): Id<TokenId>,
+) -> Result<StatusCode, AppError> {
     let owner = actor.require_id()?;
     api_tokens::revoke(&app, &actor, Some(owner), id).await.map(|()| StatusCode::NO_CONTENT)
 }

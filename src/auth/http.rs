@@ -49,7 +49,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         (status = 403, description = "Registration is closed, the desk is not set up, or a role was asked for"),
     ),
 )]
-async fn register(State(app): State<AppState>, Body(new): Body<Registration>) -> Result<Response, AppError> {
+async fn register(State(app): State<AppState>, Query(()): Query<()>, Body(new): Body<Registration>) -> Result<Response, AppError> {
     users::ops::register(&app, &new).await.map(|user| created(&user))
 }
 
@@ -138,7 +138,7 @@ impl FromRequest<AppState> for ShownToken {
         (status = 403, description = "Another site's page made the call with the cookie"),
     ),
 )]
-async fn refresh(State(app): State<AppState>, ShownToken(token): ShownToken) -> Result<Response, AppError> {
+async fn refresh(State(app): State<AppState>, Query(()): Query<()>, ShownToken(token): ShownToken) -> Result<Response, AppError> {
     ops::refresh(&app, &token).await.map(|signed_in| answer(&app, signed_in))
 }
 
@@ -152,7 +152,7 @@ async fn refresh(State(app): State<AppState>, ShownToken(token): ShownToken) -> 
         (status = 400, description = "An API token is not signed in"),
     ),
 )]
-async fn logout(State(app): State<AppState>, actor: Actor) -> Result<Response, AppError> {
+async fn logout(State(app): State<AppState>, actor: Actor, Query(()): Query<()>) -> Result<Response, AppError> {
     ops::logout(&app, &actor).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     if actor.cookie {

@@ -18,7 +18,6 @@ pub(super) struct Fsck {
 }
 
 impl Fsck {
-    #[expect(clippy::needless_pass_by_value, reason = "every verb has the same form")]
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let loaded = context.load_for_verb()?;
         let StorageUrl::Sled(dir) = desk::existing(&loaded.config)?;

@@ -59,7 +59,7 @@ enum Verb {
     Config(config::ConfigVerb),
     /// Check the storage, and rebuild what can be derived.
     Fsck(fsck::Fsck),
-    /// Print the OpenAPI document.
+    #[command(about = "Print the OpenAPI document")]
     Openapi,
     /// Ask a running desk whether it is ready.
     Healthcheck(plain::Healthcheck),

@@ -29,7 +29,6 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "every verb has the same form")]
     pub(super) fn run(self, _: &Context) -> Result<Exit, Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "taquilla", &mut script);

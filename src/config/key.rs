@@ -135,7 +135,10 @@ impl<T: Setting> Setting for Option<T> {
 /// Declares a section: `field: Type = default;`, optionally with `in LOW..=HIGH` or `like "an example"`.
 macro_rules! section {
     ($(#[doc = $about:literal])* pub struct $section:ident in $name:ident {
-        $($(#[doc = $doc:literal])* $field:ident: $type:ty = $default:expr $(, in $low:literal..=$high:literal)? $(, like $sample:literal)?;)*
+        $(
+            $(#[doc = $doc:literal])*
+            $field:ident: $type:ty = $default:expr $(, in $low:literal..=$high:literal)? $(, like $sample:literal)?;
+        )*
     }) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone, PartialEq, ::serde::Deserialize)]
@@ -159,7 +162,8 @@ macro_rules! section {
                 name: stringify!($name),
                 doc: &[$($about),*],
                 keys: &[$($crate::config::key::key!(
-                    concat!(stringify!($name), ".", stringify!($field)), [$($doc),*], $type, [$name.$field], $(in $low..=$high)?, $(like $sample)?
+                    concat!(stringify!($name), ".", stringify!($field)), [$($doc),*], $type, [$name.$field],
+                    $(in $low..=$high)?, $(like $sample)?
                 ),)*],
             };
         }

@@ -95,7 +95,6 @@ impl Loaded {
     }
 }
 
-
 /// Reads every layer and checks the outcome.
 ///
 /// # Errors

@@ -126,11 +126,13 @@ macro_rules! sla_keys {
     ($($priority:ident)*) => {
         &[$(
             key!(
-                concat!("sla.", stringify!($priority), ".first_response_minutes"), [" From opening to the first public answer, in minutes."],
+                concat!("sla.", stringify!($priority), ".first_response_minutes"),
+                [" From opening to the first public answer, in minutes."],
                 u32, [sla.$priority.first_response_minutes], in 1..=LONGEST_TARGET_MINUTES,
             ),
             key!(
-                concat!("sla.", stringify!($priority), ".resolution_minutes"), [" From opening to the resolution, in minutes."],
+                concat!("sla.", stringify!($priority), ".resolution_minutes"),
+                [" From opening to the resolution, in minutes."],
                 u32, [sla.$priority.resolution_minutes], in 1..=LONGEST_TARGET_MINUTES,
             ),
         )*]

@@ -71,6 +71,7 @@ async fn redoc_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
 }
 
 /// A file of the built pages, by its path.
+#[must_use]
 pub fn page(headers: &HeaderMap, path: &str) -> Response {
     let Some(file) = Pages::get(path) else { return AppError::not_found().into_response() };
     let policy = if path.contains('/') { DOCS_POLICY } else { PAGE_POLICY };

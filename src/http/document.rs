@@ -12,6 +12,7 @@ use utoipa::{
     },
 };
 
+use super::shapes;
 use crate::error::Problem;
 
 /// The name of the security scheme.
@@ -72,6 +73,7 @@ pub fn finish(mut document: OpenApi) -> OpenApi {
         }
     }
     add_components(document.components.get_or_insert_with(Components::new));
+    shapes::complete(&mut document);
     document.tags = Some(TAGS.iter().map(|(name, about)| tag(name, about)).collect());
     document
 }

@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod page;
 pub mod path;
 pub mod problem;
+pub mod shapes;
 
 use std::net::SocketAddr;
 

@@ -70,7 +70,7 @@ async fn list_tickets(State(app): State<AppState>, actor: Actor, Query(filters):
     responses((
         status = 201, body = TicketView, description = "The new ticket.",
         headers(("Location" = String, description = "Its address."), ("ETag" = String, description = "Its tag.")),
-    )),
+    ), (status = 404, description = "There is no account on whose behalf it could be opened.")),
 )]
 async fn create_ticket(
     State(app): State<AppState>,

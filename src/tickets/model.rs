@@ -360,14 +360,19 @@ crate::input! {
     #[derive(Default, ToSchema)]
     pub patch TicketChange {
         /// One line.
+        #[schema(nullable = false)]
         title: Option<Title>,
         /// Markdown.
+        #[schema(nullable = false)]
         description: Option<Description>,
         /// Where the work stands.
+        #[schema(nullable = false)]
         status: Option<Status>,
         /// How urgent it is.
+        #[schema(nullable = false)]
         priority: Option<Priority>,
         /// All the tags that it shall have.
+        #[schema(nullable = false)]
         tags: Option<Tags>,
         /// Whose work it shall be; null for nobody's.
         assigned_agent_id: Option<Option<UserId>>,
@@ -379,6 +384,7 @@ crate::input! {
     #[derive(ToSchema)]
     pub struct Assignment {
         /// An active agent or admin, or null for nobody.
+        #[schema(value_type = Option<UserId>, required)]
         assigned_agent_id: Nullable<UserId>,
     }
 }
@@ -420,14 +426,18 @@ crate::input! {
     #[derive(Default, ToSchema)]
     pub patch BulkFields {
         /// Where the work stands.
+        #[schema(nullable = false)]
         status: Option<Status>,
         /// How urgent it is.
+        #[schema(nullable = false)]
         priority: Option<Priority>,
         /// Whose work it shall be; null for nobody's.
         assigned_agent_id: Option<Option<UserId>>,
         /// Tags to add.
+        #[schema(nullable = false)]
         add_tags: Option<Tags>,
         /// Tags to take off.
+        #[schema(nullable = false)]
         remove_tags: Option<Tags>,
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     users::model::User,
 };
 
-/// The most people that one page of rows can name.
+/// Full names by account.
 type Names = HashMap<UserId, String>;
 
 /// A ticket that `actor` may see.

@@ -75,7 +75,13 @@ async fn list_users(
         (status = 400, description = "The e-mail address has an account already, or the body is unreadable"),
     ),
 )]
-async fn create_user(State(app): State<AppState>, actor: Actor, once: Once, Body(new): Body<NewUser>) -> Result<Reply, AppError> {
+async fn create_user(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(()): Query<()>,
+    once: Once,
+    Body(new): Body<NewUser>,
+) -> Result<Reply, AppError> {
     ops::create(&app, &actor, &new, once).await.map(|(_, reply)| reply)
 }
 
@@ -91,7 +97,14 @@ async fn create_user(State(app): State<AppState>, actor: Actor, once: Once, Body
         (status = 304, description = "The client has it already"),
     ),
 )]
-async fn read_user(State(app): State<AppState>, _: AgentActor, Id(id): Id<UserId>, headers: HeaderMap) -> Result<Response, AppError> {
+async fn read_user(
+    State(app): State<AppState>,
+    _: Actor,
+    Query(()): Query<()>,
+    _: AgentActor,
+    Id(id): Id<UserId>,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
     let user = UserView::from(&*ops::one(&app, id).await?);
     Ok(etag::unless_known(&headers, &user.etag(), || Json(&user).into_response()))
 }
@@ -114,6 +127,7 @@ async fn read_user(State(app): State<AppState>, _: AgentActor, Id(id): Id<UserId
 async fn change_user(
     State(app): State<AppState>,
     actor: Actor,
+    Query(()): Query<()>,
     Id(id): Id<UserId>,
     expected: Expected,
     Body(change): Body<UserChange>,
@@ -138,6 +152,7 @@ async fn change_user(
 async fn deactivate_user(
     State(app): State<AppState>,
     actor: Actor,
+    Query(()): Query<()>,
     Id(id): Id<UserId>,
     expected: Expected,
 ) -> Result<StatusCode, AppError> {
@@ -149,7 +164,7 @@ async fn deactivate_user(
     get, path = "/api/v1/setup", tag = "setup",
     responses((status = 200, description = "Whether there is no admin yet", body = SetupState)),
 )]
-async fn setup_state(State(app): State<AppState>) -> Result<Json<SetupState>, AppError> {
+async fn setup_state(State(app): State<AppState>, Query(()): Query<()>) -> Result<Json<SetupState>, AppError> {
     setup::state(&app).await.map(Json)
 }
 
@@ -162,7 +177,7 @@ async fn setup_state(State(app): State<AppState>) -> Result<Json<SetupState>, Ap
         (status = 409, description = "The desk is set up already"),
     ),
 )]
-async fn set_up(State(app): State<AppState>, Body(wanted): Body<Setup>) -> Result<Response, AppError> {
+async fn set_up(State(app): State<AppState>, Query(()): Query<()>, Body(wanted): Body<Setup>) -> Result<Response, AppError> {
     setup::set_up(&app, &wanted).await.map(|admin| created(&admin))
 }
 
@@ -177,7 +192,7 @@ fn settings_answer((settings, version): (SettingsView, i64)) -> Response {
     get, path = "/api/v1/settings", tag = "settings",
     responses((status = 200, description = "The settings in force", body = SettingsView, headers(("ETag" = String)))),
 )]
-async fn read_settings(State(app): State<AppState>, _: AdminActor) -> Result<Response, AppError> {
+async fn read_settings(State(app): State<AppState>, _: Actor, Query(()): Query<()>, _: AdminActor) -> Result<Response, AppError> {
     settings::read(&app).await.map(settings_answer)
 }
 
@@ -190,6 +205,7 @@ async fn read_settings(State(app): State<AppState>, _: AdminActor) -> Result<Res
 async fn change_settings(
     State(app): State<AppState>,
     actor: Actor,
+    Query(()): Query<()>,
     expected: Expected,
     Body(change): Body<SettingsChange>,
 ) -> Result<Response, AppError> {

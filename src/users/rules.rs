@@ -66,14 +66,19 @@ crate::input! {
     #[derive(Default, ToSchema)]
     pub patch UserChange {
         /// Unique, without case.
+        #[schema(nullable = false)]
         email: Option<Email>,
         /// The name that others see.
+        #[schema(nullable = false)]
         full_name: Option<FullName>,
         /// What it may do.
+        #[schema(nullable = false)]
         role: Option<Role>,
         /// Whether it may do anything at all.
+        #[schema(nullable = false)]
         is_active: Option<bool>,
         /// A new password; it ends all sessions of the account.
+        #[schema(nullable = false)]
         password: Option<NewPassword>,
     }
 }
@@ -83,13 +88,16 @@ crate::input! {
     #[derive(Default, ToSchema)]
     pub patch ProfileChange {
         /// The name that others see.
+        #[schema(nullable = false)]
         full_name: Option<FullName>,
         /// The language.
+        #[schema(nullable = false)]
         locale: Option<Locale>,
         /// A new password; it ends the other sessions.
+        #[schema(nullable = false)]
         password: Option<NewPassword>,
         /// The present password; required with a new one.
-        #[schema(value_type = Option<String>, format = Password)]
+        #[schema(value_type = Option<String>, format = Password, nullable = false)]
         current_password: Option<Secret>,
     }
 }

@@ -57,8 +57,10 @@ crate::input! {
     #[derive(Default, ToSchema)]
     pub patch TargetChange {
         /// Minutes from opening to the first public answer.
+        #[schema(nullable = false)]
         first_response_minutes: Option<Minutes>,
         /// Minutes from opening to the resolution.
+        #[schema(nullable = false)]
         resolution_minutes: Option<Minutes>,
     }
 }
@@ -68,12 +70,16 @@ crate::input! {
     #[derive(Default, ToSchema)]
     pub patch SlaChange {
         /// Of priority critical.
+        #[schema(nullable = false)]
         critical: Option<TargetChange>,
         /// Of priority high.
+        #[schema(nullable = false)]
         high: Option<TargetChange>,
         /// Of priority medium.
+        #[schema(nullable = false)]
         medium: Option<TargetChange>,
         /// Of priority low.
+        #[schema(nullable = false)]
         low: Option<TargetChange>,
     }
 }
@@ -83,14 +89,19 @@ crate::input! {
     #[derive(Default, ToSchema)]
     pub patch SettingsChange {
         /// The organisation's name.
+        #[schema(nullable = false)]
         organisation_name: Option<OrganisationName>,
         /// The language of people who chose none.
+        #[schema(nullable = false)]
         locale: Option<Locale>,
         /// The IANA time zone in which days are shown.
+        #[schema(nullable = false)]
         time_zone: Option<TimeZoneName>,
         /// Whether strangers may register.
+        #[schema(nullable = false)]
         registration_open: Option<bool>,
         /// Service-level targets of new tickets.
+        #[schema(nullable = false)]
         sla: Option<SlaChange>,
     }
 }

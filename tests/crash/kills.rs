@@ -7,7 +7,7 @@ use crate::{
     api::people,
     check::Check,
     desk::{Desk, Work, fsck},
-    ledger::Ledger,
+    ledger::{Book, Ledger},
     load::{self, Running},
     rng::Rng,
     setting, tell,
@@ -33,15 +33,14 @@ async fn nothing_acknowledged_is_lost_or_halved_when_the_desk_is_killed() {
         let load = Running::start(&desk, &people, &ledger, CONNECTIONS, &mut rng);
         tokio::time::sleep(Duration::from_millis(rng.between(50, longest))).await;
         desk.kill();
-        let t0=std::time::Instant::now();load.ended().await;
+        load.ended().await;
         if rng.chance(25) {
             let mut starting = Desk::spawn(&data, &log, None);
             tokio::time::sleep(Duration::from_millis(rng.between(0, 150))).await;
             starting.kill();
         }
-        let t1=t0.elapsed();desk = Desk::start(&data, &log).await;let t2=t0.elapsed();
+        desk = Desk::start(&data, &log).await;
         Check::new(&desk, &people, &ledger).after_a_crash(&mut rng).await;
-        tell(&format!("ended {t1:?} start {:?} check {:?} acks {}", t2-t1, t0.elapsed()-t2, ledger.book().acknowledged));
         if kill % 20 == 0 {
             tell(&format!("kills: {kill} of {kills}, {} acknowledgements", ledger.book().acknowledged));
         }
@@ -52,4 +51,42 @@ async fn nothing_acknowledged_is_lost_or_halved_when_the_desk_is_killed() {
     let book = ledger.book();
     assert!(book.acknowledged > kills * 10, "hardly anything was written: {} acknowledgements", book.acknowledged);
     tell(&format!("kills: {kills}, acknowledgements: {}, lost or halved: 0; answers by status {:?}", book.acknowledged, book.statuses));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_checks_notice_what_is_missing_changed_or_nobodys() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut rng = Rng::for_rig("checks");
+    let work = Work::new();
+    let desk = Desk::start(&work.path("data"), &work.path("desk.log")).await;
+    let people = Arc::new(people(&desk).await);
+    let ledger = Arc::new(Ledger::default());
+    load::make_group(&desk.api(&people[0].token), &ledger).await;
+    let load = Running::start(&desk, &people, &ledger, 8, &mut rng);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    load.finish().await;
+    Check::new(&desk, &people, &ledger).everything(&mut rng).await;
+    let ticket = *ledger.book().said.keys().min().unwrap();
+    let lies: [(&str, fn(&mut Book, i64)); 10] = [
+        ("a ticket is gone", |book, _| _ = book.opened.insert(999_999, "gone".into())),
+        ("a ticket that nobody opened", |book, ticket| _ = book.opened.remove(&ticket)),
+        ("a version is gone", |book, ticket| book.note(ticket, 999_999, "status", "open")),
+        ("a change is another one", |book, ticket| book.note(ticket, 1, "title", "another title")),
+        ("a change that nobody made", |book, _| book.changes.clear()),
+        ("a comment is gone", |book, ticket| {
+            let said = book.said.get_mut(&ticket).unwrap();
+            let one = said.first_key_value().unwrap().1.clone();
+            said.insert(999_999, one);
+        }),
+        ("a comment that nobody wrote", |book, ticket| _ = book.said.remove(&ticket)),
+        ("an id was issued twice", |book, ticket| book.saw(true, &serde_json::json!({ "id": ticket, "created_at": "before" }))),
+        ("an entry of the log was another one", |book, _| book.followed[3] += 1),
+        ("a bulk change is gone", |book, _| book.group.tag = Some("gone".into())),
+    ];
+    for (what, lie) in lies {
+        let told = Arc::new(ledger.copied());
+        lie(&mut told.book(), ticket);
+        Check::new(&desk, &people, &told).look_at_everything(&mut rng).await;
+        assert!(!told.book().wrong.is_empty(), "nothing was noticed though {what}");
+    }
 }

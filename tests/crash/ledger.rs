@@ -56,6 +56,8 @@ pub struct Book {
     pool: Vec<(i64, i64)>,
     /// Tickets that are only ever changed together.
     pub group: Group,
+    /// Whether a 503 leaves open what was done: while the power goes, a write may reach the disk and its sync fail.
+    pub refusals_are_open: bool,
     /// What should not have been.
     pub wrong: Vec<String>,
 }
@@ -110,6 +112,7 @@ impl Ledger {
         *book.statuses.entry(answer.status).or_default() += 1;
         match answer.status {
             200 | 201 => book.acknowledge(people, op, answer),
+            503 if book.refusals_are_open => book.unanswered(people, op),
             // By right, by the ticket's state, or by the storage: nothing was written.
             403 | 409 | 503 => {}
             status => book.wrong.push(format!("{status} to {} {}: {}", op.method, op.path, answer.body)),
@@ -118,22 +121,7 @@ impl Ledger {
 
     /// A request was sent and not answered.
     pub fn unanswered(&self, people: &[Person], op: Op) {
-        let mut book = self.book();
-        match &op.kind {
-            Kind::Create { word, .. } => _ = book.maybe_opened.insert(word.clone()),
-            Kind::Comment { text, internal, ticket } => {
-                let said = Said { author: people[op.by].id, text: text.clone(), internal: *internal };
-                book.maybe_said.insert(text.word.clone(), said);
-                book.touched.insert(*ticket);
-            }
-            Kind::Change { ticket, fields } => {
-                book.maybe_changes.entry(*ticket).or_default().push(fields.clone());
-                book.touched.insert(*ticket);
-            }
-        }
-        if op.key.is_some() {
-            book.to_retry.push(op);
-        }
+        self.book().unanswered(people, op);
     }
 
     /// Somebody saw a ticket (`true`) or a comment (`false`).
@@ -205,6 +193,30 @@ impl Book {
                 self.touched.insert(ticket);
             }
         }
+    }
+
+    fn unanswered(&mut self, people: &[Person], op: Op) {
+        match &op.kind {
+            Kind::Create { word, .. } => _ = self.maybe_opened.insert(word.clone()),
+            Kind::Comment { text, internal, ticket } => {
+                let said = Said { author: people[op.by].id, text: text.clone(), internal: *internal };
+                self.maybe_said.insert(text.word.clone(), said);
+                self.touched.insert(*ticket);
+            }
+            Kind::Change { ticket, fields } => {
+                self.maybe_changes.entry(*ticket).or_default().push(fields.clone());
+                self.touched.insert(*ticket);
+            }
+        }
+        if op.key.is_some() {
+            self.to_retry.push(op);
+        }
+    }
+
+    /// A change of one field was acknowledged with this version.
+    pub fn note(&mut self, ticket: i64, version: i64, field: &str, value: &str) {
+        let fields = Fields::from_iter([(field.to_owned(), Value::from(value))]);
+        self.changes.entry(ticket).or_default().entry(version).or_default().push(fields);
     }
 
     /// An id stands for one row for ever, also for one that a crash took back after somebody saw it.

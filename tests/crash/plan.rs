@@ -21,7 +21,7 @@ pub struct Text {
 impl Text {
     fn new(ledger: &Ledger, rng: &mut Rng) -> Self {
         // Some are longer than the chunks in which texts are stored.
-        let length = if rng.chance(4) { rng.between(4_000, 40_000) } else { rng.between(20, 300) };
+        let length = if rng.chance(2) { rng.between(4_000, 16_000) } else { rng.between(20, 300) };
         Self { word: ledger.word(), length: usize::try_from(length).unwrap() }
     }
 

@@ -45,6 +45,7 @@ async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
     let mut desk = Desk::start(&data, &log).await;
     let people = Arc::new(people(&desk).await);
     let ledger = Arc::new(Ledger::default());
+    ledger.book().refusals_are_open = true;
     load::make_group(&desk.api(&people[0].token), &ledger).await;
     for _ in 0..cuts {
         let load = Running::start(&desk, &people, &ledger, CONNECTIONS, &mut rng);

@@ -76,7 +76,7 @@ impl Place {
         let arguments = [&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"], arguments].concat();
         let mut server = Server::start(self.command(environment, &arguments));
         let line = server.until("listening");
-        server.url = serde_json::from_str::<Value>(&line).unwrap()["url"].as_str().unwrap().to_owned();
+        serde_json::from_str::<Value>(&line).unwrap()["url"].as_str().unwrap().clone_into(&mut server.url);
         server
     }
 
@@ -144,7 +144,7 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (send, lines) = channel();
@@ -161,7 +161,7 @@ impl Server {
     pub fn until(&mut self, words: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("it never said {words:?}:\n{}", self.said));
-            self.said += &format!("{line}\n");
+            self.said.extend([line.as_str(), "\n"]);
             if line.contains(words) {
                 return line;
             }
@@ -178,7 +178,7 @@ impl Server {
     #[track_caller]
     pub fn end(&mut self) -> Option<i32> {
         while let Ok(line) = self.lines.recv_timeout(DEADLINE) {
-            self.said += &format!("{line}\n");
+            self.said.extend([line.as_str(), "\n"]);
         }
         self.child.wait().unwrap().code()
     }

@@ -247,7 +247,6 @@ fn a_storage_is_begun_by_making_an_account_and_by_nothing_else() {
 fn fsck_tells_whether_the_storage_is_sound() {
     let place = Place::new();
     place.add_user("ana@example.com", "admin");
-    place.run(&["fsck"]).expect(0).says("");
     let report = place.run(&["--json", "fsck"]).expect(0).json();
     assert_eq!(keys(&report), ["comments", "entries", "problems", "rebuilt", "tickets", "users"]);
     assert_eq!(
@@ -261,6 +260,25 @@ fn fsck_tells_whether_the_storage_is_sound() {
     std::fs::remove_dir_all(place.path().join("data/store")).unwrap();
     place.run(&["fsck"]).expect(4).says("is empty, though it was not");
     place.run(&["user", "list"]).expect(4).says("is empty, though it was not");
+}
+
+#[test]
+fn fsck_tells_what_is_wrong_ends_with_1_and_mends_it() {
+    let place = Place::new();
+    place.add_user("ana@example.com", "admin");
+    {
+        let engine = sled::Config::new().path(place.path().join("data/store")).open().unwrap();
+        let (key, _) = engine.scan_prefix(b"e").next().unwrap().unwrap();
+        engine.remove(key).unwrap();
+        engine.flush().unwrap();
+    }
+    let report = place.run(&["--json", "fsck"]).expect(1).json();
+    assert_eq!(report["problems"].as_array().unwrap().len(), 1, "{report}");
+    let text = place.run(&["fsck"]).expect(1).out;
+    assert!(text.contains("\nproblem: ") && text.contains("--rebuild"), "{text}");
+    place.run(&["fsck", "--rebuild"]).expect(1);
+    place.run(&["fsck"]).expect(0);
+    place.run(&["user", "set-role", "ana@example.com", "admin"]).expect(0);
 }
 
 #[test]

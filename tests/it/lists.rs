@@ -177,7 +177,7 @@ async fn a_page_never_repeats_or_skips_a_row_because_others_were_written() {
 #[tokio::test]
 async fn a_cursor_is_bound_to_its_filters_and_sort() {
     let desk = Desk::start().await;
-    let (eva, ana) = (desk.user("eva").await, desk.agent("ana").await);
+    let (eva, ana) = (desk.user("eva").await, desk.agent("ana").await.lasting().await);
     for _ in 0..4 {
         eva.open(json!({})).await;
     }
@@ -189,7 +189,7 @@ async fn a_cursor_is_bound_to_its_filters_and_sort() {
         let problem = ana.get(&format!("/tickets?{query}&cursor={cursor}")).await.expect(422);
         assert_eq!(faults(&problem), [("cursor", "invalid")], "{query}");
     }
-    for bad in ["x", "AAAA", &cursor[1..], &format!("{cursor}A")] {
+    for bad in ["x", "AAAA", &cursor[1..], &cursor[..cursor.len() - 2]] {
         assert_eq!(faults(&ana.get(&format!("/tickets?status=open&sort=id&cursor={bad}")).await.expect(422)), [("cursor", "invalid")]);
     }
     desk.advance(100_000);

@@ -43,8 +43,9 @@ fn a_second_signal_stops_it_without_waiting() {
     let mut server = place.serve(&[], &[]);
     // A request whose body never comes holds up a stop in good order.
     let mut slow = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
-    let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
-    slow.write_all(head.as_bytes()).unwrap();
+    let head =
+        ["POST /api/v1/auth/login HTTP/1.1", "host: x", "content-type: application/json", "content-length: 9", "expect: 100-continue"];
+    slow.write_all(format!("{}\r\n\r\n", head.join("\r\n")).as_bytes()).unwrap();
     let mut answer = [0; 12];
     slow.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100");

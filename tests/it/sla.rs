@@ -10,6 +10,7 @@ const HOUR: i64 = 3_600;
 async fn desk() -> (Desk, Client, Client, Client) {
     let desk = Desk::start().await;
     let (eva, ana, admin) = (desk.user("eva").await, desk.agent("ana").await, desk.admin().await);
+    let (eva, ana, admin) = (eva.lasting().await, ana.lasting().await, admin.lasting().await);
     (desk, eva, ana, admin)
 }
 

@@ -25,7 +25,8 @@ async fn unknown_wrong_and_disabled_look_the_same() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
 }
 
-/// A coarse check that every kind of refusal hashes once; the fine one measures a release build.
+/// A coarse check that every kind of refusal hashes once: without, it would be some fifty times as quick. The fine one
+/// measures a release build on a quiet machine.
 #[tokio::test]
 async fn unknown_wrong_and_disabled_take_as_long() {
     let desk = Desk::start().await;
@@ -40,10 +41,8 @@ async fn unknown_wrong_and_disabled_take_as_long() {
             times.push(start.elapsed());
         }
     }
-    let medians = times.map(|mut times| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    });
-    let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
-    assert!(*most < *least * 2, "{medians:?}");
+    // The quickest of each: it is the least disturbed by what else runs on the machine.
+    let quickest = times.map(|times| times.into_iter().min().unwrap());
+    let (least, most) = (quickest.iter().min().unwrap(), quickest.iter().max().unwrap());
+    assert!(*most < *least * 4, "{quickest:?}");
 }

@@ -97,7 +97,7 @@ async fn every_bad_token_gets_the_same_401() {
         ("typ", vec![json!("refresh"), json!("")]),
         ("iss", vec![json!("evil"), json!(["taquilla"])]),
         ("aud", vec![json!("evil"), json!([])]),
-        ("exp", vec![json!(0), json!(-1), json!(1e300), json!("9999999999"), body["iat"].clone()]),
+        ("exp", vec![json!(0), json!(-1), json!(1e300), json!(i64::MAX), json!("9999999999"), body["iat"].clone()]),
         ("iat", vec![json!(9_999_999_999_i64), json!("now")]),
         ("sub", vec![json!("2"), json!("0"), json!("-1"), json!(1), json!("admin")]),
         ("sid", vec![json!(999_999), json!(0), json!(-1), json!("1")]),
@@ -175,6 +175,6 @@ async fn known_and_short_secrets_stop_the_start() {
         config.storage.url = format!("sled:{}", dir.path().join("data").display());
         config.auth.secret_key = Some(Secret::new(key));
         let error = App::build(config, Clock::System).await.err().expect("it does not start").to_string();
-        assert!(error.contains("auth.secret_key") && !error.contains(key), "{error}");
+        assert!(error.contains("auth.secret_key") && (key == "secret" || !error.contains(key)), "{error}");
     }
 }

@@ -81,7 +81,9 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Comments are never written whatever was there: their counts would be wrong.
     async fn comment(&mut self, act: &Act) -> Result<(), StoreError> {
+        let sure = |hope: Hope| if hope == Hope::Any { Hope::Right } else { hope };
         match act {
             Act::Comment { on, text, internal, guarded } => {
                 let Some(&ticket) = pick(*on, &self.state.tickets()) else { return Ok(()) };
@@ -97,15 +99,15 @@ impl Draft<'_> {
             Act::EditComment { which, text, hope } => {
                 let Some(&comment) = pick(*which, &self.state.comments()) else { return Ok(()) };
                 let next = Comment { content: text.clone(), version: comment.version + 1, ..comment.clone() };
-                if self.put(next, *hope) {
+                if self.put(next, sure(*hope)) {
                     self.changes.additions.push(build::counted(comment, 0));
                     self.note(true, build::comment_entry(Action::CommentUpdated, comment));
                 }
             }
             Act::DeleteComment { which, hope } => {
                 let Some(&comment) = pick(*which, &self.state.comments()) else { return Ok(()) };
-                let next = Comment { deleted_at: Some(build::at(60)), version: comment.version + 1, ..comment.clone() };
-                if comment.deleted_at.is_none() && self.put(next, *hope) {
+                let next = build::taken_back(comment);
+                if comment.deleted_at.is_none() && self.put(next, sure(*hope)) {
                     self.changes.additions.push(build::counted(comment, -1));
                     self.note(true, build::comment_entry(Action::CommentDeleted, comment));
                 }

@@ -14,7 +14,7 @@ use taquilla::{
     store::{Changes, IdKind, Store},
     tickets::{
         model::{Priority, Status, Ticket},
-        query::{Assignee, COUNT_CAP, Scope, Sort, SortBy, SortKey, TicketQuery},
+        query::{Assignee, COUNT_CAP, Scope, Sort, SortKey, TicketQuery},
         search::Words,
     },
     types::{CommentId, Page, TicketId, Total, UserId},
@@ -193,8 +193,11 @@ async fn pages_hold_while_other_rows_are_written(site: Site) {
                         let next = Ticket { priority, deleted_at, updated_at: at(100 + round as i64), ..ticket.clone() };
                         commit(store.as_ref(), Changes::new().overwrite(next)).await;
                     }
-                    let id = store.reserve(IdKind::Ticket).await.unwrap();
-                    commit(store.as_ref(), Changes::new().insert(Ticket { created_at: at(20), ..ticket(id) })).await;
+                    if round <= 20 {
+                        let id = store.reserve(IdKind::Ticket).await.unwrap();
+                        commit(store.as_ref(), Changes::new().insert(Ticket { created_at: at(20), ..ticket(id) })).await;
+                    }
+                    tokio::task::yield_now().await;
                 }
             })
         })
@@ -224,7 +227,7 @@ async fn totals_are_exact_for_simple_lists_and_counted_up_to_a_thousand_for_othe
     let all = || TicketQuery::all(Scope::All);
     let simple = [
         all(),
-        TicketQuery { status: vec![Status::Open], ..all() },
+        TicketQuery { status: vec![Status::Open, Status::Closed], ..all() },
         TicketQuery { priority: vec![Priority::Medium], ..all() },
         TicketQuery { assignee: Some(Assignee::Is(UserId(2))), ..all() },
         TicketQuery { creator: Some(UserId(1)), ..all() },
@@ -232,7 +235,6 @@ async fn totals_are_exact_for_simple_lists_and_counted_up_to_a_thousand_for_othe
     ];
     let others = [
         TicketQuery { status: vec![Status::Open], priority: vec![Priority::Medium], ..all() },
-        TicketQuery { status: vec![Status::Open, Status::Closed], ..all() },
         TicketQuery { tags: vec!["vpn".into()], ..all() },
         TicketQuery { words: Words::parse("tick"), ..all() },
         TicketQuery { words: Words::parse("special"), ..TicketQuery::all(Scope::Requester(UserId(1))) },

@@ -8,7 +8,7 @@
 //! - [`store`]: the storage trait and its backends; nothing else names a storage engine.
 //! - [`jobs`]: what runs on a clock.
 //! - [`app`]: puts it together, starts and stops it. [`cli`]: the command line. [`config`]: the configuration tree.
-//! - [`input`], [`reply`], [`types`], [`error`], [`telemetry`]: what all rooms share.
+//! - [`mod@input`], [`reply`], [`types`], [`error`], [`telemetry`]: what all rooms share.
 
 pub mod activity;
 pub mod app;

@@ -308,7 +308,7 @@ pub fn text_value(text: &str) -> Value {
     if length <= LONGEST_TEXT {
         return Value::from(text);
     }
-    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |digest, byte| digest + &format!("{byte:02x}"));
     json!({ "length": length, "sha256": digest })
 }
 

@@ -49,10 +49,10 @@ pub(super) fn check(config: &Config) -> Vec<(&'static str, String)> {
     }
     bootstrap(config, &mut refuse);
     let name = config.desk.organisation_name.trim();
-    if name.is_empty() || name.chars().count() > 200 || name.contains('\0') {
-        refuse("desk.organisation_name", "must be 1 to 200 characters long, without NUL".to_owned());
+    if name.is_empty() || name.chars().count() > 100 || name.contains('\0') {
+        refuse("desk.organisation_name", "must be 1 to 100 characters long, without NUL".to_owned());
     }
-    if jiff::tz::TimeZone::get(&config.desk.time_zone).is_err() {
+    if jiff::tz::TimeZoneDatabase::bundled().get(&config.desk.time_zone).is_err() {
         refuse("desk.time_zone", format!("must be an IANA time zone such as Europe/Madrid, not {:?}", config.desk.time_zone));
     }
     if !is_filter(&config.log.level) {

@@ -101,7 +101,7 @@ section! {
 section! {
     /// Defaults of what admins may set; what they have set wins.
     pub struct Desk in desk {
-        /// The organisation's name, 1–200 characters.
+        /// The organisation's name, 1–100 characters.
         organisation_name: String = "Taquilla".into();
         /// The language of people who chose none: "en" or "es".
         locale: Locale = Locale::En;

@@ -1,5 +1,5 @@
 //! The pages that the binary carries: Swagger UI at `/docs`, ReDoc at `/redoc`, the document at `/openapi.json`, and the
-//! page that browsers get at `/`. They need no internet. Scripts are files of their own, so that none is inline.
+//! pages that browsers get at `/` and `/setup`. They need no internet. Scripts are files of their own, so that none is inline.
 
 use std::sync::{Arc, LazyLock};
 
@@ -47,6 +47,7 @@ pub fn router() -> Router<AppState> {
         .route("/docs/{file}", get(docs_file))
         .route("/redoc", file("redoc/index.html"))
         .route("/redoc/{file}", get(redoc_file))
+        .route("/setup", file("setup.html"))
         .route("/favicon.ico", file("favicon.svg"))
         .route("/page.css", file("page.css"))
         .route("/openapi.json", get(document))

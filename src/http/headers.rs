@@ -1,12 +1,19 @@
-//! Headers that every answer carries, so that a browser does nothing with it that was not meant.
+//! Headers that every answer carries, so that a browser does nothing with it that was not meant; and those that let foreign
+//! pages call the API, where the configuration names them.
+
+use std::time::Duration;
 
 use axum::{
     http::{
-        HeaderName, HeaderValue,
-        header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+        HeaderName, HeaderValue, Method,
+        header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+        header::{ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER},
     },
     response::Response,
 };
+use tower_http::cors::CorsLayer;
+
+use crate::config::Server;
 
 /// The headers and their values. The policy is the one of answers that are no pages: nothing may be loaded from them.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -22,4 +29,29 @@ pub async fn secure(mut response: Response) -> Response {
         response.headers_mut().entry(name).or_insert(value);
     }
     response
+}
+
+/// Lets the pages of the configured origins call the API with a token; `None` when there are none. Cookies stay out:
+/// they are for the desk's own pages.
+#[must_use]
+pub fn cors(server: &Server) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = server.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    let own = HeaderName::from_static;
+    let layer = || {
+        CorsLayer::new()
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, own("idempotency-key"), own("x-request-id")])
+            .expose_headers([
+                ETAG,
+                LINK,
+                LOCATION,
+                RETRY_AFTER,
+                own("idempotent-replayed"),
+                own("x-request-id"),
+                own("x-total-count"),
+                own("x-total-count-capped"),
+            ])
+            .max_age(Duration::from_secs(600))
+    };
+    (!origins.is_empty()).then(|| layer().allow_origin(origins))
 }

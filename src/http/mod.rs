@@ -21,7 +21,7 @@ use axum::{
     extract::{Request, connect_info::IntoMakeServiceWithConnectInfo},
     middleware::{from_fn, from_fn_with_state, map_response},
 };
-use tower::Layer;
+use tower::{Layer, util::option_layer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     normalize_path::{NormalizePath, NormalizePathLayer},
@@ -57,6 +57,7 @@ pub fn service(app: AppState) -> IntoMakeServiceWithConnectInfo<NormalizePath<Ro
         .layer(from_fn_with_state(app.clone(), idempotency::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(problem::layer))
+        .layer(option_layer(headers::cors(&app.config.server)))
         .layer(map_response(headers::secure))
         .with_state(app);
     // Outside of the router, so that it acts before a route is chosen.

@@ -10,7 +10,8 @@ use utoipa::{
 };
 
 use super::{
-    model::{Priority, Status, Tag, TagList},
+    inputs::TagList,
+    model::{Priority, Status, Tag},
     query::{Assignee, Sort, SortBy, TicketQuery},
     search::Words,
 };
@@ -18,7 +19,7 @@ use crate::{
     auth::model::{Actor, Role},
     error::AppError,
     http::page::Limit,
-    input::{CommaList, FieldError, FieldValue, Faults, choice},
+    input::{CommaList, Faults, FieldError, FieldValue, choice},
     types::{Timestamp, UserId},
 };
 
@@ -305,7 +306,9 @@ mod tests {
         assert_eq!(asked("q=a%20b").words, Words::parse("a b"));
         assert_eq!(asked("sort=-due_at").sort, Sort { by: SortBy::DueAt, descending: true });
         let t = "2026-01-02T03:04:05Z".parse().ok();
-        let times = asked("created_after=2026-01-02T03:04:05Z&created_before=2026-01-02T03:04:05Z&updated_after=2026-01-02T03:04:05Z&updated_before=2026-01-02T03:04:05Z");
+        let times = asked(
+            "created_after=2026-01-02T03:04:05Z&created_before=2026-01-02T03:04:05Z&updated_after=2026-01-02T03:04:05Z&updated_before=2026-01-02T03:04:05Z",
+        );
         assert_eq!([times.created_after, times.created_before, times.updated_after, times.updated_before], [t; 4]);
     }
 

@@ -11,7 +11,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     comments,
     filters::{ReadParameters, TicketFilters},
-    model::{Assignment, BulkChange, BulkResults, NewTicket, Ticket, TicketChange, TicketView},
+    inputs::{Assignment, BulkChange, NewTicket, TicketChange},
+    model::{BulkResults, Ticket, TicketView},
     ops,
 };
 use crate::{
@@ -53,7 +54,12 @@ pub fn router() -> OpenApiRouter<AppState> {
         ),
     )),
 )]
-async fn list_tickets(State(app): State<AppState>, actor: Actor, Query(filters): Query<TicketFilters>, uri: Uri) -> Result<Response, AppError> {
+async fn list_tickets(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(filters): Query<TicketFilters>,
+    uri: Uri,
+) -> Result<Response, AppError> {
     let asked = filters.resolve(&actor, app.now())?;
     let bound = asked.without_now();
     let page = page::page(&bound, filters.limit, filters.cursor.as_ref().map(|cursor| cursor.0.as_str()))?;

@@ -11,8 +11,31 @@ const DEEPEST: usize = 24;
 
 static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let tags = [
-        "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "strong", "table",
-        "tbody", "td", "th", "thead", "tr", "ul",
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
     ];
     let mut builder = Builder::empty();
     builder
@@ -118,7 +141,10 @@ mod tests {
     #[case::image("![cat](http://x.org/a.png)", "<p><a href=\"http://x.org/a.png\" rel=\"noopener nofollow\">cat</a></p>")]
     #[case::bare_image("![](http://x.org/a)", "<p><a href=\"http://x.org/a\" rel=\"noopener nofollow\">http://x.org/a</a></p>")]
     #[case::image_in_link("[![cat](http://x.org/a)](http://y.org)", "<p><a href=\"http://y.org\" rel=\"noopener nofollow\">cat</a></p>")]
-    #[case::bare_image_in_link("[![](http://x.org/a)](http://y.org)", "<p><a href=\"http://y.org\" rel=\"noopener nofollow\">http://x.org/a</a></p>")]
+    #[case::bare_image_in_link(
+        "[![](http://x.org/a)](http://y.org)",
+        "<p><a href=\"http://y.org\" rel=\"noopener nofollow\">http://x.org/a</a></p>"
+    )]
     #[case::link_in_image("![a [b](http://y.org)](http://x.org)", "<p><a href=\"http://x.org\" rel=\"noopener nofollow\">a b</a></p>")]
     #[case::html_is_text("a <b>c</b> &amp; <x>", "<p>a &lt;b&gt;c&lt;/b&gt; &amp; &lt;x&gt;</p>")]
     #[case::code("```html\n<b>\n```", "<pre><code>&lt;b&gt;\n</code></pre>")]

@@ -3,6 +3,7 @@
 pub mod comments;
 pub mod filters;
 pub mod http;
+pub mod inputs;
 pub mod markdown;
 pub mod model;
 pub mod ops;

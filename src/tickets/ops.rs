@@ -4,8 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     filters::{Asked, Render},
+    inputs::{BulkChange, NewTicket, TicketChange},
     markdown,
-    model::{BulkChange, BulkResult, BulkResults, NewTicket, Ticket, TicketChange, TicketView},
+    model::{BulkResult, BulkResults, Ticket, TicketView},
     query::SortKey,
     rules::{may_be_assigned, may_be_helped, may_open_for},
 };
@@ -57,7 +58,8 @@ pub async fn list(app: &App, actor: &Actor, asked: &Asked, page: Page<SortKey>) 
         return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
     }
     let found = app.store.tickets(&asked.query, page).await?;
-    let mut people: Vec<UserId> = found.rows.iter().flat_map(|ticket| [Some(ticket.creator_id), ticket.assigned_agent_id]).flatten().collect();
+    let mut people: Vec<UserId> =
+        found.rows.iter().flat_map(|ticket| [Some(ticket.creator_id), ticket.assigned_agent_id]).flatten().collect();
     people.sort_unstable();
     people.dedup();
     let (names, now) = (app.store.names(&people).await?, app.now());

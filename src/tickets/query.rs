@@ -104,12 +104,13 @@ impl TicketQuery {
     /// Whether a ticket with these comments belongs to the list.
     #[must_use]
     pub fn matches(&self, ticket: &Ticket, comments: &[Comment]) -> bool {
-        self.matches_row(ticket) && self.words.as_ref().is_none_or(|words| {
-            let visible = comments.iter().filter(|c| c.deleted_at.is_none() && (!c.is_internal || self.scope.sees_notes()));
-            let mut texts = vec![ticket.title.as_str(), ticket.description.as_str()];
-            texts.extend(visible.map(|c| c.content.as_str()));
-            words.found_in(&texts)
-        })
+        self.matches_row(ticket)
+            && self.words.as_ref().is_none_or(|words| {
+                let visible = comments.iter().filter(|c| c.deleted_at.is_none() && (!c.is_internal || self.scope.sees_notes()));
+                let mut texts = vec![ticket.title.as_str(), ticket.description.as_str()];
+                texts.extend(visible.map(|c| c.content.as_str()));
+                words.found_in(&texts)
+            })
     }
 
     /// The part of [`Self::matches`] that the ticket's own fields decide.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 pub use self::comments::Commented;
 use super::{
-    model::{BulkFields, Channel, NewTicket, Priority, Status, Tags, Ticket, TicketChange, Verdict},
+    inputs::{BulkFields, NewTicket, TicketChange},
+    model::{Channel, Priority, Status, Tags, Ticket, Verdict},
     query::Scope,
     sla::SlaTargets,
 };
@@ -124,7 +125,8 @@ impl Ticket {
             version: 1,
         };
         ticket.set_due_times();
-        let changes = ticket.tracked().into_iter().filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.into(), [Value::Null, value]));
+        let changes =
+            ticket.tracked().into_iter().filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.into(), [Value::Null, value]));
         let entry = NewEntry::new(Action::TicketCreated, actor, now)
             .with_changes(changes.collect())
             .changed("creator_id", Value::Null, json!(creator.id))
@@ -223,7 +225,7 @@ impl Ticket {
             Tags::new(self.tags.iter().filter(|tag| !removed.contains(tag)).chain(added).cloned())
         });
         let BulkFields { status, priority, assigned_agent_id, .. } = *fields;
-        TicketChange { status, priority, assigned_agent_id, tags, ..TicketChange::default() }
+        TicketChange { status, priority, tags, assigned_agent_id, ..TicketChange::default() }
     }
 
     /// Puts it away. Requesters may withdraw what nobody has touched yet; admins may delete anything.
@@ -305,8 +307,10 @@ impl Ticket {
     /// The entry that tells how `next` differs; `None` when it does not.
     fn entry_for(&self, next: &Self, actor: &Actor, now: Timestamp) -> Option<NewEntry> {
         let pairs = self.tracked().into_iter().zip(next.tracked());
-        let changes: FieldChanges =
-            pairs.filter(|((_, before), (_, after))| before != after).map(|((field, before), (_, after))| (field.into(), [before, after])).collect();
+        let changes: FieldChanges = pairs
+            .filter(|((_, before), (_, after))| before != after)
+            .map(|((field, before), (_, after))| (field.into(), [before, after]))
+            .collect();
         if changes.is_empty() {
             return None;
         }

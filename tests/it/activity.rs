@@ -33,16 +33,19 @@ async fn every_change_of_a_ticket_is_one_entry_with_all_its_fields() {
     admin.delete(&format!("/tickets/{id}")).await.expect(204);
     admin.post(&format!("/tickets/{id}/restore"), json!({})).await.expect(200);
     let log = ana.activity(id).await;
-    assert_eq!(actions(&log), [
-        "ticket.created",
-        "ticket.assigned",
-        "ticket.status_changed",
-        "ticket.updated",
-        "comment.created",
-        "ticket.status_changed",
-        "ticket.deleted",
-        "ticket.restored",
-    ]);
+    assert_eq!(
+        actions(&log),
+        [
+            "ticket.created",
+            "ticket.assigned",
+            "ticket.status_changed",
+            "ticket.updated",
+            "comment.created",
+            "ticket.status_changed",
+            "ticket.deleted",
+            "ticket.restored",
+        ]
+    );
     assert_eq!(
         log[1],
         json!({
@@ -113,9 +116,9 @@ async fn long_texts_stand_as_length_and_digest() {
     let long = "é".repeat(1_001);
     let id = eva.open(json!({"description": "é".repeat(1_000)})).await;
     eva.change(id, json!({"description": long})).await;
-    let log = ana.activity(id).await;
-    assert_eq!(log[0]["changes"]["description"], json!([null, "é".repeat(1_000)]));
-    let after = &log[1]["changes"]["description"][1];
+    let entries = ana.activity(id).await;
+    assert_eq!(entries[0]["changes"]["description"], json!([null, "é".repeat(1_000)]));
+    let after = &entries[1]["changes"]["description"][1];
     assert_eq!(after["length"], 1_001);
     assert_eq!(after["sha256"].as_str().unwrap().len(), 64);
 }
@@ -167,11 +170,10 @@ async fn bad_stretches_are_refused() {
     let (_desk, eva, _, admin) = desk().await;
     let id = eva.open(json!({})).await;
     for path in [format!("/tickets/{id}/activity"), "/activity".to_owned()] {
-        assert_eq!(faults(&admin.get(&format!("{path}?after=-1&before=x&limit=0")).await.expect(422)), [
-            ("after", "out_of_range"),
-            ("before", "wrong_type"),
-            ("limit", "out_of_range"),
-        ]);
+        assert_eq!(
+            faults(&admin.get(&format!("{path}?after=-1&before=x&limit=0")).await.expect(422)),
+            [("after", "out_of_range"), ("before", "wrong_type"), ("limit", "out_of_range"),]
+        );
         assert_eq!(faults(&admin.get(&format!("{path}?after=1&before=2")).await.expect(422)), [("before", "invalid")]);
         assert_eq!(faults(&admin.get(&format!("{path}?cursor=1")).await.expect(422)), [("cursor", "unknown_field")]);
     }

@@ -20,7 +20,9 @@ async fn send_as(who: &Client, media_type: &str, body: impl Into<reqwest::Body>)
 async fn empty_and_unreadable_bodies_are_400() {
     let desk = Desk::start().await;
     let eva = desk.user("eva").await;
-    for bad in ["", " \n", "{", "{\"title\": }", "nonsense", "{}{}", "{\"title\": 1e999}", "{'title': 't'}", "{\"a\": \"\\ud800\"}", "\u{feff}{}"] {
+    for bad in
+        ["", " \n", "{", "{\"title\": }", "nonsense", "{}{}", "{\"title\": 1e999}", "{'title': 't'}", "{\"a\": \"\\ud800\"}", "\u{feff}{}"]
+    {
         assert_eq!(send(&eva, bad).await.expect(400)["type"], "/problems/unreadable-body", "{bad}");
     }
     send(&eva, b"{\"title\": \"\xff\"}".to_vec()).await.expect(400);

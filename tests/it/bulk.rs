@@ -105,13 +105,16 @@ async fn bad_bulk_changes_are_refused_with_every_fault() {
     let many: Vec<_> = (1..=501).collect();
     assert_eq!(faults(&refused(json!({"ids": many, "change": {}})).await.expect(422)), [("ids", "out_of_range")]);
     let body = json!({"ids": [1, "x", 0], "change": {"status": "opne", "title": "x", "add_tags": [""], "priority": null}, "dry": true});
-    assert_eq!(faults(&refused(body).await.expect(422)), [
-        ("change.add_tags[0]", "too_short"),
-        ("change.priority", "null"),
-        ("change.status", "unknown_value"),
-        ("change.title", "unknown_field"),
-        ("dry", "unknown_field"),
-        ("ids[1]", "wrong_type"),
-        ("ids[2]", "out_of_range"),
-    ]);
+    assert_eq!(
+        faults(&refused(body).await.expect(422)),
+        [
+            ("change.add_tags[0]", "too_short"),
+            ("change.priority", "null"),
+            ("change.status", "unknown_value"),
+            ("change.title", "unknown_field"),
+            ("dry", "unknown_field"),
+            ("ids[1]", "wrong_type"),
+            ("ids[2]", "out_of_range"),
+        ]
+    );
 }

@@ -91,11 +91,10 @@ async fn bad_comments_are_refused_with_every_fault() {
     let (_desk, eva, _, id) = desk().await;
     let list = format!("/tickets/{id}/comments");
     let refused = |body: Value| eva.post(&list, body);
-    assert_eq!(faults(&refused(json!({"content": "", "is_internal": "no", "author_id": 1})).await.expect(422)), [
-        ("author_id", "unknown_field"),
-        ("content", "too_short"),
-        ("is_internal", "wrong_type"),
-    ]);
+    assert_eq!(
+        faults(&refused(json!({"content": "", "is_internal": "no", "author_id": 1})).await.expect(422)),
+        [("author_id", "unknown_field"), ("content", "too_short"), ("is_internal", "wrong_type"),]
+    );
     assert_eq!(faults(&refused(json!({})).await.expect(422)), [("content", "missing")]);
     assert_eq!(faults(&refused(json!({"content": "é".repeat(65_537)})).await.expect(422)), [("content", "too_long")]);
     let comment = refused(json!({"content": "é".repeat(65_536), "is_internal": null})).await.expect(201);

@@ -41,7 +41,11 @@ async fn if_match_compares_the_version_part() {
     ana.change(id, json!({"title": "second"})).await;
     eva.comment(id, "a comment changes no version").await;
     for stale in ["\"1-0\"", "\"1-1\"", "\"3-1\"", "\"\"", "\"x\"", "W/\"2-1\"", "2-1", "\"1-0\", \"7-0\""] {
-        assert_eq!(if_match(&ana, Method::PUT, &path, stale, json!({"title": "x"})).await.expect(412)["type"], "/problems/stale", "{stale}");
+        assert_eq!(
+            if_match(&ana, Method::PUT, &path, stale, json!({"title": "x"})).await.expect(412)["type"],
+            "/problems/stale",
+            "{stale}"
+        );
         if_match(&ana, Method::PATCH, &path, stale, json!({"title": "x"})).await.expect(412);
         if_match(&ana, Method::PATCH, &assign, stale, json!({"assigned_agent_id": ana.id})).await.expect(412);
         if_match(&admin, Method::DELETE, &path, stale, Value::Null).await.expect(412);

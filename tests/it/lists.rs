@@ -184,7 +184,11 @@ async fn a_cursor_is_bound_to_its_filters_and_sort() {
     let path = "/tickets?status=open&sort=id&limit=1";
     let next = ana.get(path).await.next().unwrap();
     let cursor = next.split("cursor=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-    assert_eq!(ana.ids(&format!("/tickets?limit=3&sort=id&cursor={cursor}&status=open")).await.len(), 3, "limit and order of parameters are free");
+    assert_eq!(
+        ana.ids(&format!("/tickets?limit=3&sort=id&cursor={cursor}&status=open")).await.len(),
+        3,
+        "limit and order of parameters are free"
+    );
     for query in ["", "status=open", "status=open&sort=-id", "status=open,closed&sort=id", "sort=id", "status=open&sort=id&q=printer"] {
         let problem = ana.get(&format!("/tickets?{query}&cursor={cursor}")).await.expect(422);
         assert_eq!(faults(&problem), [("cursor", "invalid")], "{query}");
@@ -217,7 +221,9 @@ async fn totals_are_exact_where_it_is_promised_and_capped_elsewhere() {
     for query in ["", "status=open", "status=open,closed", "priority=high", "assigned_agent_id=none", &creator] {
         assert_eq!(total(&ana.get(&format!("/tickets?limit=1&{query}")).await), ("1001", ""), "{query}");
     }
-    for query in ["status=open&priority=high", "tag=x", "q=printer", "created_before=2030-01-01T00:00:00Z", "status=open&assigned_agent_id=none"] {
+    for query in
+        ["status=open&priority=high", "tag=x", "q=printer", "created_before=2030-01-01T00:00:00Z", "status=open&assigned_agent_id=none"]
+    {
         assert_eq!(total(&ana.get(&format!("/tickets?limit=1&{query}")).await), ("1000", "true"), "{query}");
     }
     assert_eq!(total(&eva.get("/tickets?limit=1").await), ("1001", ""));
@@ -229,7 +235,8 @@ async fn totals_are_exact_where_it_is_promised_and_capped_elsewhere() {
 async fn bad_parameters_are_all_named() {
     let desk = Desk::start().await;
     let ana = desk.agent("ana").await;
-    let problem = ana.get("/tickets?status=opne&priority=&sort=title&limit=0&page=2&overdue=perhaps&created_after=yesterday&tag=").await.expect(422);
+    let problem =
+        ana.get("/tickets?status=opne&priority=&sort=title&limit=0&page=2&overdue=perhaps&created_after=yesterday&tag=").await.expect(422);
     let expected = [
         ("created_after", "invalid"),
         ("limit", "out_of_range"),
@@ -248,7 +255,8 @@ async fn bad_parameters_are_all_named() {
 async fn deleted_tickets_have_a_list_with_filters_of_its_own() {
     let desk = Desk::start().await;
     let (eva, admin) = (desk.user("eva").await, desk.admin().await);
-    let (low, high, live) = (eva.open(json!({"priority": "low"})).await, eva.open(json!({"priority": "high"})).await, eva.open(json!({})).await);
+    let (low, high, live) =
+        (eva.open(json!({"priority": "low"})).await, eva.open(json!({"priority": "high"})).await, eva.open(json!({})).await);
     for id in [low, high] {
         admin.delete(&format!("/tickets/{id}")).await.expect(204);
     }

@@ -23,7 +23,7 @@ fn references(html: &Value) -> Vec<String> {
 async fn every_page_loads_only_files_that_the_desk_itself_has() {
     let desk = Desk::start().await;
     let nobody = desk.anonymous();
-    for page in ["//", "//docs", "//docs/", "//redoc", "//redoc/"] {
+    for page in ["//", "//setup", "//docs", "//docs/", "//redoc", "//redoc/"] {
         let html = accepting(&nobody, page, "text/html").await;
         assert_eq!(html.header("content-type"), "text/html; charset=utf-8", "{page}");
         let references = references(&html.expect(200));
@@ -38,7 +38,7 @@ async fn every_page_loads_only_files_that_the_desk_itself_has() {
 #[tokio::test]
 async fn no_page_has_an_inline_script() {
     let desk = Desk::start().await;
-    for page in ["//", "//docs", "//redoc"] {
+    for page in ["//", "//setup", "//docs", "//redoc"] {
         let html = accepting(&desk.anonymous(), page, "text/html").await.expect(200);
         let scripts: Vec<&str> = html.as_str().unwrap().split("<script").skip(1).collect();
         assert!(scripts.iter().all(|rest| rest.starts_with(" src=\"/") && rest.contains("defer></script>")), "{page}: {scripts:?}");
@@ -75,6 +75,17 @@ async fn the_root_is_a_page_for_browsers_and_json_for_programs() {
         let about = accepting(&nobody, "//", accept).await.expect(200);
         assert_eq!(about, serde_json::json!({"message": "Ticket System API", "version": env!("CARGO_PKG_VERSION"), "status": "running"}));
     }
+}
+
+#[tokio::test]
+async fn the_set_up_page_shows_a_call_that_works() {
+    let desk = Desk::start_empty(|_| {}).await;
+    let nobody = desk.anonymous();
+    let page = nobody.get("//setup").await.expect(200);
+    let shown = page.as_str().unwrap().split("--json '").nth(1).unwrap().split('\'').next().unwrap();
+    let token = taquilla::users::setup::new_token(&desk.app).await.unwrap().unwrap();
+    let body = serde_json::from_str(&shown.replace("TOKEN", token.expose())).unwrap();
+    nobody.post("/setup", body).await.expect(201);
 }
 
 #[tokio::test]
@@ -124,4 +135,37 @@ async fn a_storage_that_does_not_work_makes_the_desk_unready() {
     let problem = desk.anonymous().get("//health/ready").await.expect(503);
     assert_eq!(problem["detail"], "The storage cannot be read and written.");
     desk.anonymous().get("//health").await.expect(200);
+}
+
+/// What a browser asks before a foreign page's call.
+async fn preflight(desk: &Desk, origin: &str) -> Response {
+    let nobody = desk.anonymous();
+    let request = nobody.request(Method::OPTIONS, "/tickets").header("origin", origin).header("access-control-request-method", "POST");
+    nobody.send(request.header("access-control-request-headers", "authorization,content-type,idempotency-key")).await
+}
+
+#[tokio::test]
+async fn only_pages_of_the_configured_origins_may_call_the_api() {
+    let desk = Desk::start_with(|config| config.server.cors_origins = vec!["https://intranet.example.com".into()]).await;
+    let allowed = preflight(&desk, "https://intranet.example.com").await;
+    assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, "https://intranet.example.com"));
+    assert!(allowed.header("access-control-allow-headers").contains("idempotency-key"));
+    assert!(allowed.header("access-control-allow-methods").contains("PATCH"));
+    assert_eq!(allowed.header("access-control-allow-credentials"), "", "cookies are for the desk's own pages");
+    assert_eq!(preflight(&desk, "https://evil.example").await.header("access-control-allow-origin"), "");
+
+    let ana = desk.agent("ana").await;
+    let list = ana.send(ana.request(Method::GET, "/tickets").header("origin", "https://intranet.example.com")).await;
+    assert_eq!(list.header("access-control-allow-origin"), "https://intranet.example.com");
+    assert!(list.header("access-control-expose-headers").contains("x-total-count"));
+    let refused = ana.send(ana.request(Method::GET, "/tickets/77").header("origin", "https://intranet.example.com")).await;
+    assert_eq!(refused.header("access-control-allow-origin"), "https://intranet.example.com", "the page may read why");
+}
+
+#[tokio::test]
+async fn no_foreign_page_may_call_the_api_unless_configured() {
+    let desk = Desk::start().await;
+    let asked = preflight(&desk, "https://intranet.example.com").await;
+    assert_eq!(asked.header("access-control-allow-origin"), "");
+    asked.expect(405);
 }

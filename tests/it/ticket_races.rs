@@ -118,11 +118,8 @@ async fn no_comment_slips_past_the_closing() {
         let id = eva.open(json!({})).await;
         let comment = |who: Client| async move { who.post(&format!("/tickets/{id}/comments"), json!({"content": "c"})).await.status };
         let close = |who: Client| async move { who.put(&format!("/tickets/{id}"), json!({"status": "closed"})).await.status };
-        let (first, closed, second) = tokio::join!(
-            tokio::spawn(comment(eva.clone())),
-            tokio::spawn(close(admin.clone())),
-            tokio::spawn(comment(eva.clone())),
-        );
+        let (first, closed, second) =
+            tokio::join!(tokio::spawn(comment(eva.clone())), tokio::spawn(close(admin.clone())), tokio::spawn(comment(eva.clone())),);
         assert_eq!(closed.unwrap(), 200);
         let statuses = [first.unwrap(), second.unwrap()];
         assert!(statuses.iter().all(|s| [201, 409].contains(s)), "{statuses:?}");
@@ -168,7 +165,9 @@ async fn nobody_is_assigned_after_leaving() {
         let id = eva.open(json!({})).await;
         let (assigning, leaving, ben_id) = (admin.clone(), admin.clone(), ben.id);
         let (assigned, left) = tokio::join!(
-            tokio::spawn(async move { assigning.patch(&format!("/tickets/{id}/assign"), json!({"assigned_agent_id": ben_id})).await.status }),
+            tokio::spawn(
+                async move { assigning.patch(&format!("/tickets/{id}/assign"), json!({"assigned_agent_id": ben_id})).await.status }
+            ),
             tokio::spawn(async move { leaving.delete(&format!("/users/{ben_id}")).await.status }),
         );
         assert_eq!(left.unwrap(), 204);

@@ -155,7 +155,7 @@ async fn own_comments_go_with_the_right_to_see_the_ticket() {
 }
 
 /// A refusal without what is the request's own.
-fn anonymised(answer: Response) -> (u16, Vec<(String, String)>, Value) {
+fn anonymised(answer: &Response) -> (u16, Vec<(String, String)>, Value) {
     let own = ["x-request-id", "date"];
     let headers = answer.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     let mut headers: Vec<_> = headers.filter(|(name, _)| !own.contains(&name.as_str())).collect();
@@ -189,19 +189,17 @@ async fn not_yours_and_not_there_are_told_in_the_same_words() {
         let mut told = Vec::new();
         for id in [foreign, gone, 999_999] {
             let request = p.tom.request(method.clone(), &format!("/tickets/{id}{rest}"));
-            told.push(anonymised(p.tom.send(if body.is_null() { request } else { request.json(&body) }).await));
+            told.push(anonymised(&p.tom.send(if body.is_null() { request } else { request.json(&body) }).await));
         }
         assert_eq!(told[0].0, 404, "{method} {rest}");
         assert!(told.iter().all(|one| *one == told[0]), "{method} {rest}: {told:#?}");
     }
     // A foreign comment under one's own ticket is as absent as any.
-    let told: Vec<_> = [
-        p.tom.delete(&format!("/tickets/{own}/comments/{comment}")).await,
-        p.tom.delete(&format!("/tickets/{own}/comments/999999")).await,
-    ]
-    .into_iter()
-    .map(anonymised)
-    .collect();
+    let told: Vec<_> =
+        [p.tom.delete(&format!("/tickets/{own}/comments/{comment}")).await, p.tom.delete(&format!("/tickets/{own}/comments/999999")).await]
+            .iter()
+            .map(anonymised)
+            .collect();
     assert_eq!((told[0].0, &told[0]), (404, &told[1]));
     drop(p.desk);
 }

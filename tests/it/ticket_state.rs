@@ -210,7 +210,8 @@ async fn notes_count_for_staff_only() {
 async fn an_open_ticket_that_gets_an_assignee_is_in_progress() {
     let (_desk, eva, ana, _) = desk().await;
     let id = eva.open(json!({})).await;
-    let whole_form = json!({"title": "Printer", "description": "It burns", "status": "open", "priority": "medium", "assigned_agent_id": ana.id});
+    let whole_form =
+        json!({"title": "Printer", "description": "It burns", "status": "open", "priority": "medium", "assigned_agent_id": ana.id});
     assert_eq!(ana.put(&format!("/tickets/{id}"), whole_form).await.expect(200)["status"], "in_progress");
     let id = eva.open(json!({})).await;
     let told = ana.change(id, json!({"assigned_agent_id": ana.id, "status": "pending"})).await;

@@ -150,7 +150,8 @@ async fn the_server_sets_the_channel() {
     let channel = |client: Client| async move { client.ticket(client.open(json!({})).await).await["channel"].clone() };
     assert_eq!(channel(eva.clone()).await, "api");
     assert_eq!(channel(eva.clone().lasting().await).await, "api");
-    let web = desk.anonymous().post("/auth/login?session=cookie", json!({"username": eva.email, "password": crate::support::PASSWORD})).await;
+    let web =
+        desk.anonymous().post("/auth/login?session=cookie", json!({"username": eva.email, "password": crate::support::PASSWORD})).await;
     let access = web.expect(200)["access_token"].as_str().unwrap().to_owned();
     assert_eq!(channel(eva.with_token(access)).await, "web");
     let problem = eva.post("/tickets", json!({"title": "t", "description": "d", "channel": "import"})).await.expect(422);
@@ -163,7 +164,10 @@ async fn staff_open_tickets_on_behalf_of_others() {
     let (admin, ana, eva, tom) = (desk.admin().await, desk.agent("ana").await, desk.user("eva").await, desk.user("tom").await);
     let id = ana.open(json!({"creator_id": eva.id})).await;
     let seen = eva.ticket(id).await;
-    assert_eq!((&seen["creator_id"], &seen["opened_by_id"], &seen["creator_name"]), (&json!(eva.id), &json!(ana.id), &json!("Eva Example")));
+    assert_eq!(
+        (&seen["creator_id"], &seen["opened_by_id"], &seen["creator_name"]),
+        (&json!(eva.id), &json!(ana.id), &json!("Eva Example"))
+    );
     tom.get(&format!("/tickets/{id}")).await.expect(404);
     admin.open(json!({"creator_id": ana.id})).await;
     eva.open(json!({"creator_id": eva.id})).await;
@@ -195,7 +199,8 @@ async fn put_and_patch_both_change_just_the_fields_sent() {
         expected["version"] = json!(2);
         expected["updated_at"] = json!(desk.now().to_string());
         assert_eq!(changed.expect(200), expected);
-        let all = json!({"title": "T", "description": "D", "status": "pending", "priority": "low", "tags": ["b"], "assigned_agent_id": ana.id});
+        let all =
+            json!({"title": "T", "description": "D", "status": "pending", "priority": "low", "tags": ["b"], "assigned_agent_id": ana.id});
         let changed = send(all.clone()).await.expect(200);
         for (field, value) in all.as_object().unwrap() {
             assert_eq!(&changed[field], value, "{field}");
@@ -254,7 +259,10 @@ async fn bad_changes_are_refused_with_every_fault() {
     let assign = format!("{path}/assign");
     assert_eq!(faults(&admin.patch(&assign, json!({})).await.expect(422)), [("assigned_agent_id", "missing")]);
     assert_eq!(faults(&admin.patch(&assign, json!({"assigned_agent_id": 0})).await.expect(422)), [("assigned_agent_id", "out_of_range")]);
-    assert_eq!(faults(&admin.patch(&assign, json!({"agent": 1})).await.expect(422)), [("agent", "unknown_field"), ("assigned_agent_id", "missing")]);
+    assert_eq!(
+        faults(&admin.patch(&assign, json!({"agent": 1})).await.expect(422)),
+        [("agent", "unknown_field"), ("assigned_agent_id", "missing")]
+    );
 }
 
 #[tokio::test]

@@ -23,16 +23,15 @@ use crate::{
     reply::{Once, Reply},
     tickets::{
         filters::{CursorText, ReadParameters, Render},
-        model::{CommentChange, CommentView, NewComment},
+        inputs::{CommentChange, NewComment},
+        model::CommentView,
     },
     types::{CommentId, Expected, TicketId},
 };
 
 /// The routes of comments.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(list_comments, create_comment))
-        .routes(routes!(get_comment, edit_comment, delete_comment))
+    OpenApiRouter::new().routes(routes!(list_comments, create_comment)).routes(routes!(get_comment, edit_comment, delete_comment))
 }
 
 crate::input! {

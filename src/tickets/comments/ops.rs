@@ -9,8 +9,9 @@ use crate::{
     store::{Addition, Changes, IdKind, RowKey},
     tickets::{
         filters::Render,
+        inputs::NewComment,
         markdown,
-        model::{Comment, CommentView, NewComment, Ticket},
+        model::{Comment, CommentView, Ticket},
         ops::ticket,
     },
     types::{CommentId, Expected, Page, Slice, TicketId, Timestamp},

@@ -7,7 +7,10 @@ use crate::{
     activity::model::{Action, Facts, NewEntry, text_value},
     auth::model::{Actor, Role},
     error::AppError,
-    tickets::model::{Comment, NewComment, Status, Ticket},
+    tickets::{
+        inputs::NewComment,
+        model::{Comment, Status, Ticket},
+    },
     types::{CommentId, Timestamp},
 };
 
@@ -111,8 +114,11 @@ impl Comment {
             return None;
         }
         let next = Self { content: content.to_owned(), updated_at: now, version: self.version + 1, ..self.clone() };
-        let entry =
-            self.entry(Action::CommentUpdated, actor, ticket, ticket, now).changed("content", text_value(&self.content), text_value(content));
+        let entry = self.entry(Action::CommentUpdated, actor, ticket, ticket, now).changed(
+            "content",
+            text_value(&self.content),
+            text_value(content),
+        );
         Some((next, entry))
     }
 
@@ -120,7 +126,8 @@ impl Comment {
     #[must_use]
     pub fn delete(&self, actor: &Actor, ticket: &Ticket, now: Timestamp) -> (Self, NewEntry) {
         let next = Self { deleted_at: Some(now), version: self.version + 1, ..self.clone() };
-        let entry = self.entry(Action::CommentDeleted, actor, ticket, ticket, now).changed("content", text_value(&self.content), Value::Null);
+        let entry =
+            self.entry(Action::CommentDeleted, actor, ticket, ticket, now).changed("content", text_value(&self.content), Value::Null);
         (next, entry)
     }
 

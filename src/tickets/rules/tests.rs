@@ -1,13 +1,13 @@
+mod comments;
+mod sla;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     input::FieldValue,
-    tickets::{
-        model::{Comment, NewComment, SlaState},
-        sla::Target,
-    },
+    tickets::{inputs::NewComment, model::Comment},
     types::CommentId,
     users::model::Locale,
 };
@@ -52,7 +52,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_700_000_000_000_000).plus_seconds(seconds)
 }
 
-fn new_ticket(extra: Value) -> NewTicket {
+fn new_ticket(extra: &Value) -> NewTicket {
     let mut body = json!({"title": "t", "description": "d"});
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     NewTicket::from_json(body).unwrap()
@@ -68,7 +68,7 @@ fn ticket() -> Ticket {
 }
 
 fn opened(by: i64, creator: i64) -> Ticket {
-    Ticket::open(TicketId(7), new_ticket(json!({})), &actor(by), &user(creator), SlaTargets::default(), at(0)).unwrap().0
+    Ticket::open(TicketId(7), new_ticket(&json!({})), &actor(by), &user(creator), SlaTargets::default(), at(0)).unwrap().0
 }
 
 impl Ticket {
@@ -131,7 +131,7 @@ fn the_door_decides_the_channel(#[case] via: Via, #[case] cookie: bool, #[case] 
 fn a_new_ticket_is_open_with_clocks_by_its_priority() {
     let (ticket, entry) = Ticket::open(
         TicketId(7),
-        new_ticket(json!({"priority": "high", "tags": ["VPN", "b", "b"]})),
+        new_ticket(&json!({"priority": "high", "tags": ["VPN", "b", "b"]})),
         &actor(ANA),
         &user(EVA),
         SlaTargets::default(),
@@ -379,194 +379,4 @@ fn a_bulk_change_adds_and_takes_off_tags() {
     let many: Vec<_> = (0..19).map(|n| format!("t{n}")).collect();
     let change = tagged.bulk_change(&bulk(json!({"add_tags": many})));
     assert_eq!(tagged.change(&actor(ANA), &change, at(1)).unwrap_err().status(), 422);
-}
-
-// Service level.
-
-#[rstest]
-#[case::low("low", 24, 120)]
-#[case::medium("medium", 8, 72)]
-#[case::high("high", 4, 24)]
-#[case::critical("critical", 1, 4)]
-fn due_times_follow_the_priority_from_creation(#[case] priority: &str, #[case] first_response: i64, #[case] resolution: i64) {
-    let set = |t: &Ticket| (t.first_response_due_at, t.resolution_due_at);
-    let expected = (Some(at(first_response * HOUR)), Some(at(resolution * HOUR)));
-    let new = new_ticket(json!({"priority": priority}));
-    assert_eq!(set(&Ticket::open(TicketId(7), new, &actor(EVA), &user(EVA), SlaTargets::default(), at(0)).unwrap().0), expected);
-    if priority != "medium" {
-        assert_eq!(set(&ticket().after(json!({"priority": priority}), 10)), expected);
-    }
-}
-
-#[test]
-fn a_ticket_keeps_the_targets_that_it_was_opened_under() {
-    let five = Target { first_response_minutes: 5, resolution_minutes: 10 };
-    let targets = SlaTargets { high: five, ..SlaTargets::default() };
-    let (ticket, _) = Ticket::open(TicketId(7), new_ticket(json!({})), &actor(EVA), &user(EVA), targets, at(0)).unwrap();
-    assert_eq!(ticket.after(json!({"priority": "high"}), 1).resolution_due_at, Some(at(600)));
-}
-
-#[rstest]
-#[case::in_time(8 * HOUR, Verdict::Met)]
-#[case::late(8 * HOUR + 1, Verdict::Breached)]
-fn the_first_response_is_judged_once(#[case] when: i64, #[case] verdict: Verdict) {
-    let (_, _, moved) = ticket().commented(ANA, false, when);
-    let (next, entry) = moved.unwrap();
-    assert_eq!((next.first_response_at, next.first_response), (Some(at(when)), verdict));
-    assert_eq!(entry.changes["sla.first_response"], [json!("running"), json!(verdict)]);
-    assert_eq!(entry.action, Action::TicketUpdated);
-    assert!(next.commented(BEN, false, when + 1).2.is_none(), "the second answer decides nothing");
-    let urgent = next.after(json!({"priority": "critical"}), when + 2);
-    assert_eq!((urgent.first_response, urgent.first_response_due_at), (verdict, Some(at(HOUR))), "a verdict stands");
-}
-
-#[rstest]
-#[case::requester(EVA, false, false)]
-#[case::note(ANA, true, false)]
-#[case::agent(ANA, false, true)]
-#[case::admin(ROOT, false, true)]
-fn a_public_answer_of_staff_is_the_first_response(#[case] by: i64, #[case] internal: bool, #[case] counts: bool) {
-    assert_eq!(ticket().commented(by, internal, 5).2.is_some(), counts);
-}
-
-#[test]
-fn staff_do_not_answer_themselves() {
-    let own = opened(ANA, ANA);
-    assert!(own.commented(ANA, false, 5).2.is_none());
-    let (answered, _) = own.commented(BEN, false, 5).2.unwrap();
-    assert_eq!((answered.first_response_at, answered.first_response), (Some(at(5)), Verdict::None));
-    let typed_for_eva = opened(ANA, EVA);
-    assert!(typed_for_eva.commented(ANA, false, 5).2.is_some(), "whoever typed it is not its requester");
-}
-
-#[rstest]
-#[case::resolved_in_time("resolved", 8 * HOUR, Verdict::Met, Verdict::Met)]
-#[case::closed_late_for_an_answer("closed", 9 * HOUR, Verdict::Breached, Verdict::Met)]
-#[case::resolved_too_late("resolved", 73 * HOUR, Verdict::Breached, Verdict::Breached)]
-fn the_end_of_a_ticket_ends_both_waits(
-    #[case] status: &str,
-    #[case] when: i64,
-    #[case] first_response: Verdict,
-    #[case] resolution: Verdict,
-) {
-    let done = ticket().after(json!({"status": status}), when);
-    assert_eq!(done.sla(at(1_000 * HOUR)), SlaState { first_response, resolution });
-    assert_eq!(done.first_response_at, None);
-    let again = done.after(json!({"status": "open"}), when + 1).after(json!({"status": "resolved"}), 1_000 * HOUR);
-    assert_eq!((again.first_response, again.resolution), (first_response, resolution), "decided once");
-}
-
-#[test]
-fn a_verdict_uses_the_target_then_in_force() {
-    let both = ticket().after(json!({"priority": "critical", "status": "resolved"}), 5 * HOUR);
-    assert_eq!((both.first_response, both.resolution), (Verdict::Breached, Verdict::Breached));
-}
-
-#[test]
-fn a_running_clock_past_its_time_shows_as_breached_and_makes_overdue() {
-    let ticket = ticket();
-    let shown = |seconds| (ticket.sla(at(seconds)).first_response, ticket.sla(at(seconds)).resolution, ticket.is_overdue(at(seconds)));
-    assert_eq!(shown(8 * HOUR), (Verdict::Running, Verdict::Running, false));
-    assert_eq!(shown(8 * HOUR + 1), (Verdict::Breached, Verdict::Running, true));
-    assert_eq!(shown(72 * HOUR + 1), (Verdict::Breached, Verdict::Breached, true));
-    let (answered, _) = ticket.commented(ANA, false, 9 * HOUR).2.unwrap();
-    assert!(!answered.is_overdue(at(10 * HOUR)), "a late answer is no longer waited for");
-    assert!(answered.is_overdue(at(73 * HOUR)));
-    let resolved = ticket.after(json!({"status": "resolved"}), 80 * HOUR);
-    assert!(!resolved.is_overdue(at(90 * HOUR)), "only active tickets are overdue");
-}
-
-// Comments.
-
-#[rstest]
-#[case::requester_public(EVA, "open", false, 200)]
-#[case::requester_note(EVA, "open", true, 403)]
-#[case::requester_note_when_closed(EVA, "closed", true, 403)]
-#[case::requester_when_closed(EVA, "closed", false, 409)]
-#[case::agent_when_closed(ANA, "closed", false, 409)]
-#[case::note_when_closed(ANA, "closed", true, 200)]
-#[case::when_resolved(EVA, "resolved", false, 200)]
-fn who_may_comment(#[case] by: i64, #[case] status: &str, #[case] internal: bool, #[case] expected: u16) {
-    let new = NewComment::from_json(json!({"content": "c", "is_internal": internal})).unwrap();
-    assert_eq!(code(in_status(status).may_get(&actor(by), &new)), expected);
-}
-
-#[rstest]
-#[case::pending_assigned("pending", Some(ANA), EVA, Some(Status::InProgress), 0)]
-#[case::pending_unassigned("pending", None, EVA, Some(Status::Open), 0)]
-#[case::resolved_assigned("resolved", Some(ANA), EVA, Some(Status::InProgress), 1)]
-#[case::resolved_unassigned("resolved", None, EVA, Some(Status::Open), 1)]
-#[case::open("open", None, EVA, None, 0)]
-#[case::in_progress("in_progress", Some(ANA), EVA, None, 0)]
-fn a_requesters_answer_brings_a_waiting_ticket_back(
-    #[case] from: &str,
-    #[case] agent: Option<i64>,
-    #[case] by: i64,
-    #[case] to: Option<Status>,
-    #[case] reopened: i64,
-) {
-    let before = Ticket { assigned_agent_id: agent.map(UserId), ..in_status(from) };
-    let (comment, entry, moved) = before.commented(by, false, 3 * HOUR);
-    assert_eq!((entry.action, entry.comment_id, entry.internal), (Action::CommentCreated, Some(comment.id), false));
-    assert_eq!(moved.as_ref().map(|(next, _)| next.status), to);
-    if let Some((next, entry)) = moved {
-        assert_eq!((next.reopen_count, next.resolved_at, next.version), (reopened, None, before.version + 1));
-        assert_eq!(entry.action, Action::TicketStatusChanged);
-    }
-}
-
-#[test]
-fn staff_never_reopen_by_a_comment_also_not_their_own_requests() {
-    let resolved = in_status("resolved");
-    assert_eq!(resolved.commented(ANA, false, 9).2.map(|(next, _)| next.status), Some(Status::Resolved), "it is the first answer, no more");
-    let own = Ticket { creator_id: UserId(ANA), ..resolved };
-    assert!(own.commented(ANA, false, 9).2.is_none());
-    let own_pending = Ticket { creator_id: UserId(ANA), ..in_status("pending") };
-    assert_eq!(own_pending.commented(ANA, false, 9).2.map(|(next, _)| next.status), Some(Status::Open), "the requester has answered");
-}
-
-#[test]
-fn a_note_moves_nothing_and_its_entry_is_hidden() {
-    let own_pending = Ticket { creator_id: UserId(ANA), ..in_status("pending") };
-    let (comment, entry, moved) = own_pending.commented(ANA, true, 9);
-    assert!(comment.is_internal && entry.internal && moved.is_none());
-}
-
-#[rstest]
-#[case::author(EVA, EVA, 200)]
-#[case::other_requester(ANA, EVA, 403)]
-#[case::other_agent(ANA, BEN, 403)]
-#[case::agent_on_requesters(EVA, ANA, 403)]
-#[case::admin(ANA, ROOT, 200)]
-fn comments_are_changed_by_their_author_and_by_admins(#[case] author: i64, #[case] who: i64, #[case] expected: u16) {
-    let (comment, ..) = ticket().commented(author, false, 1);
-    assert_eq!(code(comment.may_change(&actor(who))), expected);
-}
-
-#[test]
-fn notes_and_deleted_comments_are_not_there_for_those_who_may_not_see_them() {
-    let (note, ..) = ticket().commented(ANA, true, 1);
-    assert_eq!([EVA, BEN, ROOT].map(|who| code(note.visible_to(&actor(who)))), [404, 200, 200]);
-    let (gone, entry) = note.delete(&actor(ANA), &ticket(), at(2));
-    assert_eq!([EVA, BEN, ROOT].map(|who| code(gone.visible_to(&actor(who)))), [404, 404, 404]);
-    assert_eq!((entry.action, entry.internal, gone.version), (Action::CommentDeleted, true, 2));
-}
-
-#[test]
-fn an_edit_is_told_and_the_same_text_is_none() {
-    let (comment, ..) = ticket().commented(EVA, false, 1);
-    let (next, entry) = comment.edit("new", &actor(EVA), &ticket(), at(2)).unwrap();
-    assert_eq!((next.content.as_str(), next.version, next.updated_at, next.created_at), ("new", 2, at(2), at(1)));
-    assert_eq!((entry.action, &entry.changes["content"]), (Action::CommentUpdated, &[json!("c"), json!("new")]));
-    assert!(comment.edit("c", &actor(EVA), &ticket(), at(2)).is_none());
-}
-
-#[test]
-fn counts_and_tags_show_notes_to_staff_only() {
-    let ticket = Ticket { public_comments: 2, internal_notes: 3, version: 4, ..ticket() };
-    let name = |id: UserId| format!("name {id}");
-    assert_eq!((ticket.comment_count(true), ticket.comment_count(false)), (5, 2));
-    assert_eq!((ticket.etag(true), ticket.etag(false)), ("\"4-5\"".to_owned(), "\"4-2\"".to_owned()));
-    let view = ticket.view(false, at(0), name);
-    assert_eq!((view.comment_count, view.creator_name.as_str(), view.assigned_agent_name), (2, "name 1", None));
 }

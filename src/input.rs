@@ -452,6 +452,7 @@ mod tests {
         assert_eq!(Made::from_json(json!({"name": "a", "count": null})).unwrap().count, None);
         assert_eq!(codes(Change::from_json(json!({"name": null})).unwrap_err()), [pair("name", "null")]);
         assert_eq!(Change::from_json(json!({"owner": null})).unwrap().owner, Some(None));
+        assert_eq!(Change::from_json(json!({"name": "a"})).unwrap().name, Some(Name("a".into())));
         assert_eq!(Change::from_json(json!({})).unwrap().owner, None);
     }
 

@@ -61,3 +61,22 @@ fn follow(value: &Value, document: &Value, reached: &mut BTreeSet<String>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn bodies_are_described_as_they_are() {
+        let document = serde_json::to_value(crate::http::openapi()).unwrap();
+        let schema = |name: &str| document["components"]["schemas"][name].clone();
+        let required = |name: &str, field: &str| schema(name)["required"].as_array().unwrap().contains(&json!(field));
+        assert!(required("TicketView", "closed_at") && required("EntryView", "comment_id") && required("ActorRef", "id"));
+        assert!(!required("TicketView", "description_html") && !required("NewTicket", "priority"));
+        for name in ["NewTicket", "TicketChange", "BulkFields", "NewComment"] {
+            assert_eq!(schema(name)["additionalProperties"], false, "{name}");
+        }
+        assert_eq!(schema("TicketView").get("additionalProperties"), None);
+        assert_eq!(schema("TicketChange")["properties"]["title"]["$ref"], "#/components/schemas/Title", "null is refused");
+    }
+}

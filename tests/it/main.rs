@@ -30,6 +30,7 @@ mod sessions;
 mod settings;
 mod setup;
 mod sla;
+mod store;
 mod support;
 mod ticket_races;
 mod ticket_rights;

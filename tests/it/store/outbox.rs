@@ -190,14 +190,15 @@ async fn the_log_is_read_forwards_and_backwards(site: Site) {
 
 async fn entries_of_internal_notes_are_for_staff(site: Site) {
     let ticket = open_ticket(&*site).await;
-    for n in 0..12 {
-        add_comment(&*site, &ticket, "text", n % 3 == 0).await;
+    for n in 0..24 {
+        add_comment(&*site, &ticket, "text", n % 8 < 5).await;
     }
-    for (internal, expected) in [(true, 13), (false, 9)] {
+    for (internal, expected) in [(true, 25), (false, 10)] {
         for of in [None, Some(ticket.id)] {
-            for backwards in [false, true] {
-                let seen = entries(&*site, of, internal, backwards, 2).await.unwrap();
-                assert_eq!(seen.len(), expected, "{of:?}");
+            for (backwards, limit) in [(false, 1), (false, 2), (true, 2), (false, 50)] {
+                // A run of notes longer than the limit is no end of the log.
+                let seen = entries(&*site, of, internal, backwards, limit).await.unwrap();
+                assert_eq!(seen.len(), expected, "{of:?}, backwards: {backwards}, by {limit}");
                 assert!(internal || seen.iter().all(|entry| !entry.internal));
             }
         }

@@ -70,7 +70,7 @@ fn expected(tickets: &[Ticket], query: &TicketQuery) -> Vec<i64> {
 }
 
 /// A query for each filter with each of its values, a few for combinations of one filter's values.
-fn filters() -> Vec<TicketQuery> {
+pub fn filters() -> Vec<TicketQuery> {
     let all = || TicketQuery::all(Scope::All);
     let mut queries = vec![
         TicketQuery { status: vec![Status::Open, Status::Closed], ..all() },

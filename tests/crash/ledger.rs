@@ -56,8 +56,11 @@ pub struct Book {
     pool: Vec<(i64, i64)>,
     /// Tickets that are only ever changed together.
     pub group: Group,
-    /// Whether a 503 leaves open what was done: while the power goes, a write may reach the disk and its sync fail.
-    pub refusals_are_open: bool,
+    /// Whether the power is being cut, which takes a moment here and none in life. Whatever is answered from now on, a
+    /// refusal or not, leaves open what was done: a real desk would be silent.
+    pub dark: bool,
+    /// Answers that came in the dark.
+    pub in_the_dark: u64,
     /// What should not have been.
     pub wrong: Vec<String>,
 }
@@ -109,10 +112,13 @@ impl Ledger {
     /// A request was answered.
     pub fn answered(&self, people: &[Person], op: Op, answer: Answer) {
         let mut book = self.book();
+        if book.dark {
+            book.in_the_dark += 1;
+            return book.unanswered(people, op);
+        }
         *book.statuses.entry(answer.status).or_default() += 1;
         match answer.status {
             200 | 201 => book.acknowledge(people, op, answer),
-            503 if book.refusals_are_open => book.unanswered(people, op),
             // By right, by the ticket's state, or by the storage: nothing was written.
             403 | 409 | 503 => {}
             status => book.wrong.push(format!("{status} to {} {}: {}", op.method, op.path, answer.body)),
@@ -124,14 +130,25 @@ impl Ledger {
         self.book().unanswered(people, op);
     }
 
+    /// The power is about to be cut.
+    pub fn go_dark(&self) {
+        self.book().dark = true;
+    }
+
     /// Somebody saw a ticket (`true`) or a comment (`false`).
     pub fn saw(&self, is_ticket: bool, row: &Value) {
-        self.book().saw(is_ticket, row);
+        let mut book = self.book();
+        if !book.dark {
+            book.saw(is_ticket, row);
+        }
     }
 
     /// The follower saw an entry of the log.
     pub fn follow(&self, entry: &Value) {
         let mut book = self.book();
+        if book.dark {
+            return;
+        }
         let expected = book.followed.len() as u64 + 1;
         if entry["seq"].as_u64() != Some(expected) {
             book.wrong.push(format!("the log's follower expected seq {expected} and got {}", entry["seq"]));

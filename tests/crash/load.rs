@@ -110,7 +110,7 @@ async fn change_together(admin: Api, ledger: Arc<Ledger>, stop: Arc<AtomicBool>)
                 book.acknowledged += 1;
                 book.group.tag = Some(next);
             }
-            Ok(answer) if answer.status == 503 && ledger.book().refusals_are_open => return ledger.book().group.maybe = Some(next),
+            Ok(_) if ledger.book().dark => return ledger.book().group.maybe = Some(next),
             Ok(answer) if answer.status == 503 => {}
             Ok(answer) => return ledger.book().wrong.push(format!("{} to the bulk change: {}", answer.status, answer.body)),
             Err(Lost::NotSent) => return,
@@ -127,7 +127,7 @@ async fn follow(admin: Api, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
         match answer.body {
             Value::Array(entries) if answer.status == 200 => entries.iter().for_each(|entry| ledger.follow(entry)),
             // A disk that is gone may also be gone for reads.
-            _ if answer.status == 503 => {}
+            _ if ledger.book().dark => return,
             body => return ledger.book().wrong.push(format!("{} to the log's follower: {body}", answer.status)),
         }
         tokio::time::sleep(READERS_PACE).await;
@@ -145,7 +145,7 @@ async fn watch(admin: Api, ledger: Arc<Ledger>, stop: Arc<AtomicBool>, mut rng: 
             let Ok(answer) = admin.send(Method::GET, &path, None, &[]).await else { return };
             match answer.body {
                 Value::Array(rows) if answer.status == 200 => rows.iter().for_each(|row| ledger.saw(is_ticket, row)),
-                _ if answer.status == 503 => {}
+                _ if ledger.book().dark => return,
                 body => return ledger.book().wrong.push(format!("{} to {path}: {body}", answer.status)),
             }
         }

@@ -45,14 +45,15 @@ async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
     let mut desk = Desk::start(&data, &log).await;
     let people = Arc::new(people(&desk).await);
     let ledger = Arc::new(Ledger::default());
-    ledger.book().refusals_are_open = true;
     load::make_group(&desk.api(&people[0].token), &ledger).await;
     for _ in 0..cuts {
         let load = Running::start(&desk, &people, &ledger, CONNECTIONS, &mut rng);
         tokio::time::sleep(Duration::from_millis(rng.between(50, longest))).await;
+        ledger.go_dark();
         volume.cut_power();
         desk.kill();
         load.ended().await;
+        ledger.book().dark = false;
         volume.power_on();
         desk = Desk::start(&data, &log).await;
         Check::new(&desk, &people, &ledger).after_a_crash(&mut rng).await;
@@ -62,7 +63,10 @@ async fn nothing_acknowledged_is_lost_when_the_power_is_cut() {
     fsck(&data, &log);
     let book = ledger.book();
     assert!(book.acknowledged > cuts * 10, "hardly anything was written: {} acknowledgements", book.acknowledged);
-    tell(&format!("power cuts: {cuts}, acknowledgements: {}, lost or halved: 0; answers by status {:?}", book.acknowledged, book.statuses));
+    tell(&format!(
+        "power cuts: {cuts}, acknowledgements: {}, lost or halved: 0; answers by status {:?}, in the dark {}",
+        book.acknowledged, book.statuses, book.in_the_dark
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

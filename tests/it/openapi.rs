@@ -128,7 +128,8 @@ async fn every_route_refuses_query_parameters_that_it_does_not_know() {
             request = request.json(&serde_json::json!({}));
         }
         let problem = admin.send(request).await.expect(422);
-        let named = problem["errors"].as_array().unwrap().iter().any(|error| error["field"] == "nonsense" && error["code"] == "unknown_field");
+        let named =
+            problem["errors"].as_array().unwrap().iter().any(|error| error["field"] == "nonsense" && error["code"] == "unknown_field");
         assert!(named, "{method} {path}: {problem}");
     }
 }

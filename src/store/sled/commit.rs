@@ -258,7 +258,7 @@ impl Committer {
             let Some(engine) = state.engine.as_ref() else { return Ok(()) };
             let mut batch = sled::Batch::default();
             for kind in IdKind::ALL {
-                batch.insert(keys::high_water(kind), &shared.ids.exact(kind).to_be_bytes());
+                batch.insert(keys::high_water(kind), &shared.ids.seal(kind).to_be_bytes());
             }
             engine.write(batch)?;
         }

@@ -68,8 +68,10 @@ impl Ids {
         range.limit = range.limit.max(mark);
     }
 
-    /// After a clean stop the next id follows the last one.
-    pub(super) fn exact(&self, kind: IdKind) -> i64 {
-        self.0[kind as usize].lock().next
+    /// Gives out no more ids of a kind, and tells the next one: after a clean stop it follows the last one given.
+    pub(super) fn seal(&self, kind: IdKind) -> i64 {
+        let mut range = self.0[kind as usize].lock();
+        range.limit = range.next;
+        range.next
     }
 }

@@ -53,10 +53,10 @@ fn is_light(query: &TicketQuery) -> bool {
 #[async_trait]
 impl Tickets for SledStore {
     async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
-        if let Some(ticket) = self.shared.cache.get(&id) {
-            return Ok(Some(ticket));
+        match self.memory(|_| self.shared.cache.get(&id))? {
+            Some(ticket) => Ok(Some(ticket)),
+            None => self.disk(move |shared, _, engine| shared.ticket(engine, id)).await,
         }
-        self.disk(move |shared, _, engine| shared.ticket(engine, id)).await
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
@@ -105,7 +105,10 @@ impl Tickets for SledStore {
             rows.truncate(page.limit);
             let total = match page.after {
                 Some(_) => None,
-                None => shared.ticket(engine, ticket)?.map(|t| Total::Exact(usize::try_from(t.comment_count(notes)).unwrap_or(0))),
+                None => {
+                    let count = shared.ticket(engine, ticket)?.map_or(0, |ticket| ticket.comment_count(notes));
+                    Some(Total::Exact(usize::try_from(count).unwrap_or(0)))
+                }
             };
             Ok(Slice { next: rows.last().map(|c| c.id).filter(|_| more), rows, total })
         })
@@ -196,13 +199,13 @@ impl Sessions for SledStore {
         self.disk(move |_, _, engine| {
             let mut old = Vec::new();
             for pair in engine.scan(&[keys::prefix::ANSWER]) {
+                if old.len() == limit {
+                    break;
+                }
                 let (key, value) = pair?;
                 let answer: Answer = engine.decode(&key, &value)?;
                 if answer.at < before {
                     old.push(answer.key);
-                    if old.len() == limit {
-                        break;
-                    }
                 }
             }
             Ok(old)
@@ -211,36 +214,40 @@ impl Sessions for SledStore {
     }
 }
 
-/// The seqs of a stretch of the log, in its direction.
-fn stretch(engine: &Engine, query: &EntryQuery, end: Seq) -> Result<Vec<Seq>, StoreError> {
+/// A stretch of the log up to `end`, in its direction.
+fn stretch(engine: &Engine, query: &EntryQuery, end: Seq) -> Result<Vec<Entry>, StoreError> {
     let (low, high, newest_first) = match query.from {
         From::After(seq) => (seq.max(0).saturating_add(1), end, false),
         From::Before(seq) => (1, end.min(seq.saturating_sub(1)), true),
     };
+    let mut entries = Vec::new();
     if low > high {
-        return Ok(Vec::new());
+        return Ok(entries);
     }
-    let Some(ticket) = query.ticket else {
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        return Ok(if newest_first {
-            (low.max(high.saturating_sub(limit - 1))..=high).rev().collect()
-        } else {
-            (low..=high.min(low.saturating_add(limit - 1))).collect()
-        });
+    let range = match query.ticket {
+        Some(ticket) => engine.range(keys::ticket_entry(ticket, low)..=keys::ticket_entry(ticket, high)),
+        None => engine.range(keys::entry(low)..=keys::entry(high)),
     };
-    let range = engine.range(keys::ticket_entry(ticket, low)..=keys::ticket_entry(ticket, high));
     let range: Box<dyn Iterator<Item = _>> = if newest_first { Box::new(range.rev()) } else { Box::new(range) };
-    let mut seqs = Vec::new();
     for pair in range {
-        let (key, internal) = pair?;
-        if query.internal || internal.first() != Some(&1) {
-            seqs.extend(keys::last_id(&key));
-            if seqs.len() == query.limit {
-                break;
+        if entries.len() == query.limit {
+            break;
+        }
+        let (key, value) = pair?;
+        let entry: Entry = match query.ticket {
+            None => engine.decode(&key, &value)?,
+            // A ticket's own log says of each entry where it is and whether it is internal.
+            Some(_) if !query.internal && value.first() == Some(&1) => continue,
+            Some(_) => {
+                let seq = keys::last_id(&key).unwrap_or(0);
+                engine.entry(seq)?.ok_or_else(|| StoreError::Corrupt(format!("log entry {seq} is missing")))?
             }
+        };
+        if query.internal || !entry.internal {
+            entries.push(entry);
         }
     }
-    Ok(seqs)
+    Ok(entries)
 }
 
 #[async_trait]
@@ -248,17 +255,7 @@ impl Activities for SledStore {
     async fn entries(&self, query: &EntryQuery) -> Result<Vec<Entry>, StoreError> {
         let query = *query;
         let durable = *self.shared.durable.borrow();
-        self.disk(move |_, _, engine| {
-            let mut entries = Vec::new();
-            for seq in stretch(engine, &query, durable)? {
-                let entry = engine.entry(seq)?.ok_or_else(|| StoreError::Corrupt(format!("log entry {seq} is missing")))?;
-                if query.internal || !entry.internal {
-                    entries.push(entry);
-                }
-            }
-            Ok(entries)
-        })
-        .await
+        self.disk(move |_, _, engine| stretch(engine, &query, durable)).await
     }
 
     async fn count_entries(&self, ticket: TicketId, internal: bool) -> Result<usize, StoreError> {

@@ -159,6 +159,10 @@ impl State {
 
     fn put(&mut self, mut row: Row) {
         let key = row.key();
+        if let Some((kind, id)) = id_of(&row) {
+            let last = self.ids.entry(kind).or_default();
+            *last = id.max(*last);
+        }
         let before = self.rows.remove(&key);
         row.set_version(before.as_ref().map_or(0, Row::version) + 1);
         match (&mut row, before) {
@@ -189,6 +193,18 @@ impl State {
             (Addition::TokenUsed(_, at), Some(Row::ApiToken(token))) => token.last_used_at = token.last_used_at.max(Some(at)),
             _ => {}
         }
+    }
+}
+
+/// The id of a row that has one.
+pub fn id_of(row: &Row) -> Option<(IdKind, i64)> {
+    match row {
+        Row::Ticket(row) => Some((IdKind::Ticket, row.id.0)),
+        Row::Comment(row) => Some((IdKind::Comment, row.id.0)),
+        Row::User(row) => Some((IdKind::User, row.id.0)),
+        Row::Session(row) => Some((IdKind::Session, row.id.0)),
+        Row::ApiToken(row) => Some((IdKind::Token, row.id.0)),
+        _ => None,
     }
 }
 
@@ -295,16 +311,17 @@ impl Tickets for Model {
 
     async fn tickets(&self, query: &TicketQuery, cut: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         self.read(|state| {
-            let comments = |ticket: &Ticket| match query.words {
-                Some(_) => state.comments().into_iter().filter(|c| c.ticket_id == ticket.id).cloned().collect(),
-                None => Vec::new(),
-            };
-            let mut found: Vec<Arc<Ticket>> =
-                state.tickets().into_iter().filter(|t| query.matches(t, &comments(t))).cloned().map(Arc::new).collect();
+            let mut comments: HashMap<TicketId, Vec<Comment>> = HashMap::new();
+            if query.words.is_some() {
+                state.comments().into_iter().for_each(|c| comments.entry(c.ticket_id).or_default().push(c.clone()));
+            }
+            let belongs = |ticket: &&Ticket| query.matches(ticket, comments.get(&ticket.id).map_or(&[], Vec::as_slice));
+            let mut found: Vec<&Ticket> = state.tickets().into_iter().filter(belongs).collect();
             found.sort_by(|a, b| query.sort.cmp(query.sort.key(a), query.sort.key(b)));
             let capped = !query.counts_exactly() && found.len() > COUNT_CAP;
             let total = if capped { Total::MoreThan(COUNT_CAP) } else { Total::Exact(found.len()) };
-            page(&found, cut, total, |t| query.sort.key(t), |a, b| query.sort.cmp(a, b).is_gt())
+            let cut = page(&found, cut, total, |t| query.sort.key(t), |a, b| query.sort.cmp(a, b).is_gt());
+            Slice { rows: cut.rows.into_iter().cloned().map(Arc::new).collect(), next: cut.next, total: cut.total }
         })
     }
 

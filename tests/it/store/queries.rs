@@ -33,6 +33,7 @@ on_every_store!(
     pages_of_every_size_make_up_the_list,
     a_page_can_begin_at_any_key_and_in_either_direction,
     combined_filters_mean_what_the_reference_says,
+    long_lists_are_read_page_by_page_like_short_ones,
     pages_hold_while_other_rows_are_written,
     totals_are_exact_for_simple_lists_and_counted_up_to_a_thousand_for_others,
     a_total_is_told_for_the_first_page_only,
@@ -50,9 +51,13 @@ const MANY: usize = 300;
 
 /// Fills a store with arbitrary tickets, always the same ones, and gives them as stored.
 async fn fill(store: &dyn Store) -> Vec<Ticket> {
+    fill_with(store, MANY).await
+}
+
+async fn fill_with(store: &dyn Store, many: usize) -> Vec<Ticket> {
     let mut runner = TestRunner::deterministic();
     let mut tickets = Vec::new();
-    for _ in 0..MANY {
+    for _ in 0..many {
         let arbitrary = arbitrary::ticket().new_tree(&mut runner).expect("a ticket").current();
         tickets.push(Ticket { id: TicketId(store.reserve(IdKind::Ticket).await.unwrap()), ..arbitrary });
     }
@@ -121,6 +126,30 @@ async fn combined_filters_mean_what_the_reference_says(site: Site) {
         assert_eq!(ids(&*site, &query, 7).await, list, "{query:?}");
         let first = site.tickets(&query, Page { after: None, limit: 1 }).await.unwrap();
         assert_eq!(first.total, Some(Total::Exact(list.len())), "{query:?}");
+    }
+}
+
+/// A store may read a long list in another way than a short one.
+async fn long_lists_are_read_page_by_page_like_short_ones(site: Site) {
+    let tickets = fill_with(&*site, 3_000).await;
+    let all = || TicketQuery::all(Scope::All);
+    let queries = [
+        all(),
+        TicketQuery { created_after: Some(at(1)), updated_before: Some(at(78)), ..all() },
+        TicketQuery { updated_after: Some(at(2)), ..all() },
+        TicketQuery { status: Status::ALL[..4].to_vec(), created_before: Some(at(39)), ..all() },
+    ];
+    for (query, sort) in queries.iter().flat_map(|query| sorts().into_iter().map(move |sort| (query, sort))) {
+        let query = TicketQuery { sort, ..query.clone() };
+        let list = expected(&tickets, &query);
+        assert!(list.len() > 2_048, "{query:?} gives {}", list.len());
+        assert_eq!(ids(&*site, &query, 200).await, list, "{query:?}");
+        for place in [0, 5, 1_111, list.len() - 4] {
+            let key = query.sort.key(tickets.iter().find(|ticket| ticket.id.0 == list[place]).unwrap());
+            assert_eq!(from(&*site, &query, key, 3).await, list[place + 1..place + 4], "{query:?} from {place}");
+        }
+        let total = if query.counts_exactly() { Total::Exact(list.len()) } else { Total::MoreThan(COUNT_CAP) };
+        assert_eq!(site.tickets(&query, Page { after: None, limit: 1 }).await.unwrap().total, Some(total), "{query:?}");
     }
 }
 

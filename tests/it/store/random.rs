@@ -8,7 +8,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use taquilla::{
-    store::{Addition, Changes, Committed, IdKind, Row, Store, StoreError, Write},
+    store::{Addition, Changes, Committed, Expect, IdKind, Row, Store, StoreError, Write},
     tickets::{
         query::{Scope, TicketQuery},
         search::{Words, terms},
@@ -21,10 +21,10 @@ use super::{
     ask::{Question, about, ask, everything},
     build,
     draft::decide,
-    model::{Model, State},
+    model::{Model, State, id_of},
     mutant::Fault,
     site::Site,
-    steps::{Step, history},
+    steps::{Act, Step, history},
 };
 
 on_every_store!(any_history_gives_the_same_answers_as_the_model, every_planted_fault_is_found);
@@ -133,10 +133,10 @@ impl Pair<'_> {
         }
     }
 
-    async fn decide(&mut self, acts: &[super::steps::Act]) -> Result<Changes, String> {
+    async fn decide(&mut self, acts: &[Act]) -> Result<Changes, String> {
         let changes = decide(&**self.site, &self.model.state(), acts).await.map_err(|error| error.to_string())?;
         for write in &changes.writes {
-            if let Write::Put(row, taquilla::store::Expect::New) = write
+            if let Write::Put(row, Expect::New) = write
                 && let Some((kind, id)) = id_of(row)
                 && !self.model.state().keys().contains(&row.key())
             {
@@ -251,17 +251,6 @@ fn consequences(before: &State, changes: &Changes) -> Vec<Question> {
         }
     }
     questions
-}
-
-fn id_of(row: &Row) -> Option<(IdKind, i64)> {
-    match row {
-        Row::Ticket(row) => Some((IdKind::Ticket, row.id.0)),
-        Row::Comment(row) => Some((IdKind::Comment, row.id.0)),
-        Row::User(row) => Some((IdKind::User, row.id.0)),
-        Row::Session(row) => Some((IdKind::Session, row.id.0)),
-        Row::ApiToken(row) => Some((IdKind::Token, row.id.0)),
-        _ => None,
-    }
 }
 
 /// Every order of the numbers below `n`.

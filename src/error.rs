@@ -9,7 +9,11 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{input::FieldError, store::{Field, StoreError}, types::Expected};
+use crate::{
+    input::FieldError,
+    store::{Field, StoreError},
+    types::Expected,
+};
 
 /// A refusal or a failure on its way to the client.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -82,9 +83,15 @@ pub struct TokenKeys {
     checking: DecodingKey,
     header: Header,
     rules: Validation,
+    /// Tokens whose signature was found good. Whether they are in time, and whether session and account still are what
+    /// they were, is judged at each request all the same.
+    seen: Cache<Box<str>, Signed>,
     /// How long an access token lives, in seconds.
     lifetime: i64,
 }
+
+/// How many tokens are remembered as well signed.
+const TOKENS_SEEN: usize = 4_096;
 
 impl TokenKeys {
     /// Takes the key of the configuration, else the one in the storage, which is made at first start.
@@ -115,6 +122,7 @@ impl TokenKeys {
             checking: DecodingKey::from_secret(key),
             header: Header::new(Algorithm::HS256),
             rules,
+            seen: Cache::new(TOKENS_SEEN),
             lifetime: minutes * 60,
         }
     }
@@ -146,16 +154,38 @@ impl TokenKeys {
     /// Whom an access token stands for; `None` for every token that is not good, whatever is wrong with it.
     #[must_use]
     pub fn check(&self, token: &str, now: Timestamp) -> Option<Bearer> {
+        let signed = if let Some(signed) = self.seen.get(token) {
+            signed
+        } else {
+            let signed = self.verify(token)?;
+            self.seen.insert(token.into(), signed);
+            signed
+        };
+        let seconds = now.as_seconds();
+        let in_time = (0..=seconds).contains(&signed.iat) && (seconds + 1..=signed.iat + LONGEST_LIFE).contains(&signed.exp);
+        in_time.then_some(signed.bearer)
+    }
+
+    /// What does not depend on the time: the signature, the header and the claims.
+    fn verify(&self, token: &str) -> Option<Signed> {
         if token.len() > LONGEST_TOKEN {
             return None;
         }
         let data = decode::<Claims>(token, &self.checking, &self.rules).ok()?;
         let Claims { exp, iat, sub, typ, sid, .. } = data.claims;
-        let seconds = now.as_seconds();
-        let in_time = (0..=seconds).contains(&iat) && (seconds + 1..=iat + LONGEST_LIFE).contains(&exp);
-        let good = data.header == self.header && in_time && typ == KIND && sid > 0;
-        good.then_some(Bearer { user: sub.parse().ok()?, session: SessionId(sid) })
+        if data.header != self.header || typ != KIND || sid <= 0 {
+            return None;
+        }
+        Some(Signed { exp, iat, bearer: Bearer { user: sub.parse().ok()?, session: SessionId(sid) } })
     }
+}
+
+/// What a good signature vouches for.
+#[derive(Debug, Clone, Copy)]
+struct Signed {
+    exp: i64,
+    iat: i64,
+    bearer: Bearer,
 }
 
 /// The key kept in the storage.

@@ -1,15 +1,16 @@
 //! `Idempotency-Key`: the same request sent twice is done once. The answer is remembered in the commit of the change
 //! itself, so a retry after a crash or a lost answer never doubles.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header::{CONTENT_TYPE, LOCATION}, request::Parts},
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{CONTENT_TYPE, LOCATION},
+        request::Parts,
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };

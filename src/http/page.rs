@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::AppError,
-    input::{FieldError, FieldValue, Faults},
+    input::{Faults, FieldError, FieldValue},
     types::{Page, Total},
 };
 

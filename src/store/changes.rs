@@ -106,6 +106,7 @@ impl Changes {
 
     /// Adds a commuting change.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "it is one of several things to put in, not a sum")]
     pub fn add(mut self, addition: Addition) -> Self {
         self.additions.push(addition);
         self

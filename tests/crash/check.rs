@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// How many tickets are looked at one by one after each crash.
-const SAMPLE: usize = 120;
+const SAMPLE: usize = 60;
 
 /// How many searches are made at the end.
-const SEARCHES: usize = 300;
+const SEARCHES: usize = 150;
 
 /// How many requests of a check run at once.
 const AT_ONCE: usize = 16;

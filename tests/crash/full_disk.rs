@@ -24,7 +24,7 @@ use crate::{
 const DISK: u32 = 192;
 
 /// What is left free when it is filled, in bytes.
-const LEFT: u64 = 4 << 20;
+const LEFT: u64 = 1 << 20;
 
 /// How soon a write must be refused.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);

@@ -56,8 +56,9 @@ pub struct Book {
     pool: Vec<(i64, i64)>,
     /// Tickets that are only ever changed together.
     pub group: Group,
-    /// Whether the power is being cut, which takes a moment here and none in life. Whatever is answered from now on, a
-    /// refusal or not, leaves open what was done: a real desk would be silent.
+    /// Whether the power is being cut, which takes a moment here and none in life. Whatever is answered from then on, a
+    /// refusal or not, leaves open what was done: in life nobody would hear it. In that moment Linux lets one `fdatasync`
+    /// in fifty succeed whose data is lost, as a program that only appends and syncs has shown.
     pub dark: bool,
     /// Answers that came in the dark.
     pub in_the_dark: u64,

@@ -4,7 +4,10 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -95,22 +98,24 @@ async fn the_rig_finds_what_stock_sled_loses() {
     panic!("stock sled lost nothing in {CONTROL_ROUNDS} power cuts: the rig does not cut the power");
 }
 
-/// Lets stock sled write until the power is cut; the number of the last batch that it acknowledged.
+/// Lets stock sled write until the power is cut; the number of the last batch that it had acknowledged by then.
 async fn load_stock(stock: &Path, data: &Path, volume: &Disk, rng: &mut Rng) -> u64 {
     let mut child = Command::new(stock).arg("load").arg(data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut last = 0;
-    for _ in 0..100 {
-        last = lines.next().unwrap().unwrap().parse().unwrap();
-    }
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok).filter_map(|line| line.parse().ok());
+    let last = Arc::new(AtomicU64::new(lines.nth(99).unwrap()));
     // The folder and its files are on the disk for certain: what is lost is lost by sled.
     volume.sync();
-    let rest = std::thread::spawn(move || lines.map_while(Result::ok).filter_map(|line| line.parse().ok()).last());
+    let reader = std::thread::spawn({
+        let last = last.clone();
+        move || lines.for_each(|number| last.store(number, Ordering::Relaxed))
+    });
     tokio::time::sleep(Duration::from_millis(rng.between(200, 1_000))).await;
+    let before_the_cut = last.load(Ordering::Relaxed);
     volume.cut_power();
     let _ = child.kill();
     child.wait().unwrap();
-    rest.join().unwrap().unwrap_or(last)
+    reader.join().unwrap();
+    before_the_cut
 }
 
 /// Builds the control, which `cargo test --test crash` does not.

@@ -3,8 +3,8 @@
 
 mod activity;
 mod api_tokens;
-mod authz_matrix;
 mod auth;
+mod authz_matrix;
 mod binary;
 mod bodies;
 mod bulk;

@@ -22,7 +22,7 @@ fn wanted(token: &str) -> Value {
 }
 
 /// A token like the one that was printed, after the one of the start, so that no other takes its place meanwhile.
-async fn printed(desk: &Desk) -> String {
+pub async fn printed(desk: &Desk) -> String {
     eventually("the start has printed one", async || desk.app.store.setup_token().await.unwrap()).await;
     setup::new_token(&desk.app).await.unwrap().unwrap().expose().to_owned()
 }

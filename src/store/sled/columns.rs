@@ -46,7 +46,7 @@ impl Cell {
 /// The columns of all tickets, deleted ones included.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Columns {
-    blocks: Vec<Option<Box<[Option<Cell>; BLOCK]>>>,
+    blocks: Vec<Option<Box<[Option<Cell>]>>>,
     pub(super) live: RoaringBitmap,
     pub(super) deleted: RoaringBitmap,
     pub(super) status: [RoaringBitmap; Status::ALL.len()],
@@ -81,7 +81,7 @@ impl Columns {
         if self.blocks.len() <= block {
             self.blocks.resize_with(block + 1, || None);
         }
-        let slot = &mut self.blocks[block].get_or_insert_with(|| Box::new([None; BLOCK]))[id as usize % BLOCK];
+        let slot = &mut self.blocks[block].get_or_insert_with(|| vec![None; BLOCK].into_boxed_slice())[id as usize % BLOCK];
         let before = slot.replace(cell);
         if before == Some(cell) && old_tags == tags {
             return;

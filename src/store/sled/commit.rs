@@ -177,12 +177,18 @@ impl Committer {
         if let Err(error) = &moved {
             self.go_read_only(error.clone());
         } else {
-            passed.into_iter().for_each(|(kind, mark)| shared.ids.pass(kind, mark));
-            raised.into_iter().for_each(|(kind, limit)| shared.ids.raise(kind, limit));
+            for (kind, mark) in passed {
+                shared.ids.pass(kind, mark);
+            }
+            for (kind, limit) in raised {
+                shared.ids.raise(kind, limit);
+            }
             self.seq = seq;
             shared.durable.send_replace(seq);
         }
-        waiting.into_iter().for_each(|w| w.answer(moved.clone()));
+        for one in waiting {
+            one.answer(moved.clone());
+        }
     }
 
     /// Stops writing until the storage works again. Reads go on.

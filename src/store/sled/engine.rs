@@ -111,6 +111,7 @@ pub(super) fn failed(error: sled::Error) -> StoreError {
 }
 
 /// Errors of files in our terms.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 pub(super) fn io_failed(error: std::io::Error) -> StoreError {
     if error.kind() == std::io::ErrorKind::StorageFull {
         StoreError::Full(error.to_string())

@@ -84,6 +84,12 @@ impl Check<'_> {
         }
     }
 
+    fn problems(&mut self, found: Vec<String>) {
+        for what in found {
+            self.problem(what);
+        }
+    }
+
     /// Every readable value under a prefix; unreadable ones are problems.
     fn all<T: DeserializeOwned>(&mut self, prefix: u8) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
         let mut rows = Vec::new();
@@ -95,7 +101,7 @@ impl Check<'_> {
                 Err(error) => bad.push(error.to_string()),
             }
         }
-        bad.into_iter().for_each(|error| self.problem(error));
+        self.problems(bad);
         Ok(rows)
     }
 
@@ -137,7 +143,7 @@ impl Check<'_> {
             problems.push(format!("a ticket's log lacks an entry (key {})", key.escape_ascii()));
             self.batch.insert(key, vec![internal]);
         }
-        problems.into_iter().for_each(|problem| self.problem(problem));
+        self.problems(problems);
         Ok(())
     }
 
@@ -185,7 +191,7 @@ impl Check<'_> {
                 problems.push(format!("API token {} belongs to no account", token.id));
             }
         }
-        problems.into_iter().for_each(|problem| self.problem(problem));
+        self.problems(problems);
         Ok(())
     }
 

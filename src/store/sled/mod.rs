@@ -117,6 +117,7 @@ impl SledStore {
     ///
     /// # Errors
     /// Why it was not opened; nothing was changed then.
+    #[expect(clippy::needless_pass_by_value, reason = "what it opens is its own from then on")]
     pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::lock(&options.dir)?;
         let ids = Ids::default();

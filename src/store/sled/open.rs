@@ -264,7 +264,7 @@ impl Folder {
 
 /// Gives an empty store its identity and its schema number.
 fn begin(engine: &Engine) -> Result<String, OpenError> {
-    let id: String = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = format!("{:032x}", u128::from_be_bytes(random::<16>()));
     let mut batch = sled::Batch::default();
     batch.insert(keys::IDENTITY, id.as_bytes());
     batch.insert(keys::SCHEMA, &SCHEMA.to_be_bytes());

@@ -103,12 +103,11 @@ impl Tickets for SledStore {
             }
             let more = rows.len() > page.limit;
             rows.truncate(page.limit);
-            let total = match page.after {
-                Some(_) => None,
-                None => {
-                    let count = shared.ticket(engine, ticket)?.map_or(0, |ticket| ticket.comment_count(notes));
-                    Some(Total::Exact(usize::try_from(count).unwrap_or(0)))
-                }
+            let total = if page.after.is_none() {
+                let count = shared.ticket(engine, ticket)?.map_or(0, |ticket| ticket.comment_count(notes));
+                Some(Total::Exact(usize::try_from(count).unwrap_or(0)))
+            } else {
+                None
             };
             Ok(Slice { next: rows.last().map(|c| c.id).filter(|_| more), rows, total })
         })

@@ -148,8 +148,11 @@ fn gather(columns: &Columns, set: &RoaringBitmap, filter: &Times) -> Option<Vec<
     None
 }
 
+/// A stretch of an ordered set.
+type Stretch = (Bound<(i64, u32)>, Bound<(i64, u32)>);
+
 /// A range of values as one of (value, id) pairs; `None` when it is empty.
-fn pairs((low, high): (Bound<i64>, Bound<i64>)) -> Option<(Bound<(i64, u32)>, Bound<(i64, u32)>)> {
+fn pairs((low, high): (Bound<i64>, Bound<i64>)) -> Option<Stretch> {
     if let (Excluded(low), Excluded(high)) = (low, high)
         && low >= high
     {

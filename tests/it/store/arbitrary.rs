@@ -1,11 +1,6 @@
 //! Arbitrary tickets, texts and queries, from small sets of values, so that they meet.
 
-use proptest::{
-    collection::vec,
-    option::weighted,
-    prelude::*,
-    sample::select,
-};
+use proptest::{collection::vec, option::weighted, prelude::*, sample::select};
 use taquilla::{
     auth::model::Role,
     tickets::{
@@ -22,18 +17,54 @@ use super::build;
 /// The accounts that every world begins with have the ids from 1 to this.
 pub const USERS: i64 = 5;
 /// Addresses that accounts want.
-pub const EMAILS: [&str; 8] =
-    ["ana@example.com", "bea@example.com", "cem@example.com", "dan@example.org", "eva@example.org", "fay@a.example", "gus@a.example", "hal@x.y"];
+pub const EMAILS: [&str; 8] = [
+    "ana@example.com",
+    "bea@example.com",
+    "cem@example.com",
+    "dan@example.org",
+    "eva@example.org",
+    "fay@a.example",
+    "gus@a.example",
+    "hal@x.y",
+];
 
 const TAGS: [&str; 5] = ["billing", "néw", "printer", "urgent", "vpn"];
 /// With beginnings in common, accents, capitals, digits, a script without blanks, and a term longer than what is indexed.
 const WORDS: [&str; 16] = [
-    "printer", "print", "Printing", "Éxito", "exito", "exit", "VPN", "vpn2", "fire", "Straße", "10.0.0.1", "naïve", "日本", "the", "™",
+    "printer",
+    "print",
+    "Printing",
+    "Éxito",
+    "exito",
+    "exit",
+    "VPN",
+    "vpn2",
+    "fire",
+    "Straße",
+    "10.0.0.1",
+    "naïve",
+    "日本",
+    "the",
+    "™",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 ];
 /// What people type: whole words, beginnings, several, none at all.
 const SEARCHES: [&str; 16] = [
-    "printer", "prin", "p", "exi", "éxito", "EXITO vpn", "vpn", "fire the", "the fire prin", "strasse", "Straß", "10.0", "naive", "日", "tm",
+    "printer",
+    "prin",
+    "p",
+    "exi",
+    "éxito",
+    "EXITO vpn",
+    "vpn",
+    "fire the",
+    "the fire prin",
+    "strasse",
+    "Straß",
+    "10.0",
+    "naive",
+    "日",
+    "tm",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 ];
 
@@ -57,29 +88,31 @@ pub fn ticket() -> impl Strategy<Value = Ticket> {
     let texts = (text(), text(), vec(select(&TAGS[..]), 0..=3));
     let state = (select(&Status::ALL[..]), select(&Priority::ALL[..]), person(), weighted(0.6, person()), weighted(0.1, instant(0..90)));
     let times = (instant(0..40), instant(0..80), weighted(0.7, instant(0..120)), weighted(0.7, instant(0..120)));
-    (texts, state, times, select(&Verdict::ALL[..]), select(&Verdict::ALL[..])).prop_map(|(texts, state, times, first_response, resolution)| {
-        let (status, priority, creator_id, assigned_agent_id, deleted_at) = state;
-        let (created_at, updated_at, first_response_due_at, resolution_due_at) = times;
-        Ticket {
-            title: texts.0,
-            description: texts.1,
-            tags: Tags::new(texts.2.into_iter().map(str::to_owned)).0,
-            status,
-            priority,
-            creator_id,
-            opened_by_id: creator_id,
-            assigned_agent_id,
-            deleted_at,
-            created_at,
-            updated_at,
-            status_since: created_at,
-            first_response_due_at,
-            resolution_due_at,
-            first_response,
-            resolution,
-            ..build::ticket(0)
-        }
-    })
+    (texts, state, times, select(&Verdict::ALL[..]), select(&Verdict::ALL[..])).prop_map(
+        |(texts, state, times, first_response, resolution)| {
+            let (status, priority, creator_id, assigned_agent_id, deleted_at) = state;
+            let (created_at, updated_at, first_response_due_at, resolution_due_at) = times;
+            Ticket {
+                title: texts.0,
+                description: texts.1,
+                tags: Tags::new(texts.2.into_iter().map(str::to_owned)).0,
+                status,
+                priority,
+                creator_id,
+                opened_by_id: creator_id,
+                assigned_agent_id,
+                deleted_at,
+                created_at,
+                updated_at,
+                status_since: created_at,
+                first_response_due_at,
+                resolution_due_at,
+                first_response,
+                resolution,
+                ..build::ticket(0)
+            }
+        },
+    )
 }
 
 /// A ticket with any changeable fields; id, requester and time of opening are those of `of`.
@@ -148,9 +181,6 @@ fn few<T: Copy + std::fmt::Debug + 'static, const N: usize>(all: &'static [T; N]
 pub fn user_query() -> impl Strategy<Value = UserQuery> {
     let typed = select(&["user", "us", "ana", "example", "example.com", "example org", "a.ex", "hal x.y", "éva", "user 3"][..]);
     let words = typed.prop_map(|typed| Words::parse(typed).expect("a search with words"));
-    (weighted(0.3, select(&Role::ALL[..])), weighted(0.3, any::<bool>()), weighted(0.5, words)).prop_map(|(role, is_active, words)| UserQuery {
-        role,
-        is_active,
-        words,
-    })
+    (weighted(0.3, select(&Role::ALL[..])), weighted(0.3, any::<bool>()), weighted(0.5, words))
+        .prop_map(|(role, is_active, words)| UserQuery { role, is_active, words })
 }

@@ -133,9 +133,7 @@ pub async fn ask(store: &dyn Store, question: &Question) -> Result<Found, StoreE
         Question::Ticket(id) => Found::Ticket(store.ticket(id).await?),
         Question::Tickets { query, limit } => Found::Tickets(walk(limit, |page| store.tickets(&query, page)).await?),
         Question::Comment(ticket, id) => Found::Comment(store.comment(ticket, id).await?),
-        Question::Comments { ticket, notes, limit } => {
-            Found::Comments(walk(limit, |page| store.comments(ticket, notes, page)).await?)
-        }
+        Question::Comments { ticket, notes, limit } => Found::Comments(walk(limit, |page| store.comments(ticket, notes, page)).await?),
         Question::User(id) => Found::User(store.user(id).await?),
         Question::UserByEmail(email) => Found::User(store.user_by_email(&email).await?),
         Question::Users { query, limit } => Found::Users(walk(limit, |page| store.users(&query, page)).await?),
@@ -177,7 +175,7 @@ pub fn everything(state: &State) -> Vec<Question> {
         Question::SetupToken,
         Question::SigningSecret,
         Question::Users { query: UserQuery::default(), limit: 3 },
-        Question::Names(state.users().iter().map(|user| user.id).chain([UserId(ALL as i64)]).collect()),
+        Question::Names(state.users().iter().map(|user| user.id).chain([UserId(i64::MAX)]).collect()),
         Question::Expired(at(50)),
         Question::Expired(Timestamp::MAX),
         Question::OldAnswers(at(50)),

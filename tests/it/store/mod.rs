@@ -23,11 +23,13 @@ macro_rules! on_store {
     };
 }
 
+mod additions;
 mod arbitrary;
 mod ask;
 mod build;
 mod commit;
 mod draft;
+mod lists;
 mod model;
 mod mutant;
 mod outbox;
@@ -38,3 +40,4 @@ mod reopen;
 mod search;
 mod site;
 mod steps;
+mod unique;

@@ -11,8 +11,8 @@ use taquilla::{
     activity::model::Entry,
     auth::model::{ApiToken, Digest32, Session},
     store::{
-        Activities, Addition, Answer, AnswerKey, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Row, RowKey, Sessions, SigningSecret,
-        Store, StoreError, Tickets, Users, Write,
+        Activities, Addition, Answer, AnswerKey, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Row, RowKey, Sessions,
+        SigningSecret, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
         model::{Comment, Ticket},
@@ -145,7 +145,7 @@ impl Mutant {
         }
     }
 
-    fn bent(&self, ticket: Arc<Ticket>) -> Arc<Ticket> {
+    fn bent(&self, ticket: &Arc<Ticket>) -> Arc<Ticket> {
         let counts = self.memory.lock().counts.get(&ticket.id).copied().filter(|_| self.has(Fault::CountsOverwritten));
         counts.map_or(ticket.clone(), |(public_comments, internal_notes)| {
             Arc::new(Ticket { public_comments, internal_notes, ..ticket.as_ref().clone() })
@@ -227,7 +227,7 @@ impl Store for Mutant {
 #[async_trait]
 impl Tickets for Mutant {
     async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
-        Ok(self.inner.ticket(id).await?.map(|ticket| self.bent(ticket)))
+        Ok(self.inner.ticket(id).await?.map(|ticket| self.bent(&ticket)))
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
@@ -245,7 +245,7 @@ impl Tickets for Mutant {
             _ => {}
         }
         let mut slice = self.inner.tickets(&query, page).await?;
-        slice.rows = slice.rows.into_iter().map(|ticket| self.bent(ticket)).collect();
+        slice.rows = slice.rows.into_iter().map(|ticket| self.bent(&ticket)).collect();
         if self.has(Fault::TotalOffByOne)
             && let Some(Total::Exact(n)) = &mut slice.total
         {

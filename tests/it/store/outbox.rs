@@ -230,7 +230,8 @@ async fn a_refused_commit_leaves_no_hole(site: Site) {
         .map(|n| {
             let store = site.shared();
             let guard = if n % 2 == 0 { 1 } else { 7 };
-            let changes = Changes::new().guard(taquilla::store::RowKey::Ticket(ticket.id), guard).log(told(n, 0, 0, None)).log(told(n, 0, 1, None));
+            let changes =
+                Changes::new().guard(taquilla::store::RowKey::Ticket(ticket.id), guard).log(told(n, 0, 0, None)).log(told(n, 0, 1, None));
             tokio::spawn(async move { store.commit(changes).await })
         })
         .collect();

@@ -124,7 +124,11 @@ async fn everything_is_there_after_a_stop_and_after_a_crash(mut site: Site) {
 async fn long_texts_are_kept_whole(mut site: Site) {
     let id = site.id(IdKind::Ticket).await;
     let ticket = Ticket { title: "😀".repeat(200), description: longest('😀'), ..ticket(id) };
-    commit(&*site, opened(&ticket).log(ticket_entry(Action::TicketUpdated, ticket.id).changed("text", longest('a').into(), longest('é').into()))).await;
+    commit(
+        &*site,
+        opened(&ticket).log(ticket_entry(Action::TicketUpdated, ticket.id).changed("text", longest('a').into(), longest('é').into())),
+    )
+    .await;
     let comment = add_comment(&*site, &ticket, &longest('𝄞'), false).await;
     let key = answer_key(1, 1);
     let kept = Answer { body: vec![200; 900_000], ..answer(key, 0, "") };

@@ -92,7 +92,9 @@ async fn words_are_found_whole_and_the_last_one_as_a_beginning(site: Site) {
 
 async fn case_accents_and_scripts_are_folded_alike(site: Site) {
     let ticket = about(&*site, "¿Éxito en la Übergabe? naïve", "ΣΊΣΥΦΟΣ Straße İstanbul 日本語 Ｆｕｌｌ ﬁne").await;
-    for typed in ["exito", "ÉXITO", "e\u{301}xito", "ubergabe", "Über", "NAIVE", "σίσυφος", "σισυφ", "straße", "istan", "日", "full", "fine"] {
+    for typed in
+        ["exito", "ÉXITO", "e\u{301}xito", "ubergabe", "Über", "NAIVE", "σίσυφος", "σισυφ", "straße", "istan", "日", "full", "fine"]
+    {
         assert!(finds(&*site, &ticket, typed).await, "{typed:?}");
     }
     assert!(!finds(&*site, &ticket, "xito").await);
@@ -125,7 +127,8 @@ async fn an_edited_comment_is_found_by_its_new_words_only(site: Site) {
 
 async fn a_word_is_found_as_long_as_one_text_of_the_ticket_has_it(site: Site) {
     let ticket = about(&*site, "Zebra", "okapi okapi").await;
-    let (first, second) = (add_comment(&*site, &ticket, "zebra giraffe", false).await, add_comment(&*site, &ticket, "giraffe", false).await);
+    let (first, second) =
+        (add_comment(&*site, &ticket, "zebra giraffe", false).await, add_comment(&*site, &ticket, "giraffe", false).await);
     let note = add_comment(&*site, &ticket, "giraffe okapi", true).await;
     delete(&*site, &first).await;
     assert!(finds(&*site, &ticket, "zebra").await, "the title has it");
@@ -173,7 +176,9 @@ async fn words_may_stand_in_different_texts_but_only_visible_ones(site: Site) {
     let ticket = about(&*site, "zebra", "okapi").await;
     add_comment(&*site, &ticket, "giraffe", false).await;
     add_comment(&*site, &ticket, "hippo", true).await;
-    for (typed, staff, requester) in [("zebra okapi gir", true, true), ("zebra hip", true, false), ("hippo zebra", true, false), ("okapi lion", false, false)] {
+    for (typed, staff, requester) in
+        [("zebra okapi gir", true, true), ("zebra hip", true, false), ("hippo zebra", true, false), ("okapi lion", false, false)]
+    {
         assert_eq!(finds(&*site, &ticket, typed).await, staff, "{typed:?}");
         assert_eq!(!found(&*site, REQUESTER, typed).await.is_empty(), requester, "{typed:?}");
     }
@@ -229,7 +234,9 @@ async fn searches_find_the_same_after_a_stop_and_after_a_crash(mut site: Site) {
     let comment = add_comment(&*site, &ticket, "giraffe", false).await;
     let note = add_comment(&*site, &ticket, "hippo", true).await;
     let check = async |site: &Site, giraffe: bool, lion: bool| {
-        for (typed, staff, requester) in [("zebra", true, true), ("giraffe", giraffe, giraffe), ("hippo", !lion, false), ("lion", lion, false)] {
+        for (typed, staff, requester) in
+            [("zebra", true, true), ("giraffe", giraffe, giraffe), ("hippo", !lion, false), ("lion", lion, false)]
+        {
             assert_eq!(finds(&**site, &ticket, typed).await, staff, "{typed:?}");
             assert_eq!(found(&**site, REQUESTER, typed).await.contains(&ticket.id.0), requester, "{typed:?}");
         }

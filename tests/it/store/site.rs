@@ -119,4 +119,3 @@ impl Deref for Site {
         self.store.as_deref().expect("the store is open")
     }
 }
-

@@ -118,8 +118,13 @@ fn of_users() -> impl Strategy<Value = Act> {
     let email = || select(&EMAILS[..]);
     prop_oneof![
         (email(), role()).prop_map(|(email, role)| Act::AddUser { email, role }),
-        (any::<Index>(), email(), role(), any::<bool>(), hope())
-            .prop_map(|(which, email, role, active, hope)| Act::MoveUser { which, email, role, active, hope }),
+        (any::<Index>(), email(), role(), any::<bool>(), hope()).prop_map(|(which, email, role, active, hope)| Act::MoveUser {
+            which,
+            email,
+            role,
+            active,
+            hope
+        }),
     ]
 }
 

@@ -138,7 +138,7 @@ async fn long_texts_are_kept_whole(mut site: Site) {
         let page = site.tickets(&TicketQuery::all(Scope::All), Page { after: None, limit: 5 }).await.unwrap();
         assert_eq!(page.rows[0].description, ticket.description);
         assert_eq!(site.comment(ticket.id, comment.id).await.unwrap().as_ref(), Some(comment));
-        assert_eq!(site.comments(ticket.id, true, Page { after: None, limit: 5 }).await.unwrap().rows, [comment.clone()]);
+        assert_eq!(site.comments(ticket.id, true, Page { after: None, limit: 5 }).await.unwrap().rows, std::slice::from_ref(comment));
         assert_eq!(site.answer(&key).await.unwrap().as_ref(), Some(&kept));
         let log = super::ask::entries(&**site, Some(ticket.id), true, false, 50).await.unwrap();
         assert_eq!(log[1].changes["text"][1].as_str().map(str::len), Some(2 * 65_536));
@@ -163,9 +163,9 @@ async fn long_texts_are_kept_whole(mut site: Site) {
 /// Values over about 128 KiB, alone or as neighbours, would be put into files that are never synced.
 async fn large_values_never_leave_the_synced_file(mut site: Site) {
     let ticket = open_ticket(&*site).await;
-    for n in 0..40 {
-        add_comment(&*site, &ticket, &"x".repeat(20_000 + n), n % 2 == 0).await;
-        commit(&*site, Changes::new().insert(answer(answer_key(1, n as i64), 0, &"y".repeat(30_000)))).await;
+    for n in 0..40_i64 {
+        add_comment(&*site, &ticket, &"x".repeat(20_000), n % 2 == 0).await;
+        commit(&*site, Changes::new().insert(answer(answer_key(1, n), 0, &"y".repeat(30_000)))).await;
     }
     let large = changed(&stored(&*site, ticket.id).await, |t| t.description = longest('😀'));
     commit(&*site, Changes::new().update(large).overwrite(settings(&"z".repeat(300_000), 1))).await;

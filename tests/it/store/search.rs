@@ -218,7 +218,7 @@ async fn words_narrow_other_filters_and_keep_the_order(site: Site) {
 }
 
 async fn every_word_of_a_long_text_is_found(site: Site) {
-    let text: String = (0..5_000).map(|i| format!("word{i} ")).collect();
+    let text = (0..5_000).map(|i| format!("word{i}")).collect::<Vec<_>>().join(" ");
     let ticket = about(&*site, "long", &text).await;
     let comment = add_comment(&*site, &ticket, &text.replace("word", "term"), false).await;
     for i in [0, 1, 999, 2_500, 4_999] {

@@ -53,15 +53,15 @@ fn load(folder: &str) -> Result<ExitCode, Box<dyn Error>> {
 
 fn check(folder: &str, last: u64) -> Result<ExitCode, Box<dyn Error>> {
     let db = open(folder)?;
-    let mut lost = 0_u64;
+    let mut missing = 0_u64;
     for number in 0..=last {
         for part in 0..KEYS {
             if db.get(key(number, part))?.as_deref() != Some(&value(number)[..]) {
-                lost += 1;
+                missing += 1;
                 break;
             }
         }
     }
-    writeln!(std::io::stdout(), "{lost} of {} batches lost", last + 1)?;
-    Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    writeln!(std::io::stdout(), "{missing} of {} batches missing", last + 1)?;
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

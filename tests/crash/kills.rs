@@ -16,6 +16,9 @@ use crate::{
 /// Workers, each with a connection of its own.
 const CONNECTIONS: usize = 64;
 
+/// Falsifies what was acknowledged, given a ticket.
+type Lie = fn(&mut Book, i64);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_halved_when_the_desk_is_killed() {
     let _alone = ONE_AT_A_TIME.lock().await;
@@ -67,7 +70,7 @@ async fn the_checks_notice_what_is_missing_changed_or_nobodys() {
     load.finish().await;
     Check::new(&desk, &people, &ledger).everything(&mut rng).await;
     let ticket = *ledger.book().said.keys().min().unwrap();
-    let lies: [(&str, fn(&mut Book, i64)); 10] = [
+    let lies: [(&str, Lie); 10] = [
         ("a ticket is gone", |book, _| _ = book.opened.insert(999_999, "gone".into())),
         ("a ticket that nobody opened", |book, ticket| _ = book.opened.remove(&ticket)),
         ("a version is gone", |book, ticket| book.note(ticket, 999_999, "status", "open")),

@@ -7,7 +7,10 @@ use taquilla::{
     activity::model::Action,
     auth::model::Role,
     store::{Changes, Committed, Field, IdKind, RowKey, Store, StoreError},
-    tickets::model::Status,
+    tickets::{
+        model::{Comment, Status},
+        query::{Scope, TicketQuery},
+    },
     types::{Page, Seq, UserId},
     users::model::User,
 };
@@ -25,6 +28,8 @@ on_every_store!(
     one_of_many_requests_with_the_same_key_is_remembered,
     ids_reserved_at_once_are_all_different,
     a_token_used_while_its_session_ends_stays_away,
+    a_row_is_never_read_half_old_and_half_new,
+    a_list_never_shows_a_row_that_its_filter_excludes,
 );
 
 /// How often each race is run.
@@ -297,4 +302,72 @@ async fn a_token_used_while_its_session_ends_stays_away(site: Site) {
         assert_eq!(site.session(session.id).await.unwrap(), None);
         assert!(site.sessions_of(session.user_id).await.unwrap().is_empty());
     }
+}
+
+/// Long texts are stored in pieces.
+async fn a_row_is_never_read_half_old_and_half_new(mut site: Site) {
+    let ticket = open_ticket(&*site).await;
+    let text =
+        |n: i64| char::from(b'a' + u8::try_from(n % 26).unwrap()).to_string().repeat(30_000 + 7_000 * usize::try_from(n % 5).unwrap());
+    let comment = add_comment(&*site, &ticket, &text(0), false).await;
+    let key = answer_key(1, 1);
+    commit(&*site, Changes::new().insert(answer(key, 0, &text(0)))).await;
+    // Nothing is cached after this.
+    site.reopen().await;
+    let writer = {
+        let (store, ticket, mut comment) = (site.shared(), ticket.clone(), comment.clone());
+        tokio::spawn(async move {
+            let mut ticket = ticket;
+            for n in 1..60 {
+                comment = Comment { content: text(n), version: comment.version + 1, ..comment };
+                ticket = changed(&stored(store.as_ref(), ticket.id).await, |t| t.description = text(n));
+                let changes = Changes::new().update(comment.clone()).overwrite(answer(key, n, &text(n))).update(ticket.clone());
+                commit(store.as_ref(), changes).await;
+            }
+        })
+    };
+    let whole = |text: &[u8], what: &str| {
+        let first = text[0];
+        assert!(text.iter().all(|byte| *byte == first) && text.len() % 1_000 == 0, "{what} is of two texts");
+    };
+    while !writer.is_finished() {
+        let read = site.comment(ticket.id, comment.id).await.expect("a readable comment").unwrap();
+        whole(read.content.as_bytes(), "a comment");
+        let list = site.comments(ticket.id, true, Page { after: None, limit: 5 }).await.expect("readable comments");
+        whole(list.rows[0].content.as_bytes(), "a listed comment");
+        whole(&site.answer(&key).await.expect("a readable answer").unwrap().body, "an answer");
+        let read = stored(&*site, ticket.id).await;
+        if read.version > 1 {
+            whole(read.description.as_bytes(), "a ticket");
+        }
+    }
+    writer.await.unwrap();
+}
+
+async fn a_list_never_shows_a_row_that_its_filter_excludes(mut site: Site) {
+    let mut tickets = Vec::new();
+    for _ in 0..200 {
+        tickets.push(open_ticket(&*site).await);
+    }
+    // Nothing is cached after this.
+    site.reopen().await;
+    let writer = {
+        let store = site.shared();
+        tokio::spawn(async move {
+            for ticket in tickets {
+                let next = changed(&ticket, |t| (t.status, t.updated_at) = (Status::Closed, at(999)));
+                commit(store.as_ref(), Changes::new().update(next)).await;
+            }
+        })
+    };
+    let open = TicketQuery { status: vec![Status::Open], ..TicketQuery::all(Scope::All) };
+    let late = TicketQuery { updated_after: Some(at(998)), ..TicketQuery::all(Scope::All) };
+    while !writer.is_finished() {
+        for query in [&open, &late] {
+            let page = site.tickets(query, Page { after: None, limit: 200 }).await.unwrap();
+            let strange = page.rows.iter().find(|ticket| !query.matches_row(ticket));
+            assert_eq!(strange, None, "{query:?}");
+        }
+    }
+    writer.await.unwrap();
 }

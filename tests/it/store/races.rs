@@ -328,7 +328,7 @@ async fn a_row_is_never_read_half_old_and_half_new(mut site: Site) {
     };
     let whole = |text: &[u8], what: &str| {
         let first = text[0];
-        assert!(text.iter().all(|byte| *byte == first) && text.len() % 1_000 == 0, "{what} is of two texts");
+        assert!(text.iter().all(|byte| *byte == first) && text.len().is_multiple_of(1_000), "{what} is of two texts");
     };
     while !writer.is_finished() {
         let read = site.comment(ticket.id, comment.id).await.expect("a readable comment").unwrap();

@@ -123,10 +123,14 @@ impl Small {
         String::from_utf8_lossy(&output.stdout).lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap()
     }
 
-    /// Fills it with a file, all but `left` bytes.
+    /// Fills it with a file, all but `left` bytes, while others write too.
     pub fn fill(&self, left: u64) -> PathBuf {
         let ballast = self.path("ballast");
-        run("fallocate", &["-l", &self.free().saturating_sub(left).max(1).to_string(), text(&ballast)]);
+        let filled = |bytes: u64| {
+            let allocated = Command::new("fallocate").arg("-l").arg(bytes.to_string()).arg(&ballast).output().unwrap();
+            allocated.status.success()
+        };
+        while !filled(self.free().saturating_sub(left).max(1)) {}
         ballast
     }
 }

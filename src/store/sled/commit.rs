@@ -170,10 +170,10 @@ impl Committer {
         if group.is_empty() {
             return waiting.into_iter().for_each(|w| w.answer(Ok(())));
         }
-        let written = engine.write(group.batch());
+        let batch = group.batch();
         let (effects, seq, passed, raised) = (group.effects, group.seq, group.passed, group.raised);
         drop(state);
-        let moved = written.and_then(|()| shared.follow(&effects, seq));
+        let moved = self.room().and_then(|()| shared.write(batch, &effects, seq));
         if let Err(error) = &moved {
             self.go_read_only(error.clone());
         } else {
@@ -191,6 +191,13 @@ impl Committer {
         }
     }
 
+    /// Refuses to write when the disk is nearly full. sled must not meet the end itself: a page that it could not split
+    /// makes every later read of its keys try again, and fail.
+    fn room(&self) -> Result<(), StoreError> {
+        let free = self.folder.free().map_err(io_failed)?;
+        if free < ROOM { Err(StoreError::Full(format!("{free} bytes are free"))) } else { Ok(()) }
+    }
+
     /// Stops writing until the storage works again. Reads go on.
     fn go_read_only(&self, reason: StoreError) {
         tracing::error!(%reason, "the storage failed: the desk is read-only until it works again");
@@ -199,9 +206,7 @@ impl Committer {
 
     /// After a failure: when there is room again, opens the store anew, and what was not acknowledged is forgotten.
     fn heal(&mut self) {
-        let usable = self.folder.free().map_err(io_failed).and_then(|free| {
-            if free < ROOM { Err(StoreError::Full(format!("{free} bytes are free"))) } else { self.folder.try_writing().map_err(io_failed) }
-        });
+        let usable = self.room().and_then(|()| self.folder.try_writing().map_err(io_failed));
         if let Err(reason) = usable {
             tracing::debug!(%reason, "the storage does not work yet");
             return;

@@ -80,24 +80,38 @@ impl Engine {
         self.db.size_on_disk().map_err(failed)
     }
 
-    /// Applies a batch and makes it durable. When this fails, the engine must not be written to again before it is reopened.
+    /// Applies a batch and makes it durable.
     pub(super) fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let before = durability::syncs();
-        let flushed = catch_unwind(AssertUnwindSafe(|| {
-            fault::point("commit.before_apply");
-            self.db.apply_batch(batch)?;
-            fault::point("commit.applied");
-            self.db.flush()
-        }));
-        match flushed {
-            Ok(result) => result.map(drop).map_err(failed)?,
-            Err(_) => return Err(StoreError::Unavailable("the storage engine panicked while writing".into())),
-        }
+        self.apply(batch)?;
+        self.flush(before)
+    }
+
+    /// Applies a batch: it can be read, and is not durable yet. When this fails, the engine must not be written to again
+    /// before it is reopened.
+    pub(super) fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        fault::point("commit.before_apply");
+        Self::guarded(|| self.db.apply_batch(batch))?;
+        fault::point("commit.applied");
+        Ok(())
+    }
+
+    /// Makes durable what was applied; `before` is the number of syncs before that. When this fails, likewise.
+    pub(super) fn flush(&self, before: u64) -> Result<(), StoreError> {
+        Self::guarded(|| self.db.flush().map(drop))?;
         if durability::syncs() == before {
             durability::sync_file(&self.folder).map_err(io_failed)?;
         }
         fault::point("commit.flushed");
         Ok(())
+    }
+
+    /// Makes an error of a panic.
+    fn guarded(write: impl FnOnce() -> sled::Result<()>) -> Result<(), StoreError> {
+        match catch_unwind(AssertUnwindSafe(write)) {
+            Ok(written) => written.map_err(failed),
+            Err(_) => Err(StoreError::Unavailable("the storage engine panicked while writing".into())),
+        }
     }
 }
 

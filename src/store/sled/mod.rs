@@ -179,11 +179,19 @@ impl Shared {
         read(&state.projection, engine)
     }
 
-    /// Moves what is held in memory along with a durable commit.
-    fn follow(&self, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+    /// Writes a group durably. Rows and what is held in memory move together, under the lock, so that no reader sees the
+    /// one without the other; the sync itself holds up nobody.
+    fn write(&self, batch: sled::Batch, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+        let before = durability::syncs();
+        self.apply(batch, effects, seq)?;
+        self.with(|_, engine| engine.flush(before))
+    }
+
+    fn apply(&self, batch: sled::Batch, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
         let mut state = self.state.write();
         let State { engine, projection } = &mut *state;
         let engine = engine.as_ref().ok_or_else(closed)?;
+        engine.apply(batch)?;
         projection.apply(engine, effects)?;
         projection.seq = seq;
         for effect in effects {

@@ -239,12 +239,7 @@ impl Folder {
         let (send, receive) = mpsc::channel();
         let opening = std::thread::Builder::new().name("open".into()).spawn(move || {
             let opened = catch_unwind(|| {
-                sled::Config::new()
-                    .path(path)
-                    .cache_capacity(cache_mib * 1024 * 1024)
-                    .flush_every_ms(None)
-                    .print_profile_on_drop(false)
-                    .open()
+                open_patiently(&sled::Config::new().path(path).cache_capacity(cache_mib * 1024 * 1024).flush_every_ms(None))
             });
             // Nobody listens any more after the time limit.
             let _ = send.send(opened);
@@ -258,6 +253,21 @@ impl Folder {
             },
             Ok(Err(_)) => Err(self.damaged("is damaged (the storage engine panicked)")),
             Err(_) => Err(self.damaged("does not open in time")),
+        }
+    }
+}
+
+/// Opens sled, waiting for the threads of one that was closed in this process a moment ago: they let go of its lock late.
+/// No other process can hold it, for the folder is ours.
+fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+    let mut tries = 0;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if tries < 250 && error.to_string().contains("could not acquire lock") => {
+                tries += 1;
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+            opened => return opened,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is held in memory beside the rows, and how a committed change moves it. It holds durable changes only.
+//! What is held in memory beside the rows, and how a commit moves it.
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -237,7 +237,8 @@ impl Model {
 
     /// Applies a commit, or gives every reason why it must be refused.
     pub fn apply(&self, changes: &Changes) -> Result<Committed, Vec<StoreError>> {
-        let committed = self.state.lock().apply(changes)?;
+        let mut state = self.state.lock();
+        let committed = state.apply(changes)?;
         self.durable.send_replace(committed.seq);
         Ok(committed)
     }

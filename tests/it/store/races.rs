@@ -27,7 +27,7 @@ on_every_store!(
     accepted_writes_are_the_versions_gained,
     one_of_many_requests_with_the_same_key_is_remembered,
     ids_reserved_at_once_are_all_different,
-    a_token_used_while_its_session_ends_stays_away,
+    a_session_that_ends_while_it_is_used_stays_away,
     a_row_is_never_read_half_old_and_half_new,
     a_list_never_shows_a_row_that_its_filter_excludes,
 );
@@ -290,7 +290,7 @@ async fn ids_reserved_at_once_are_all_different(site: Site) {
     }
 }
 
-async fn a_token_used_while_its_session_ends_stays_away(site: Site) {
+async fn a_session_that_ends_while_it_is_used_stays_away(site: Site) {
     use taquilla::store::{Addition, Expect};
     for round in 0..ROUNDS {
         let session = session(site.id(IdKind::Session).await, 1, 100);

@@ -36,6 +36,7 @@ on_every_store!(
     a_closed_store_says_so,
     what_was_acknowledged_before_a_close_is_kept_and_the_rest_is_not,
     acknowledged_commits_survive_being_dropped_again_and_again,
+    a_store_can_be_opened_again_at_once,
 );
 
 /// The longest text that a ticket or a comment can have: 65,536 characters of four bytes.
@@ -326,6 +327,36 @@ async fn acknowledged_commits_survive_being_dropped_again_and_again(mut site: Si
         for question in everything(&model.state()) {
             assert_eq!(ask(&*site, &question).await, ask(&model, &question).await, "round {round}: {question:?}");
         }
+    }
+}
+
+/// An engine may have threads of its own that have not yet let go.
+async fn a_store_can_be_opened_again_at_once(site: Site) {
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        let mut site = site.fresh().await;
+        tasks.push(tokio::spawn(async move {
+            for round in 0..25 {
+                let reads = (0..4).map(|_| {
+                    let store = site.shared();
+                    tokio::spawn(async move { super::ask::entries(store.as_ref(), None, true, true, 50).await.unwrap().len() })
+                });
+                let reads: Vec<_> = reads.collect();
+                let ticket = Ticket { description: "x".repeat(50_000), ..ticket(site.id(IdKind::Ticket).await) };
+                commit(&*site, opened(&ticket)).await;
+                for read in reads {
+                    read.await.unwrap();
+                }
+                if round % 2 == 0 {
+                    site.reopen().await;
+                } else {
+                    site.crash().await;
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
     }
 }
 

@@ -3,7 +3,7 @@
 //! A request walks http → ops → model → store and does not return to an earlier room:
 //!
 //! - [`http`]: the router, its layers and extractors, documentation pages; each feature's `http.rs` holds its handlers.
-//! - [`auth`], [`users`], [`tickets`], [`activity`]: the features. `model.rs` (and `rules.rs`, `query.rs`) are pure,
+//! - [`auth`], [`users`], [`tickets`], [`activity`], [`analytics`]: the features. `model.rs` (and `rules.rs`, `query.rs`) are pure,
 //!   `ops.rs` loads, decides and commits, `http.rs` is wire only.
 //! - [`store`]: the storage trait and its backends; nothing else names a storage engine.
 //! - [`jobs`]: what runs on a clock.
@@ -11,6 +11,7 @@
 //! - [`mod@input`], [`reply`], [`types`], [`error`], [`telemetry`]: what all rooms share.
 
 pub mod activity;
+pub mod analytics;
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -33,6 +33,7 @@ const TAGS: &[(&str, &str)] = &[
     ("tickets", "Tickets: requesters see their own, agents and admins all."),
     ("comments", "What is said about a ticket, in public or among staff."),
     ("activity", "The log: who did what to what, and when."),
+    ("analytics", "How the desk does: figures of now and of the last days."),
     ("settings", "What admins set for the whole desk."),
     ("operations", "Whether the desk runs."),
 ];

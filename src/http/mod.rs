@@ -37,6 +37,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(crate::users::http::router())
         .merge(crate::tickets::http::router())
         .merge(crate::activity::http::router())
+        .merge(crate::analytics::http::router())
         .merge(health::router())
 }
 

@@ -20,10 +20,11 @@ pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
 
 use crate::{
     activity::model::Entry,
+    analytics::figures::{Amount, Key, Kind, Span},
     auth::model::{ApiToken, Digest32, Session},
     config::{Config, StorageUrl},
     tickets::{
-        model::{Comment, Ticket},
+        model::{Comment, Priority, Status, Ticket},
         query::{SortKey, TicketQuery},
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, UserId},
@@ -106,7 +107,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 
 /// What every store can do.
 #[async_trait]
-pub trait Store: Tickets + Users + Sessions + Activities + Send + Sync + 'static {
+pub trait Store: Tickets + Users + Sessions + Activities + Analytics + Send + Sync + 'static {
     /// The only write: all or nothing, durable when it returns.
     async fn commit(&self, changes: Changes) -> Result<Committed, StoreError>;
 
@@ -229,4 +230,77 @@ pub trait Activities {
 
     /// How far the reader `name` has come; 0 when it has not begun.
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError>;
+}
+
+/// How old the work is that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Active tickets past a due time that they still wait for.
+    pub overdue: i64,
+    /// For each instant asked for: active tickets opened then or earlier.
+    pub opened_by: Vec<i64>,
+    /// When the oldest active ticket was opened.
+    pub oldest: Option<Timestamp>,
+}
+
+/// How many tickets there are, deleted ones not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TicketStats([[i64; Priority::ALL.len()]; Status::ALL.len()]);
+
+impl TicketStats {
+    /// Reads them off the counters of [`Kind::Tickets`]; others are passed over.
+    #[must_use]
+    pub fn new(counters: &[(Key, Amount)]) -> Self {
+        let mut stats = Self::default();
+        for (key, amount) in counters.iter().filter(|(key, _)| key.kind == Kind::Tickets) {
+            let row = usize::try_from(key.at).ok().and_then(|at| stats.0.get_mut(at));
+            if let Some(count) = row.and_then(|row| row.get_mut(usize::try_from(key.of).ok()?)) {
+                *count += amount.tickets;
+            }
+        }
+        stats
+    }
+
+    /// With this status and this priority.
+    #[must_use]
+    pub const fn count(&self, status: Status, priority: Priority) -> i64 {
+        self.0[status as usize][priority as usize]
+    }
+
+    /// With this status.
+    #[must_use]
+    pub fn with_status(&self, status: Status) -> i64 {
+        self.0[status as usize].iter().sum()
+    }
+
+    /// With this priority.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> i64 {
+        Status::ALL.into_iter().map(|status| self.count(status, priority)).sum()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        Status::ALL.into_iter().map(|status| self.with_status(status)).sum()
+    }
+}
+
+/// Reading the counters of [`crate::analytics::figures`], which every commit moves by
+/// [`moves`](crate::analytics::figures::moves) of each ticket that it writes. No read looks at more than the counters asked
+/// for, however many tickets there are.
+#[async_trait]
+pub trait Analytics {
+    /// The counters of these spans that are not zero, all as of one moment: span by span, each in the order of the names,
+    /// a merged one by `of`.
+    async fn counters(&self, spans: &[Span]) -> Result<Vec<(Key, Amount)>, StoreError>;
+
+    /// How old the active tickets are, exactly: counters for whole hours, rows only within the hours that the asked-for
+    /// instants divide.
+    async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError>;
+
+    /// How many tickets there are by status and priority, from their counters.
+    async fn ticket_stats(&self) -> Result<TicketStats, StoreError> {
+        Ok(TicketStats::new(&self.counters(&[Span::all(Kind::Tickets)]).await?))
+    }
 }

@@ -152,6 +152,12 @@ pub struct Ticket {
     pub first_response: Verdict,
     /// The recorded verdict on the resolution; `Running` until it is decided.
     pub resolution: Verdict,
+    /// When the verdict on the first response was recorded.
+    #[serde(default)]
+    pub first_response_decided_at: Option<Timestamp>,
+    /// When the verdict on the resolution was recorded.
+    #[serde(default)]
+    pub resolution_decided_at: Option<Timestamp>,
     /// The targets in force when it was opened.
     #[serde(with = "compact")]
     pub targets: SlaTargets,

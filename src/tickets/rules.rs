@@ -118,6 +118,8 @@ impl Ticket {
             reopen_count: 0,
             first_response: clock,
             resolution: clock,
+            first_response_decided_at: None,
+            resolution_decided_at: None,
             targets,
             public_comments: 0,
             internal_notes: 0,
@@ -291,11 +293,16 @@ impl Ticket {
             self.closed_at = Some(now);
         }
         if !status.is_active() {
-            decide(&mut self.first_response, self.first_response_due_at, now);
-            decide(&mut self.resolution, self.resolution_due_at, now);
+            self.decide_first_response(now);
+            decide(&mut self.resolution, &mut self.resolution_decided_at, self.resolution_due_at, now);
         }
         self.status = status;
         self.status_since = now;
+    }
+
+    /// Ends the wait for the first response.
+    fn decide_first_response(&mut self, now: Timestamp) {
+        decide(&mut self.first_response, &mut self.first_response_decided_at, self.first_response_due_at, now);
     }
 
     fn stamped(mut self, now: Timestamp) -> Self {
@@ -347,8 +354,9 @@ impl Ticket {
 }
 
 /// Decides a running clock for good.
-fn decide(verdict: &mut Verdict, due: Option<Timestamp>, now: Timestamp) {
+fn decide(verdict: &mut Verdict, decided_at: &mut Option<Timestamp>, due: Option<Timestamp>, now: Timestamp) {
     if *verdict == Verdict::Running {
+        *decided_at = Some(now);
         *verdict = if due.is_none_or(|due| now <= due) { Verdict::Met } else { Verdict::Breached };
     }
 }

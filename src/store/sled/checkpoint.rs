@@ -10,22 +10,25 @@ use std::{
 use roaring::RoaringBitmap;
 
 use super::{
-    columns::{Cell, Columns},
+    columns::{Cell, Columns, Outcome},
     durability,
     engine::Engine,
-    fault, keys,
+    fault,
+    figures::Figures,
+    keys,
     projection::{Projection, position},
     terms::{Index, Search},
 };
 use crate::{
+    analytics::figures::{Amount, Key, Kind},
     store::{Row, StoreError},
     tickets::model::{Priority, Status, Ticket},
     types::{Seq, TicketId},
 };
 
-const MAGIC: &[u8; 8] = b"TAQPROJ1";
+const MAGIC: &[u8; 8] = b"TAQPROJ2";
 
-/// Writes the columns and the search index; people are few and are read from their rows.
+/// Writes the columns, the counters and the search index; people are few and are read from their rows.
 pub(super) fn save(path: &Path, identity: &str, projection: &Projection) -> io::Result<()> {
     let mut bytes = MAGIC.to_vec();
     put_text(&mut bytes, identity)?;
@@ -35,11 +38,16 @@ pub(super) fn save(path: &Path, identity: &str, projection: &Projection) -> io::
     bytes.extend_from_slice(&ids.len().to_le_bytes());
     for (id, cell) in columns.cells() {
         bytes.extend_from_slice(&id.to_le_bytes());
-        for number in [cell.created_at, cell.updated_at, cell.due_at, cell.creator, cell.assignee] {
+        let Outcome { first_response_at, resolved_at, first_response, resolution } = cell.outcome;
+        for number in [cell.created_at, cell.updated_at, cell.due_at, cell.creator, cell.assignee, first_response_at, resolved_at] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        for number in [first_response, resolution] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.extend_from_slice(&[cell.status as u8, cell.priority as u8, u8::from(cell.deleted)]);
     }
+    put_figures(&mut bytes, &projection.figures);
     put_bitmaps(&mut bytes, columns.tags.iter().map(|(tag, ids)| (&**tag, ids)), columns.tags.len())?;
     for index in [&projection.search.public, &projection.search.notes] {
         put_bitmaps(&mut bytes, index.0.iter().map(|(term, ids)| (&**term, ids)), index.0.len())?;
@@ -82,14 +90,18 @@ fn parse(bytes: &[u8], identity: &str) -> Option<Projection> {
         let id = u32::from_le_bytes(get(&mut rest)?);
         let mut number = || get(&mut rest).map(i64::from_le_bytes);
         let (created_at, updated_at, due_at, creator, assignee) = (number()?, number()?, number()?, number()?, number()?);
+        let (first_response_at, resolved_at) = (number()?, number()?);
+        let mut verdict = || get(&mut rest).map(i32::from_le_bytes);
+        let outcome = Outcome { first_response_at, resolved_at, first_response: verdict()?, resolution: verdict()? };
         let [status, priority, deleted] = get(&mut rest)?;
         let status = *Status::ALL.get(usize::from(status))?;
         let priority = *Priority::ALL.get(usize::from(priority))?;
-        columns.put(id, Cell { created_at, updated_at, due_at, creator, assignee, status, priority, deleted: deleted != 0 }, &[], &[]);
+        columns.put(id, Cell { created_at, updated_at, due_at, creator, assignee, status, priority, deleted: deleted != 0, outcome }, &[], &[]);
     }
+    let figures = get_figures(&mut rest)?;
     columns.tags = get_bitmaps(&mut rest)?.into_iter().collect();
     let search = Search { public: Index(get_bitmaps(&mut rest)?), notes: Index(get_bitmaps(&mut rest)?) };
-    rest.is_empty().then(|| Projection { columns, search, seq, ..Projection::default() })
+    rest.is_empty().then(|| Projection { columns, figures, search, seq, ..Projection::default() })
 }
 
 fn put_text(bytes: &mut Vec<u8>, text: &str) -> io::Result<()> {
@@ -105,6 +117,30 @@ fn put_bitmaps<'a>(bytes: &mut Vec<u8>, maps: impl Iterator<Item = (&'a str, &'a
         ids.serialize_into(&mut *bytes)?;
     }
     Ok(())
+}
+
+fn put_figures(bytes: &mut Vec<u8>, figures: &Figures) {
+    bytes.extend_from_slice(&(figures.0.len() as u64).to_le_bytes());
+    for (key, amount) in &figures.0 {
+        bytes.push(key.kind.code());
+        bytes.extend_from_slice(&key.at.to_le_bytes());
+        for number in [key.of, amount.tickets, amount.micros] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+}
+
+fn get_figures(rest: &mut &[u8]) -> Option<Figures> {
+    let count = u64::from_le_bytes(get(rest)?);
+    let mut figures = Figures::default();
+    for _ in 0..count {
+        let [kind] = get(rest)?;
+        let at = i32::from_le_bytes(get(rest)?);
+        let mut number = || get(rest).map(i64::from_le_bytes);
+        let key = Key { kind: Kind::from_code(kind)?, at, of: number()? };
+        figures.0.insert(key, Amount { tickets: number()?, micros: number()? });
+    }
+    Some(figures)
 }
 
 fn get<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

@@ -5,9 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use roaring::RoaringBitmap;
 
-use crate::tickets::{
-    model::{Priority, Status, Ticket},
-    query::SortBy,
+use crate::{
+    analytics::figures::{Decided, Standing},
+    tickets::{
+        model::{Priority, Status, Ticket},
+        query::SortBy,
+    },
+    types::{Timestamp, UserId},
 };
 
 /// How many cells a block has.
@@ -26,19 +30,66 @@ pub(super) struct Cell {
     pub(super) status: Status,
     pub(super) priority: Priority,
     pub(super) deleted: bool,
+    /// What has come of it; no list needs it, but what it counts for does.
+    pub(super) outcome: Outcome,
+}
+
+/// Answer, resolution and verdicts of a ticket, in few bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// `i64::MIN` when it has not been answered.
+    pub(super) first_response_at: i64,
+    /// `i64::MIN` when it is not resolved.
+    pub(super) resolved_at: i64,
+    /// The day of the verdict, doubled, and one more when met; `i32::MIN` when there is none.
+    pub(super) first_response: i32,
+    pub(super) resolution: i32,
+}
+
+impl Outcome {
+    fn of(standing: &Standing) -> Self {
+        let instant = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::as_micros);
+        let verdict = |decided: Option<Decided>| decided.map_or(i32::MIN, |d| d.day.saturating_mul(2).saturating_add(i32::from(d.met)));
+        Self {
+            first_response_at: instant(standing.first_response_at),
+            resolved_at: instant(standing.resolved_at),
+            first_response: verdict(standing.first_response),
+            resolution: verdict(standing.resolution),
+        }
+    }
 }
 
 impl Cell {
     pub(super) fn of(ticket: &Ticket) -> Self {
+        let standing = Standing::from(ticket);
         Self {
             created_at: ticket.created_at.as_micros(),
             updated_at: ticket.updated_at.as_micros(),
-            due_at: ticket.due_at().map_or(i64::MAX, crate::types::Timestamp::as_micros),
+            due_at: standing.due_at.map_or(i64::MAX, Timestamp::as_micros),
             creator: ticket.creator_id.0,
             assignee: ticket.assigned_agent_id.map_or(0, |id| id.0),
             status: ticket.status,
             priority: ticket.priority,
             deleted: ticket.deleted_at.is_some(),
+            outcome: Outcome::of(&standing),
+        }
+    }
+
+    /// What it counts for.
+    pub(super) fn standing(&self) -> Standing {
+        let instant = |micros: i64| (micros != i64::MIN).then(|| Timestamp::from_micros(micros));
+        let verdict = |code: i32| (code != i32::MIN).then(|| Decided { day: code.div_euclid(2), met: code.rem_euclid(2) == 1 });
+        Standing {
+            created_at: Timestamp::from_micros(self.created_at),
+            status: self.status,
+            priority: self.priority,
+            assigned_agent_id: (self.assignee != 0).then_some(UserId(self.assignee)),
+            due_at: (self.due_at != i64::MAX).then(|| Timestamp::from_micros(self.due_at)),
+            first_response_at: instant(self.outcome.first_response_at),
+            resolved_at: instant(self.outcome.resolved_at),
+            first_response: verdict(self.outcome.first_response),
+            resolution: verdict(self.outcome.resolution),
+            deleted: self.deleted,
         }
     }
 }

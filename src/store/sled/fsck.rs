@@ -249,6 +249,9 @@ impl Check<'_> {
         if caught_up.columns != wanted.columns {
             self.problem("the columns that lists are read from are not what the rows say".into());
         }
+        if caught_up.figures != wanted.figures {
+            self.problem("the counters that analytics are read from are not what the rows say".into());
+        }
         if caught_up.search != wanted.search {
             self.problem("the search index is not what the texts say".into());
         }

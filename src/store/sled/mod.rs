@@ -8,6 +8,7 @@ mod commit;
 mod durability;
 mod engine;
 pub mod fault;
+mod figures;
 mod fsck;
 mod group;
 mod ids;

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     columns::{Cell, Columns},
     engine::Engine,
+    figures::Figures,
     people::People,
     terms::Search,
 };
@@ -34,6 +35,7 @@ pub(super) enum Effect {
 #[derive(Debug, Default)]
 pub(super) struct Projection {
     pub(super) columns: Columns,
+    pub(super) figures: Figures,
     pub(super) search: Search,
     pub(super) people: People,
     /// The last entry of the log that it has followed.
@@ -61,7 +63,7 @@ impl Projection {
 
     fn put_ticket(&mut self, engine: &Engine, before: Option<&Ticket>, after: &Ticket) -> Result<(), StoreError> {
         let id = position(after.id)?;
-        self.columns.put(id, Cell::of(after), before.map_or(&[], |old| &old.tags), &after.tags);
+        self.put_cell(id, Cell::of(after), before.map_or(&[], |old| &old.tags), &after.tags);
         let Some(old) = before else {
             self.search.public.add(id, &after.title);
             self.search.public.add(id, &after.description);
@@ -76,6 +78,13 @@ impl Projection {
         self.search.public.add(id, &after.title);
         self.search.public.add(id, &after.description);
         Ok(())
+    }
+
+    /// Moves a ticket's cell, and with it the counters.
+    fn put_cell(&mut self, id: u32, cell: Cell, old_tags: &[String], tags: &[String]) {
+        let before = self.columns.cell(id).map(Cell::standing);
+        self.figures.follow(before.as_ref(), &cell.standing());
+        self.columns.put(id, cell, old_tags, tags);
     }
 
     fn put_comment(&mut self, engine: &Engine, before: Option<&Comment>, after: &Comment) -> Result<(), StoreError> {
@@ -100,7 +109,7 @@ impl Projection {
     pub(super) fn take_in(&mut self, engine: &Engine, ticket: &Ticket) -> Result<(), StoreError> {
         let id = position(ticket.id)?;
         let old_tags = if self.columns.cell(id).is_some() { self.columns.tags_of(id) } else { Vec::new() };
-        self.columns.put(id, Cell::of(ticket), &old_tags, &ticket.tags);
+        self.put_cell(id, Cell::of(ticket), &old_tags, &ticket.tags);
         self.search.public.add(id, &ticket.title);
         self.search.public.add(id, &ticket.description);
         for comment in engine.comments(ticket.id) {

@@ -26,7 +26,7 @@ use crate::{
 
 impl SledStore {
     /// Reads what is held in memory.
-    fn memory<T>(&self, read: impl FnOnce(&Projection) -> T) -> Result<T, StoreError> {
+    pub(super) fn memory<T>(&self, read: impl FnOnce(&Projection) -> T) -> Result<T, StoreError> {
         self.shared.with(|projection, _| Ok(read(projection)))
     }
 

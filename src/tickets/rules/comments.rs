@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::decide;
 use crate::{
     activity::model::{Action, Facts, NewEntry, text_value},
     auth::model::{Actor, Role},
@@ -65,7 +64,7 @@ impl Ticket {
             }
             if actor.role.is_staff() && !by_requester && self.first_response_at.is_none() {
                 next.first_response_at = Some(now);
-                decide(&mut next.first_response, self.first_response_due_at, now);
+                next.decide_first_response(now);
             }
         }
         let moved = self.entry_for(&next, actor, now).map(|entry| (next.stamped(now), entry));

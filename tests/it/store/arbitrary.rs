@@ -78,6 +78,11 @@ pub fn instant(range: std::ops::Range<i64>) -> impl Strategy<Value = Timestamp> 
     range.prop_map(build::at)
 }
 
+/// An instant within the first days of the world, or the seconds before it.
+pub fn moment() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![instant(-10..100), instant(0..1_000_000)]
+}
+
 /// One of the first accounts.
 pub fn person() -> impl Strategy<Value = UserId> {
     (1..=USERS).prop_map(UserId)
@@ -88,8 +93,10 @@ pub fn ticket() -> impl Strategy<Value = Ticket> {
     let texts = (text(), text(), vec(select(&TAGS[..]), 0..=3));
     let state = (select(&Status::ALL[..]), select(&Priority::ALL[..]), person(), weighted(0.6, person()), weighted(0.1, instant(0..90)));
     let times = (instant(0..40), instant(0..80), weighted(0.7, instant(0..120)), weighted(0.7, instant(0..120)));
-    (texts, state, times, select(&Verdict::ALL[..]), select(&Verdict::ALL[..])).prop_map(
-        |(texts, state, times, first_response, resolution)| {
+    let verdict = || (select(&Verdict::ALL[..]), weighted(0.7, moment()));
+    let done = (weighted(0.5, moment()), weighted(0.5, moment()));
+    (texts, state, times, verdict(), verdict(), done).prop_map(
+        |(texts, state, times, (first_response, first_response_decided_at), (resolution, resolution_decided_at), done)| {
             let (status, priority, creator_id, assigned_agent_id, deleted_at) = state;
             let (created_at, updated_at, first_response_due_at, resolution_due_at) = times;
             Ticket {
@@ -109,6 +116,10 @@ pub fn ticket() -> impl Strategy<Value = Ticket> {
                 resolution_due_at,
                 first_response,
                 resolution,
+                first_response_decided_at,
+                resolution_decided_at,
+                first_response_at: done.0,
+                resolved_at: done.1,
                 ..build::ticket(0)
             }
         },

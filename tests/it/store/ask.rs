@@ -4,8 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use taquilla::{
     activity::model::Entry,
+    analytics::figures::{Amount, Key, Kind, Span, day},
     auth::model::{ApiToken, Digest32, Session},
-    store::{Answer, AnswerKey, EntryQuery, From, LogCursor, Row, RowKey, SigningSecret, Store, StoreError},
+    store::{Answer, AnswerKey, Backlog, EntryQuery, From, LogCursor, Row, RowKey, SigningSecret, Store, StoreError, TicketStats},
     tickets::{
         model::{Comment, Ticket},
         query::{Scope, SortKey, TicketQuery},
@@ -43,6 +44,9 @@ pub enum Question {
     CountEntries(TicketId, bool),
     DurableSeq,
     Cursor(String),
+    Counters(Vec<Span>),
+    Backlog(Timestamp, Vec<Timestamp>),
+    TicketStats,
 }
 
 /// What was found. Sets without an order of their own are sorted.
@@ -70,6 +74,9 @@ pub enum Found {
     Count(usize),
     Seq(Seq),
     Cursor(LogCursor),
+    Counters(Vec<(Key, Amount)>),
+    Backlog(Backlog),
+    TicketStats(TicketStats),
 }
 
 /// More pages than any list of these tests has: a list that does not end is a fault, not a hang.
@@ -164,6 +171,9 @@ pub async fn ask(store: &dyn Store, question: &Question) -> Result<Found, StoreE
         Question::CountEntries(ticket, internal) => Found::Count(store.count_entries(ticket, internal).await?),
         Question::DurableSeq => Found::Seq(*store.durable_seq().borrow()),
         Question::Cursor(name) => Found::Cursor(store.cursor(&name).await?),
+        Question::Counters(spans) => Found::Counters(store.counters(&spans).await?),
+        Question::Backlog(now, opened_by) => Found::Backlog(store.backlog(now, &opened_by).await?),
+        Question::TicketStats => Found::TicketStats(store.ticket_stats().await?),
     })
 }
 
@@ -184,6 +194,7 @@ pub fn everything(state: &State) -> Vec<Question> {
         Question::Entries { ticket: None, internal: true, backwards: false, limit: 7 },
         Question::Entries { ticket: None, internal: false, backwards: true, limit: 50 },
     ];
+    all.extend(figures());
     for scope in [Scope::All, Scope::Requester(UserId(1)), Scope::Requester(UserId(2))] {
         for deleted in [false, true] {
             all.push(Question::Tickets { query: Box::new(TicketQuery { deleted, ..TicketQuery::all(scope) }), limit: 7 });
@@ -212,10 +223,23 @@ pub fn everything(state: &State) -> Vec<Question> {
     all
 }
 
+/// What analytics ask: every counter, alone and added up, and how old the work is at some instants.
+pub fn figures() -> Vec<Question> {
+    let today = day(at(0));
+    vec![
+        Question::TicketStats,
+        Question::Counters(Kind::ALL.map(Span::all).to_vec()),
+        Question::Counters(Kind::ALL.map(|kind| Span::merged(kind, today - 1, today)).to_vec()),
+        Question::Backlog(at(0), vec![at(-1), at(0)]),
+        Question::Backlog(at(60), vec![at(20), at(39), at(40)]),
+        Question::Backlog(at(90_000), vec![at(90_000), at(-90_000)]),
+    ]
+}
+
 /// The questions that a row's change bears on most; the first one is for the row itself.
 pub fn about(row: &Row) -> Vec<Question> {
     match row {
-        Row::Ticket(ticket) => vec![Question::Ticket(ticket.id)],
+        Row::Ticket(ticket) => [Question::Ticket(ticket.id)].into_iter().chain(figures()).collect(),
         Row::Comment(comment) => {
             let ticket = comment.ticket_id;
             let lists = [false, true].map(|notes| Question::Comments { ticket, notes, limit: 50 });

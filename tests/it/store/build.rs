@@ -42,6 +42,8 @@ pub fn ticket(id: i64) -> Ticket {
         reopen_count: 0,
         first_response: Verdict::None,
         resolution: Verdict::None,
+        first_response_decided_at: None,
+        resolution_decided_at: None,
         targets: SlaTargets::default(),
         public_comments: 0,
         internal_notes: 0,

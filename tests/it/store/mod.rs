@@ -24,6 +24,7 @@ macro_rules! on_store {
 }
 
 mod additions;
+mod analytics;
 mod arbitrary;
 mod ask;
 mod build;

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use taquilla::{
     activity::model::Entry,
+    analytics::figures::{Amount, Key, Span},
     auth::model::{ApiToken, Digest32, Session},
     store::{
-        Activities, Addition, Answer, AnswerKey, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Row, RowKey, Sessions,
+        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Row, RowKey, Sessions,
         SigningSecret, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
@@ -54,11 +55,15 @@ pub enum Fault {
     VersionNotRaised,
     /// A session's use may move its time back.
     UseMovesBack,
+    /// Counters do not lose a ticket that moves on.
+    CountersNeverSink,
+    /// No ticket is ever overdue.
+    NothingOverdue,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::PriorityIgnored,
         Self::LastRowRepeated,
         Self::TotalOffByOne,
@@ -72,6 +77,8 @@ impl Fault {
         Self::CountsOverwritten,
         Self::VersionNotRaised,
         Self::UseMovesBack,
+        Self::CountersNeverSink,
+        Self::NothingOverdue,
     ];
 }
 
@@ -86,6 +93,8 @@ struct Memory {
     overwritten: HashSet<RowKey>,
     /// Sessions and tokens, and when they were used last, as told.
     used: HashMap<RowKey, Timestamp>,
+    /// The most tickets that a counter has shown.
+    counters: HashMap<Key, i64>,
 }
 
 /// A store with a fault.
@@ -364,5 +373,26 @@ impl Activities for Mutant {
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError> {
         let cursor = self.inner.cursor(name).await?;
         Ok(LogCursor { version: cursor.version - self.lag(&RowKey::LogCursor(name.to_owned())), ..cursor })
+    }
+}
+
+#[async_trait]
+impl Analytics for Mutant {
+    async fn counters(&self, spans: &[Span]) -> Result<Vec<(Key, Amount)>, StoreError> {
+        let mut counters = self.inner.counters(spans).await?;
+        if self.has(Fault::CountersNeverSink) {
+            let mut highest = self.memory.lock();
+            for (key, amount) in &mut counters {
+                let seen = highest.counters.entry(*key).or_default();
+                *seen = (*seen).max(amount.tickets);
+                amount.tickets = *seen;
+            }
+        }
+        Ok(counters)
+    }
+
+    async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {
+        let backlog = self.inner.backlog(now, opened_by).await?;
+        Ok(Backlog { overdue: backlog.overdue * i64::from(!self.has(Fault::NothingOverdue)), ..backlog })
     }
 }

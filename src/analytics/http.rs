@@ -1,0 +1,68 @@
+//! The calls of `/analytics`.
+
+use axum::{Json, extract::State};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    model::{AgentStats, Dashboard, Days},
+    ops,
+};
+use crate::{
+    app::AppState,
+    auth::{extract::AgentActor, model::Actor},
+    error::AppError,
+    http::{body::Query, path::Id},
+    types::UserId,
+};
+
+/// The routes of analytics.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(read_dashboard)).routes(routes!(read_agent))
+}
+
+crate::input! {
+    /// Which days.
+    #[derive(IntoParams)]
+    #[into_params(parameter_in = Query)]
+    pub struct DaysQuery {
+        /// How many UTC days, today included.
+        #[param(inline)]
+        days: Option<Days>,
+    }
+}
+
+/// The desk at a glance (agents and admins)
+///
+/// Counts are of now; times, series and verdicts cover the last days, by the UTC day of the event. Tickets that were
+/// reopened or deleted are not counted where they were.
+#[utoipa::path(
+    get, path = "/api/v1/analytics/dashboard", tag = "analytics", params(DaysQuery),
+    responses((status = 200, description = "The dashboard", body = Dashboard)),
+)]
+async fn read_dashboard(
+    State(app): State<AppState>,
+    _: Actor,
+    Query(asked): Query<DaysQuery>,
+    _: AgentActor,
+) -> Result<Json<Dashboard>, AppError> {
+    Ok(Json(ops::dashboard(&app, asked.days.unwrap_or_default()).await?))
+}
+
+/// One agent's work
+///
+/// Agents see their own, admins everybody's.
+#[utoipa::path(
+    get, path = "/api/v1/analytics/agent/{id}", tag = "analytics",
+    params(("id" = UserId, Path, description = "The agent"), DaysQuery),
+    responses((status = 200, description = "The agent's row", body = AgentStats)),
+)]
+async fn read_agent(
+    State(app): State<AppState>,
+    _: Actor,
+    Query(asked): Query<DaysQuery>,
+    AgentActor(actor): AgentActor,
+    Id(id): Id<UserId>,
+) -> Result<Json<AgentStats>, AppError> {
+    Ok(Json(ops::agent(&app, &actor, id, asked.days.unwrap_or_default()).await?))
+}

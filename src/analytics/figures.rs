@@ -253,10 +253,8 @@ impl Standing {
         };
         add(Kind::Work, work as i32, agent, 0);
         add(Kind::Created, day(self.created_at), 0, 0);
-        let times = [
-            (Kind::Resolved, Kind::ResolutionTime, resolved_at),
-            (Kind::Answered, Kind::FirstResponseTime, self.first_response_at),
-        ];
+        let times =
+            [(Kind::Resolved, Kind::ResolutionTime, resolved_at), (Kind::Answered, Kind::FirstResponseTime, self.first_response_at)];
         for (by_agent, by_time, at) in times {
             if let Some(at) = at {
                 let took = micros_between(self.created_at, at);
@@ -340,4 +338,92 @@ pub const fn bucket(micros: i64) -> i64 {
     let log = micros.ilog2();
     let step = (micros >> (log - PRECISION)) - (1 << PRECISION);
     1 + (((log - SHORTEST_LOG) as i64) << PRECISION) + step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing() -> Standing {
+        Standing {
+            created_at: Timestamp::from_micros(DAY + 23 * HOUR),
+            status: Status::InProgress,
+            priority: Priority::High,
+            assigned_agent_id: Some(UserId(3)),
+            due_at: Some(Timestamp::from_micros(2 * DAY)),
+            first_response_at: None,
+            resolved_at: None,
+            first_response: None,
+            resolution: None,
+            deleted: false,
+        }
+    }
+
+    fn key(kind: Kind, at: i32, of: i64) -> Key {
+        Key { kind, at, of }
+    }
+
+    #[test]
+    fn buckets_are_less_than_one_percent_wide_and_in_order() {
+        let mut last = 0;
+        let mut micros = 1_i64;
+        while micros < LONGEST {
+            let this = bucket(micros);
+            assert!(this >= last, "{micros}");
+            last = this;
+            if this > 0 {
+                assert!(bucket(micros + micros / 100) > this, "{micros} and one percent more share a bucket");
+            }
+            micros += micros / 300 + 1;
+        }
+        assert_eq!([bucket(0), bucket((1 << 20) - 1), bucket(1 << 20), bucket(1 << 21)], [0, 0, 1, 129]);
+    }
+
+    #[test]
+    fn days_and_hours_begin_at_midnight_and_on_the_hour_also_before_1970() {
+        let at = |micros| Timestamp::from_micros(micros);
+        assert_eq!([day(at(0)), day(at(DAY - 1)), day(at(DAY)), day(at(-1))], [0, 0, 1, -1]);
+        assert_eq!([hour(at(0)), hour(at(HOUR - 1)), hour(at(HOUR)), hour(at(-1))], [0, 0, 1, -1]);
+        for end in [Timestamp::MIN, Timestamp::MAX] {
+            assert!(hour_begin(hour(end)) <= end && day(end) != i32::MAX);
+        }
+    }
+
+    #[test]
+    fn an_active_ticket_counts_by_its_opening_and_its_due_time() {
+        let expected = [
+            key(Kind::Tickets, 1, 2),
+            key(Kind::Work, 0, 3),
+            key(Kind::Created, 1, 0),
+            key(Kind::ActiveByCreated, 47, 0),
+            key(Kind::ActiveByDue, 48, 0),
+        ];
+        assert_eq!(standing().figures().into_iter().map(|(key, _)| key).collect::<Vec<_>>(), expected);
+        assert_eq!(Standing { deleted: true, ..standing() }.figures(), []);
+    }
+
+    #[test]
+    fn a_wait_that_a_clock_set_back_made_negative_is_zero_and_none_is_endless() {
+        let waited = |micros| {
+            let answered = Standing { first_response_at: Some(Timestamp::from_micros(micros)), ..standing() };
+            answered.figures().into_iter().find(|(key, _)| key.kind == Kind::Answered).unwrap().1.micros
+        };
+        assert_eq!([waited(0), waited(DAY + 23 * HOUR + 5), waited(Timestamp::MAX.as_micros())], [0, 5, LONGEST]);
+    }
+
+    #[test]
+    fn moves_are_the_difference() {
+        let (before, after) = (standing(), Standing { assigned_agent_id: Some(UserId(4)), ..standing() });
+        let one = Amount { tickets: 1, micros: 0 };
+        assert_eq!(moves(Some(&before), Some(&after)), [(key(Kind::Work, 0, 3), -one), (key(Kind::Work, 0, 4), one)]);
+        assert_eq!(moves(Some(&before), Some(&before)), []);
+        assert_eq!(moves(None, Some(&before)), before.figures());
+        assert_eq!(moves(Some(&before), None).iter().map(|(_, amount)| amount.tickets).sum::<i64>(), -5);
+    }
+
+    #[test]
+    fn a_kind_is_stored_by_its_number() {
+        assert!(Kind::ALL.into_iter().all(|kind| Kind::from_code(kind.code()) == Some(kind)));
+        assert_eq!((Kind::from_code(0), Kind::from_code(12)), (None, None));
+    }
 }

@@ -5,6 +5,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    insight::{BacklogView, Performance},
     model::{AgentStats, Dashboard, Days},
     ops,
 };
@@ -18,7 +19,11 @@ use crate::{
 
 /// The routes of analytics.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(read_dashboard)).routes(routes!(read_agent))
+    OpenApiRouter::new()
+        .routes(routes!(read_dashboard))
+        .routes(routes!(read_agent))
+        .routes(routes!(read_performance))
+        .routes(routes!(read_backlog))
 }
 
 crate::input! {
@@ -65,4 +70,29 @@ async fn read_agent(
     Id(id): Id<UserId>,
 ) -> Result<Json<AgentStats>, AppError> {
     Ok(Json(ops::agent(&app, &actor, id, asked.days.unwrap_or_default()).await?))
+}
+
+/// How fast the desk answers and resolves, agent by agent (agents and admins)
+///
+/// Over the last days, by the UTC day of the event, as the dashboard.
+#[utoipa::path(
+    get, path = "/api/v1/analytics/performance", tag = "analytics", params(DaysQuery),
+    responses((status = 200, description = "Times and agents", body = Performance)),
+)]
+async fn read_performance(
+    State(app): State<AppState>,
+    _: Actor,
+    Query(asked): Query<DaysQuery>,
+    _: AgentActor,
+) -> Result<Json<Performance>, AppError> {
+    Ok(Json(ops::performance(&app, asked.days.unwrap_or_default()).await?))
+}
+
+/// The work that waits, by its age (agents and admins)
+#[utoipa::path(
+    get, path = "/api/v1/analytics/backlog", tag = "analytics",
+    responses((status = 200, description = "The backlog of now", body = BacklogView)),
+)]
+async fn read_backlog(State(app): State<AppState>, _: Actor, Query(()): Query<()>, _: AgentActor) -> Result<Json<BacklogView>, AppError> {
+    Ok(Json(ops::backlog(&app).await?))
 }

@@ -3,6 +3,7 @@
 
 pub mod figures;
 pub mod http;
+pub mod insight;
 pub mod model;
 pub mod ops;
 mod times;

@@ -82,7 +82,7 @@ fn date(day: i32) -> String {
 pub struct Counters(Vec<(Key, Amount)>);
 
 impl Counters {
-    /// Takes what [`spans`] or [`Backlog::spans`] asked for.
+    /// Takes what was read.
     #[must_use]
     pub const fn new(read: Vec<(Key, Amount)>) -> Self {
         Self(read)
@@ -92,15 +92,15 @@ impl Counters {
         self.0.iter().copied().filter(move |(key, _)| key.kind == kind)
     }
 
-    fn tickets(&self, kind: Kind, belongs: impl Fn(Key) -> bool) -> i64 {
+    pub(super) fn tickets(&self, kind: Kind, belongs: impl Fn(Key) -> bool) -> i64 {
         self.of(kind).filter(|(key, _)| belongs(*key)).map(|(_, amount)| amount.tickets).sum()
     }
 
-    fn times(&self, kind: Kind) -> Times {
+    pub(super) fn times(&self, kind: Kind) -> Times {
         Times::new(self.of(kind).map(|(_, amount)| amount))
     }
 
-    fn verdicts(&self, kind: Kind) -> Verdicts {
+    pub(super) fn verdicts(&self, kind: Kind) -> Verdicts {
         Verdicts { met: self.tickets(kind, |key| key.of == 1), breached: self.tickets(kind, |key| key.of == 0) }
     }
 
@@ -145,7 +145,7 @@ struct Agent {
     first_response: Amount,
 }
 
-/// The counters that [`Dashboard`], [`AgentStats`] and [`Performance`] are made from.
+/// The counters that [`Dashboard`] and [`Performance`](super::insight::Performance) are made from.
 #[must_use]
 pub fn spans(window: Window) -> Vec<Span> {
     let Window { first, last } = window;
@@ -360,7 +360,7 @@ impl From<AgentStats> for TopAgent {
 }
 
 /// Everybody's row, by resolved tickets, then by assigned ones, then by id.
-fn all_agents(counters: &Counters, names: &Names) -> impl Iterator<Item = AgentStats> {
+pub(super) fn all_agents(counters: &Counters, names: &Names) -> impl Iterator<Item = AgentStats> {
     let agents = counters.agents().into_iter().filter(|(id, _)| *id != 0);
     let mut rows: Vec<AgentStats> = agents
         .map(|(id, agent)| {

@@ -1,6 +1,9 @@
 //! Reading analytics: who may see what, which counters are read.
 
-use super::model::{AgentStats, Counters, Dashboard, Days, Names, Window, agent_ids, agent_spans, spans};
+use super::{
+    insight::{BacklogView, Performance, age_limits, backlog_spans},
+    model::{AgentStats, Counters, Dashboard, Days, Names, Window, agent_ids, agent_spans, spans},
+};
 use crate::{app::App, auth::model::Actor, error::AppError, types::UserId};
 
 /// The desk at a glance; only staff come here.
@@ -11,6 +14,26 @@ pub async fn dashboard(app: &App, days: Days) -> Result<Dashboard, AppError> {
     let window = Window::ending(app.now(), days);
     let counters = Counters::new(app.store.counters(&spans(window)).await?);
     Ok(Dashboard::new(&counters, window, &names(app, &counters).await?))
+}
+
+/// How fast the desk answers and resolves, and everybody's row; only staff come here.
+///
+/// # Errors
+/// The storage's.
+pub async fn performance(app: &App, days: Days) -> Result<Performance, AppError> {
+    let counters = Counters::new(app.store.counters(&spans(Window::ending(app.now(), days))).await?);
+    Ok(Performance::new(&counters, &names(app, &counters).await?))
+}
+
+/// The work that waits; only staff come here.
+///
+/// # Errors
+/// The storage's.
+pub async fn backlog(app: &App) -> Result<BacklogView, AppError> {
+    let now = app.now();
+    let backlog = app.store.backlog(now, &age_limits(now)).await?;
+    let counters = Counters::new(app.store.counters(&backlog_spans()).await?);
+    Ok(BacklogView::new(backlog.overdue, &backlog.opened_by, backlog.oldest, &counters))
 }
 
 /// One agent's row: agents see their own, admins everybody's. An account that may not be assigned tickets and has none is

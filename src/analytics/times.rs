@@ -70,3 +70,52 @@ pub fn mean(amount: Amount) -> Option<f64> {
 fn rounded(hours: f64) -> f64 {
     (hours * 100.0).round() / 100.0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::analytics::figures::bucket;
+
+    fn times(waits: &[i64]) -> Times {
+        let mut buckets: BTreeMap<i64, Amount> = BTreeMap::new();
+        for micros in waits {
+            *buckets.entry(bucket(*micros)).or_default() += Amount { tickets: 1, micros: *micros };
+        }
+        Times::new(buckets.into_values())
+    }
+
+    #[test]
+    fn nothing_has_no_mean_and_no_quantile() {
+        assert_eq!((Times::default().mean(), Times::default().quantile(0.5)), (None, None));
+        assert_eq!(Times::new([Amount::default()]).quantile(0.9), None);
+    }
+
+    #[test]
+    fn few_tickets_give_exact_figures() {
+        let hours = |hours: &[i64]| times(&hours.iter().map(|h| h * HOUR).collect::<Vec<_>>());
+        assert_eq!((hours(&[3]).mean(), hours(&[3]).quantile(0.5), hours(&[3]).quantile(0.9)), (Some(3.0), Some(3.0), Some(3.0)));
+        assert_eq!((hours(&[1, 2]).quantile(0.5), hours(&[1, 2]).quantile(0.9)), (Some(1.5), Some(1.9)));
+        assert_eq!((hours(&[0, 5, 70]).quantile(0.5), hours(&[0, 5, 70]).mean()), (Some(5.0), Some(25.0)));
+        assert_eq!(times(&[HOUR / 3]).mean(), Some(0.33), "two decimals");
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "small numbers")]
+    fn quantiles_are_within_one_percent() {
+        // Waits that spread over all sizes, from minutes to weeks.
+        for n in [2_usize, 7, 100, 5_001] {
+            let mut waits: Vec<i64> = (0..n as u64).map(|i| (60_000_000.0 * 1.0019_f64.powf((i * 7_919 % 5_003) as f64)) as i64).collect();
+            let found = times(&waits);
+            waits.sort_unstable();
+            for q in [0.0, 0.1, 0.5, 0.9, 0.99, 1.0] {
+                let rank = q * (n - 1) as f64;
+                let at = |rank: f64| waits[rank as usize] as f64 / HOUR as f64;
+                let exact = at(rank.floor()) + (at(rank.ceil()) - at(rank.floor())) * rank.fract();
+                let shown = found.quantile(q).unwrap();
+                assert!((shown - exact).abs() <= exact * 0.008 + 0.005, "{n} {q}: {shown} instead of {exact}");
+            }
+        }
+    }
+}

@@ -249,6 +249,8 @@ mod tests {
             reopen_count: 0,
             first_response: Verdict::Running,
             resolution: Verdict::Running,
+            first_response_decided_at: None,
+            resolution_decided_at: None,
             targets: SlaTargets::default(),
             public_comments: 0,
             internal_notes: 0,

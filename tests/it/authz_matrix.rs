@@ -98,6 +98,11 @@ const PEOPLE: &[Row] = &[
         "403 403 403 | 403 403 403 | 403 403 404 | 403 403 404 | 409 200 404"),
     Row("DELETE", "/api/v1/users/{id}", "", "403 403 403 | 403 403 403 | 403 403 404 | 403 403 404 | 409 204 404"),
     Row("GET", "/api/v1/activity", "", "403 | 403 | 403 | 403 | 200"),
+    Row("GET", "/api/v1/analytics/dashboard", "", "403 | 403 | 200 | 200 | 200"),
+    Row("GET", "/api/v1/analytics/performance", "", "403 | 403 | 200 | 200 | 200"),
+    Row("GET", "/api/v1/analytics/backlog", "", "403 | 403 | 200 | 200 | 200"),
+    // A requester's account is no agent; the admin may be one.
+    Row("GET", "/api/v1/analytics/agent/{id}", "", "403 403 403 | 403 403 403 | 200 404 404 | 200 404 404 | 200 404 404"),
     Row("GET", "/api/v1/settings", "", "403 | 403 | 403 | 403 | 200"),
     Row("PATCH", "/api/v1/settings", r#"{"locale": "es"}"#, "403 | 403 | 403 | 403 | 200"),
 ];

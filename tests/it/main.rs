@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 mod activity;
+mod analytics;
+mod analytics_log;
 mod api_tokens;
 mod auth;
 mod authz_matrix;

@@ -96,7 +96,12 @@ fn parse(bytes: &[u8], identity: &str) -> Option<Projection> {
         let [status, priority, deleted] = get(&mut rest)?;
         let status = *Status::ALL.get(usize::from(status))?;
         let priority = *Priority::ALL.get(usize::from(priority))?;
-        columns.put(id, Cell { created_at, updated_at, due_at, creator, assignee, status, priority, deleted: deleted != 0, outcome }, &[], &[]);
+        columns.put(
+            id,
+            Cell { created_at, updated_at, due_at, creator, assignee, status, priority, deleted: deleted != 0, outcome },
+            &[],
+            &[],
+        );
     }
     let figures = get_figures(&mut rest)?;
     columns.tags = get_bitmaps(&mut rest)?.into_iter().collect();

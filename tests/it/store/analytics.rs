@@ -139,11 +139,13 @@ async fn spans_are_read_in_order_and_merged_ones_are_added_up(site: Site) {
 }
 
 async fn the_backlog_is_exact_within_its_hours(site: Site) {
-    let due = |seconds: i64| move |id: i64| Ticket {
-        created_at: at(seconds - 600),
-        first_response: Verdict::Running,
-        first_response_due_at: Some(at(seconds)),
-        ..ticket(id)
+    let due = |seconds: i64| {
+        move |id: i64| Ticket {
+            created_at: at(seconds - 600),
+            first_response: Verdict::Running,
+            first_response_due_at: Some(at(seconds)),
+            ..ticket(id)
+        }
     };
     for seconds in [-2 * HOUR, 10, 20, 21, 2 * HOUR] {
         put(&*site, due(seconds)).await;

@@ -16,8 +16,8 @@ use taquilla::{
     analytics::figures::{Amount, Key, Span, Standing},
     auth::model::{ApiToken, Digest32, Session},
     store::{
-        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, Field, From, IdKind, LogCursor, Row, RowKey,
-        Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
+        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, Field, From, IdKind,
+        LogCursor, Row, RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
         model::{Comment, Ticket},

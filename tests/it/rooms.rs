@@ -10,7 +10,7 @@ use std::{
 const LONGEST: usize = 500;
 
 /// Files of pure rules and meanings, by name; a folder of that name counts too.
-const PURE: &[&str] = &["model.rs", "rules.rs", "query.rs", "search.rs", "sla.rs", "policy.rs"];
+const PURE: &[&str] = &["model.rs", "rules.rs", "query.rs", "search.rs", "sla.rs", "policy.rs", "figures.rs", "times.rs", "insight.rs"];
 
 /// Names under which anything could be put.
 const VAGUE: &[&str] = &["utils", "util", "helpers", "helper", "common", "manager", "misc"];

@@ -2,6 +2,7 @@
 //! the HTTP handlers, as the machine's administrator.
 
 mod config;
+mod demo;
 mod desk;
 mod fsck;
 mod output;
@@ -59,6 +60,8 @@ enum Verb {
     Config(config::ConfigVerb),
     /// Check the storage, and rebuild what can be derived.
     Fsck(fsck::Fsck),
+    /// Fill an empty desk with believable people and tickets, to look at it or to measure it.
+    Demo(demo::Demo),
     #[command(about = "Print the OpenAPI document")]
     Openapi,
     /// Ask a running desk whether it is ready.
@@ -83,7 +86,12 @@ impl Context {
 
     /// Reads the configuration for a verb that is done at once: it logs what is wrong, nothing else.
     fn load_for_verb(&self) -> Result<Loaded, Failure> {
-        let loaded = self.load(Vec::new())?;
+        self.load_for_verb_with(Vec::new())
+    }
+
+    /// The same, with flags over it.
+    fn load_for_verb_with(&self, flags: Vec<Flag>) -> Result<Loaded, Failure> {
+        let loaded = self.load(flags)?;
         crate::telemetry::start(loaded.config.log.format, if self.global.quiet { "error" } else { "warn" });
         crate::telemetry::log_panics();
         for warning in &loaded.warnings {
@@ -121,6 +129,7 @@ fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Token(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
         Verb::Fsck(verb) => verb.run(context),
+        Verb::Demo(verb) => verb.run(context),
         Verb::Openapi => plain::openapi(context),
         Verb::Healthcheck(verb) => verb.run(context),
         Verb::Completions(verb) => verb.run(context),

@@ -26,6 +26,11 @@ pub(super) struct PasswordFrom {
 }
 
 impl PasswordFrom {
+    /// Whether it is said where the password comes from.
+    pub(super) const fn is_given(&self) -> bool {
+        self.password_stdin || self.password_file.is_some()
+    }
+
     /// The password; asked for at the terminal, twice, when nothing else is said.
     pub(super) fn read(&self) -> Result<Secret, Failure> {
         let read = if self.password_stdin {

@@ -224,7 +224,7 @@ fn given<T>(value: Option<T>, prompt: &str, flag: &str, parse: impl Fn(&str) -> 
     parse(line.trim_end_matches(['\r', '\n'])).map_err(|message| Failure::new(Exit::Usage, format!("{flag}: {message}")))
 }
 
-fn checked(password: &PasswordFrom) -> Result<NewPassword, Failure> {
+pub(super) fn checked(password: &PasswordFrom) -> Result<NewPassword, Failure> {
     let read = NewPassword::from_json(password.read()?.expose().into());
     read.map_err(|faults| Failure::new(Exit::Usage, format!("the password {}", told(&faults))))
 }

@@ -20,6 +20,7 @@ use crate::{
         policy::NewPassword,
         token::{digest, random},
     },
+    demo,
     error::AppError,
     input::FieldValue,
     store::{Changes, Expect, RowKey},
@@ -55,7 +56,8 @@ crate::input! {
         locale: Locale,
         /// The first admin.
         admin: FirstAdmin,
-        /// Demo data is not available in this version: only `false`.
+        /// Whether to fill the desk with believable people and tickets, to look around. Nobody can sign in as one of these
+        /// people until an admin sets a password.
         demo_data: Option<bool>,
     }
 }
@@ -75,16 +77,22 @@ pub async fn state(app: &AppState) -> Result<SetupState, AppError> {
     Ok(SetupState { needed: app.store.roster().await?.admins.is_empty() })
 }
 
-/// Makes the first admin and the first settings, for whoever shows the printed token.
+/// Makes the first admin and the first settings, for whoever shows the printed token; with a demo, when that is wanted.
 ///
 /// # Errors
 /// 422; 403 for a bad or expired token; 409 when there is an admin; 400 for a taken address.
 pub async fn set_up(app: &AppState, setup: &Setup) -> Result<UserView, AppError> {
-    if setup.demo_data == Some(true) {
-        return Err(AppError::invalid_field("demo_data", "invalid", "is not available in this version yet"));
-    }
     let FirstAdmin { email, full_name, password } = &setup.admin;
     check_password(Some(password), "admin.password", email, &full_name.0)?;
+    let admin = make_first_admin(app, setup).await?;
+    if setup.demo_data == Some(true) {
+        demo::ops::fill_aside(app, admin.id).await;
+    }
+    Ok(admin)
+}
+
+async fn make_first_admin(app: &AppState, setup: &Setup) -> Result<UserView, AppError> {
+    let FirstAdmin { email, full_name, password } = &setup.admin;
     app.decide(|| async {
         if !state(app).await?.needed {
             return Err(AppError::conflict("The desk is set up already."));

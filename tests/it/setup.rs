@@ -14,7 +14,7 @@ use crate::{
     support::Desk,
 };
 
-fn wanted(token: &str) -> Value {
+pub fn wanted(token: &str) -> Value {
     json!({
         "token": token, "organisation_name": " Ayuntamiento ", "locale": "es",
         "admin": { "email": "Ana@example.com", "full_name": "Ana", "password": "long enough" },
@@ -93,10 +93,11 @@ async fn what_the_set_up_says_is_checked() {
     named["admin"]["password"] = json!("ANA@example.com");
     assert_eq!(faults(anyone.post("/setup", named).await), [("admin.password".into(), "invalid".into())]);
     let mut demo = wanted(&token);
-    demo["demo_data"] = json!(true);
-    assert_eq!(faults(anyone.post("/setup", demo.clone()).await), [("demo_data".into(), "invalid".into())]);
+    demo["demo_data"] = json!("yes");
+    assert_eq!(faults(anyone.post("/setup", demo.clone()).await), [("demo_data".into(), "wrong_type".into())]);
     demo["demo_data"] = json!(false);
     anyone.post("/setup", demo).await.expect(201);
+    assert!(!actions_after(&desk, 0).await.contains(&"ticket.created"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,8 +34,11 @@ const PULSE: Duration = Duration::from_secs(1);
 const BETWEEN_HEALINGS: Duration = Duration::from_secs(1);
 /// `IDENTITY` follows the log at most so far behind.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
-/// The projections are checkpointed after so many entries.
+/// The projections are checkpointed after so many entries at the least,
 const ENTRIES_PER_CHECKPOINT: Seq = 100_000;
+/// and when the log has grown by this part: a checkpoint is written whole, so that a fixed distance would make a growing
+/// desk write its square. A start after a crash replays at most this part of the log.
+const PART_PER_CHECKPOINT: Seq = 4;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -237,7 +240,7 @@ impl Committer {
                 tracing::warn!(%error, "the IDENTITY file could not be written");
             }
         }
-        if self.seq - self.checkpoint_seq >= ENTRIES_PER_CHECKPOINT
+        if self.seq - self.checkpoint_seq >= checkpoint_distance(self.checkpoint_seq)
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(%error, "the projections could not be checkpointed");
@@ -279,6 +282,11 @@ impl Committer {
     }
 }
 
+/// How many entries after the checkpoint at `seq` the next one is due.
+fn checkpoint_distance(seq: Seq) -> Seq {
+    ENTRIES_PER_CHECKPOINT.max(seq / PART_PER_CHECKPOINT)
+}
+
 /// Removes the marks of tickets that were changed without an entry: a checkpoint holds them now.
 pub(super) fn forget_marks(engine: &Engine) -> Result<(), StoreError> {
     let mut batch = sled::Batch::default();
@@ -295,5 +303,21 @@ fn refuse(command: Command, reason: &StoreError) {
         Command::Commit(_, answer) => drop(answer.send(Err(reason.clone()))),
         Command::Raise(_, answer) | Command::Probe(answer) => drop(answer.send(Err(reason.clone()))),
         Command::Close(answer) => drop(answer.send(Ok(()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_of_a_growing_desk_write_a_few_times_its_size_and_not_its_square() {
+        let (mut seq, mut written) = (0, 0);
+        while seq < 10_000_000 {
+            seq += checkpoint_distance(seq);
+            written += seq;
+        }
+        assert!(written < 6 * seq, "{written} of {seq}");
+        assert_eq!(checkpoint_distance(0), 100_000);
     }
 }

@@ -87,6 +87,7 @@ impl App {
     /// # Errors
     /// As [`Self::build`].
     pub async fn build_on(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<AppState> {
+        crate::outgoing::install_tls();
         let keys = TokenKeys::load(store.as_ref(), &config.auth).await?;
         let app = Arc::new(Self {
             hasher: Hasher::new(&config.auth)?,

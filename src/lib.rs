@@ -8,6 +8,7 @@
 //! - [`store`]: the storage trait and its backends; nothing else names a storage engine.
 //! - [`jobs`]: what runs on a clock.
 //! - [`app`]: puts it together, starts and stops it. [`cli`]: the command line. [`config`]: the configuration tree.
+//! - [`demo`]: a desk to look at. [`outgoing`]: requests to other systems.
 //! - [`mod@input`], [`reply`], [`types`], [`error`], [`telemetry`]: what all rooms share.
 
 pub mod activity;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod http;
 pub mod input;
 pub mod jobs;
+pub mod outgoing;
 pub mod reply;
 pub mod store;
 pub mod telemetry;

@@ -8,7 +8,9 @@ mod fsck;
 mod output;
 mod password;
 mod plain;
+mod remote;
 mod serve;
+mod ticket;
 mod token;
 mod user;
 
@@ -55,6 +57,9 @@ enum Verb {
     /// Make, list and revoke API tokens.
     #[command(subcommand, arg_required_else_help = true)]
     Token(token::TokenVerb),
+    /// List, show, open, comment, assign and resolve tickets of a running desk.
+    #[command(arg_required_else_help = true)]
+    Ticket(ticket::Tickets),
     /// Check and show the configuration.
     #[command(subcommand, arg_required_else_help = true)]
     Config(config::ConfigVerb),
@@ -123,10 +128,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    crate::outgoing::install_tls();
     match verb {
         Verb::Serve(verb) => verb.run(context),
         Verb::User(verb) => verb.run(context),
         Verb::Token(verb) => verb.run(context),
+        Verb::Ticket(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
         Verb::Fsck(verb) => verb.run(context),
         Verb::Demo(verb) => verb.run(context),

@@ -26,7 +26,7 @@ pub enum Exit {
     Usage = 2,
     /// The configuration is wrong.
     Config = 3,
-    /// The storage is held by another process, or cannot be opened.
+    /// The storage is held by another process or cannot be opened, or the desk cannot be reached.
     Storage = 4,
     /// There is no such thing.
     NotFound = 5,
@@ -41,8 +41,8 @@ impl Exit {
         (Self::Failure, "failure", "not done; the message says why"),
         (Self::Usage, "usage", "an unknown verb or flag, or a value that does not fit"),
         (Self::Config, "configuration", "the configuration is wrong"),
-        (Self::Storage, "storage", "the storage is in use by another process, or cannot be opened"),
-        (Self::NotFound, "not_found", "there is no such account or token"),
+        (Self::Storage, "storage", "the storage is in use by another process or cannot be opened, or the desk cannot be reached"),
+        (Self::NotFound, "not_found", "there is no such account, token or ticket"),
         (Self::NotPermitted, "not_permitted", "this is not allowed"),
     ];
 

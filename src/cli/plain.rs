@@ -60,7 +60,7 @@ impl Healthcheck {
 }
 
 async fn ask(url: &str) -> (bool, String) {
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let client = crate::outgoing::client(url).no_proxy().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     let answer = match client {
         Ok(client) => client.get(url).send().await,
         Err(error) => return (false, error.to_string()),

@@ -177,8 +177,9 @@ impl Course<'_> {
         }
         self.triage();
         match self.rng.u8(0..100) {
-            0..48 => self.solve_at_once(),
-            48..84 => self.ask_first(),
+            0..46 => self.solve_at_once(),
+            46..78 => self.ask_first(),
+            78..84 => return self.ask_in_vain(),
             84..90 => return self.turn_down(),
             90..96 => {
                 self.hand_over();
@@ -223,6 +224,15 @@ impl Course<'_> {
         self.answer(150.0, self.topic.fixes);
     }
 
+    /// The requester never says what the agent has to know.
+    fn ask_in_vain(&mut self) {
+        self.answer(70.0, self.topic.questions);
+        self.moves(2.0, Status::Pending);
+        if self.chance(60) {
+            self.moves(4_500.0, Status::Closed);
+        }
+    }
+
     fn turn_down(&mut self) {
         self.answer(60.0, self.phrases.duplicate);
         self.moves(3.0, Status::Closed);
@@ -245,9 +255,10 @@ impl Course<'_> {
             self.answer(200.0, self.phrases.waiting);
             self.moves(5.0, Status::Pending);
         }
-        self.reply(2_500.0, self.phrases.chased);
         if self.chance(50) {
+            self.reply(2_500.0, self.phrases.chased);
             self.answer(400.0, self.phrases.waiting);
+            self.moves(2.0, Status::Pending);
         }
         if self.chance(45) {
             self.answer(6_000.0, self.topic.fixes);

@@ -49,7 +49,7 @@ impl Answer {
 impl Api {
     /// A caller at this address.
     pub fn new(base: &str, token: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).pool_max_idle_per_host(256).build().unwrap();
+        let http = taquilla::outgoing::client("http:").timeout(Duration::from_secs(20)).pool_max_idle_per_host(256).build().unwrap();
         Self { http, base: base.into(), token: token.into() }
     }
 

@@ -80,7 +80,7 @@ impl Desk {
 
     /// Waits until it answers that it is ready, or has ended.
     pub async fn ready(&mut self) -> Result<(), String> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().unwrap();
+        let http = taquilla::outgoing::client("http:").timeout(Duration::from_secs(2)).build().unwrap();
         let address = format!("{}/health/ready", self.root());
         let deadline = Instant::now() + LONGEST_START;
         loop {

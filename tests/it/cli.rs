@@ -135,7 +135,7 @@ fn what_a_verb_does_is_in_the_log_as_done_at_the_command_line() {
 fn get(url: &str, token: &str) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = taquilla::outgoing::client("http:").no_proxy().build().unwrap();
         let answer = client.get(url).bearer_auth(token).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{url}");
         answer.json().await.unwrap()
@@ -164,7 +164,7 @@ fn passwords_come_from_stdin_or_a_file() {
     let server = place.serve(&[], &[]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let login = async |email: &str, password: &str| {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = taquilla::outgoing::client("http:").no_proxy().build().unwrap();
         let form = client.post(format!("{}/api/v1/auth/login", server.url)).form(&[("username", email), ("password", password)]);
         form.send().await.unwrap().status().as_u16()
     };

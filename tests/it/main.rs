@@ -25,6 +25,7 @@ mod pages;
 mod people;
 mod problems;
 mod readme;
+mod remote;
 mod rooms;
 mod search;
 mod security;

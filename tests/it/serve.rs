@@ -15,7 +15,7 @@ fn parse(line: &str) -> Value {
 }
 
 async fn status(url: &str) -> u16 {
-    reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap().status().as_u16()
+    taquilla::outgoing::client("http:").no_proxy().build().unwrap().get(url).send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn the_first_admin_comes_from_the_configuration_and_no_secret_is_logged() 
         ("TAQUILLA_LOG__LEVEL", "trace"),
     ];
     let mut server = place.serve(&variables, &[]);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = taquilla::outgoing::client("http:").no_proxy().build().unwrap();
     let form = client.post(format!("{}/api/v1/auth/login", server.url)).form(&[("username", "root@example.com"), ("password", password)]);
     let answer = form.send().await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -186,7 +186,7 @@ async fn an_api_token_made_at_the_command_line_works() {
     place.add_user("ana@example.com", "agent");
     let token = place.run(&["-q", "token", "create", "--user", "ana@example.com", "--name", "script"]).expect(0).out;
     let server = place.serve(&[], &[]);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = taquilla::outgoing::client("http:").no_proxy().build().unwrap();
     let me = client.get(format!("{}/api/v1/auth/me", server.url)).bearer_auth(token.trim()).send().await.unwrap();
     assert_eq!(me.json::<Value>().await.unwrap()["email"], "ana@example.com");
 }

@@ -86,7 +86,8 @@ impl Desk {
             add(&app, "admin", Role::Admin).await;
         }
         let (url, server) = serve(&app).await;
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(DEADLINE).build().unwrap();
+        let http =
+            taquilla::outgoing::client("http:").no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(DEADLINE).build().unwrap();
         Self { app, base: Arc::new(Mutex::new(url.clone())), url, config, clock, http, server, _dir: dir }
     }
 

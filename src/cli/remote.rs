@@ -1,0 +1,264 @@
+//! A running desk, asked by its API: address, token, requests, and what its refusals mean for the exit code.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use clap::Args;
+use reqwest::{
+    Client, Method, Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, LINK, LOCATION},
+};
+use serde_json::Value;
+
+use super::{Context, Exit, Failure};
+use crate::{auth::token::random, types::Secret};
+
+/// Where a desk is when nothing else is said.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
+/// How long it may take to be reached.
+const TO_CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take.
+const TO_ANSWER: Duration = Duration::from_secs(30);
+/// How often and how long to wait for the first of two equal requests to end.
+const WAITS: (u32, Duration) = (10, Duration::from_millis(500));
+/// The longest file of a token.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct Remote {
+    /// The desk's address [variable TAQUILLA_SERVER; http://127.0.0.1:8000].
+    #[arg(long, global = true, value_name = "URL", help_heading = "Desk")]
+    server: Option<String>,
+    /// An API token or access token. Other people on this machine can see it: better use --token-file or the variable
+    /// TAQUILLA_TOKEN.
+    #[arg(long, global = true, value_name = "TOKEN", help_heading = "Desk", conflicts_with = "token_file", value_parser = secret)]
+    token: Option<Secret>,
+    /// Read the token from a file; a line end after it is left out.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Desk")]
+    token_file: Option<PathBuf>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature is clap's")]
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn usage(message: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, message)
+}
+
+impl Remote {
+    /// Everything that is needed to ask the desk; nothing is sent yet.
+    pub(super) fn desk(&self, context: &Context) -> Result<Desk, Failure> {
+        let (server, origin) = match (&self.server, variable("TAQUILLA_SERVER")) {
+            (Some(server), _) => (server.clone(), "--server"),
+            (None, Some(server)) => (server, "TAQUILLA_SERVER"),
+            (None, None) => (DEFAULT_SERVER.to_owned(), "default"),
+        };
+        let bad = |why: &str| usage(format!("{origin}: {server:?} {why}"));
+        let url = Url::parse(&server).map_err(|_| bad("is not an address such as https://desk.example.com"))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(bad("must begin with http:// or https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(usage(format!("{origin} must be an address alone, without credentials, ? or #")));
+        }
+        let own = url.host_str().is_some_and(is_own);
+        let token = self.token()?;
+        if !token.expose().bytes().all(|b| b.is_ascii_graphic()) || token.expose().is_empty() {
+            return Err(usage("the token is empty, or has characters that no token has"));
+        }
+        if url.scheme() == "http" && !own {
+            context.out.say(&format!("warning: the token goes to {server} unencrypted; https would protect it"));
+        }
+        let builder = crate::outgoing::client(url.as_str()).connect_timeout(TO_CONNECT).timeout(TO_ANSWER);
+        // A redirect could take the token elsewhere.
+        let builder = builder.redirect(reqwest::redirect::Policy::none()).user_agent(concat!("taquilla/", env!("CARGO_PKG_VERSION")));
+        let http = if own { builder.no_proxy() } else { builder }.build();
+        let http = http.map_err(|error| Failure::new(Exit::Failure, format!("TLS cannot be used here: {}", deepest(&error))))?;
+        Ok(Desk { http, base: url.as_str().trim_end_matches('/').to_owned(), token })
+    }
+
+    fn token(&self) -> Result<Secret, Failure> {
+        if let Some(token) = &self.token {
+            return Ok(token.clone());
+        }
+        if let Some(path) = &self.token_file {
+            let read = std::fs::read_to_string(path);
+            let text = read.map_err(|error| Failure::new(Exit::Failure, format!("--token-file {}: {error}", path.display())))?;
+            if text.len() > LONGEST_TOKEN {
+                return Err(usage(format!("--token-file {}: is too long for a token", path.display())));
+            }
+            return Ok(Secret::new(text.trim_end_matches(['\r', '\n'])));
+        }
+        let needed = "a token is needed: --token-file FILE or the variable TAQUILLA_TOKEN (`taquilla token create` and POST /api/v1/auth/tokens make one)";
+        variable("TAQUILLA_TOKEN").map(Secret::new).ok_or_else(|| usage(needed))
+    }
+}
+
+fn is_own(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// The cause that says most.
+fn deepest(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A desk that can be asked.
+pub(super) struct Desk {
+    http: Client,
+    base: String,
+    token: Secret,
+}
+
+/// An answer that is no refusal.
+pub(super) struct Answer {
+    pub(super) body: Value,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    /// The path of the next page.
+    pub(super) fn next(&self) -> Option<String> {
+        let link = self.headers.get(LINK)?.to_str().ok()?.strip_prefix('<')?;
+        let (path, _) = link.split_once(">; rel=\"next\"")?;
+        path.starts_with("/api/").then(|| path.to_owned())
+    }
+
+    /// How many rows the list has, as the desk tells it (`1000` may be the most that it counts).
+    pub(super) fn total(&self) -> Option<String> {
+        let header = |name: &str| self.headers.get(name)?.to_str().ok();
+        let more = if header("x-total-count-capped").is_some() { "more than " } else { "" };
+        header("x-total-count").map(|total| format!("{more}{total}"))
+    }
+}
+
+/// What becomes of an attempt.
+enum Attempt {
+    Answered(Answer),
+    Refused(Failure),
+    /// The request may have arrived, the answer did not.
+    Lost(Failure),
+    /// An equal request is still running.
+    Running(Failure),
+}
+
+impl Desk {
+    /// The address of a path, for people.
+    pub(super) fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Reads something.
+    pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Answer, Failure> {
+        self.attempt(Method::GET, path, query, None, None).await.ended()
+    }
+
+    /// Changes something; a change that is made twice is one.
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.attempt(Method::PATCH, path, &[], Some(body), None).await.ended()
+    }
+
+    /// Makes something, once: when the answer is lost, the desk is asked again with the same key and does nothing twice.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        let key = BASE64_URL_SAFE_NO_PAD.encode(random::<16>());
+        let once = || self.attempt(Method::POST, path, &[], Some(body), Some(&key));
+        let mut attempt = once().await;
+        if matches!(attempt, Attempt::Lost(_)) {
+            attempt = once().await;
+        }
+        for _ in 0..WAITS.0 {
+            if !matches!(attempt, Attempt::Running(_)) {
+                break;
+            }
+            tokio::time::sleep(WAITS.1).await;
+            attempt = once().await;
+        }
+        if let Attempt::Lost(failure) = attempt {
+            return Err(Failure::new(failure.exit, format!("{}; whether it was done is not known", failure.message)));
+        }
+        attempt.ended()
+    }
+
+    async fn attempt(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Value>, key: Option<&str>) -> Attempt {
+        let mut request = self.http.request(method, self.address(path)).bearer_auth(self.token.expose());
+        if !query.is_empty() {
+            request = request.query(query);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let lost = |error: &reqwest::Error| {
+            let why = if error.is_timeout() { "it does not answer in time".to_owned() } else { deepest(error) };
+            Failure::new(Exit::Storage, format!("the desk at {} cannot be reached: {why}", self.base))
+        };
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) if error.is_connect() || error.is_builder() => return Attempt::Refused(lost(&error)),
+            Err(error) => return Attempt::Lost(lost(&error)),
+        };
+        let (status, headers) = (response.status(), response.headers().clone());
+        match read(response).await {
+            Ok(body) if status.is_success() => match body {
+                Some(body) => Attempt::Answered(Answer { body, headers }),
+                None => Attempt::Refused(self.no_desk(status, &headers)),
+            },
+            Ok(Some(problem)) if is_problem(&headers) => refused(status, &problem),
+            Ok(_) => Attempt::Refused(self.no_desk(status, &headers)),
+            Err(error) => Attempt::Lost(lost(&error)),
+        }
+    }
+
+    /// An answer that no desk gives.
+    fn no_desk(&self, status: StatusCode, headers: &HeaderMap) -> Failure {
+        let elsewhere = headers.get(LOCATION).and_then(|to| to.to_str().ok()).filter(|_| status.is_redirection());
+        let advice = elsewhere.map_or_else(|| "is that a Taquilla desk?".to_owned(), |to| format!("it points to {to}"));
+        Failure::new(Exit::Failure, format!("{} answers {status}: {advice}", self.base))
+    }
+}
+
+impl Attempt {
+    fn ended(self) -> Result<Answer, Failure> {
+        match self {
+            Self::Answered(answer) => Ok(answer),
+            Self::Refused(failure) | Self::Lost(failure) | Self::Running(failure) => Err(failure),
+        }
+    }
+}
+
+/// The body, when it is JSON.
+async fn read(response: Response) -> Result<Option<Value>, reqwest::Error> {
+    Ok(serde_json::from_slice(&response.bytes().await?).ok())
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
+}
+
+/// What a refusal means.
+fn refused(status: StatusCode, problem: &Value) -> Attempt {
+    let exit = match status.as_u16() {
+        401 | 403 => Exit::NotPermitted,
+        404 => Exit::NotFound,
+        422 => Exit::Usage,
+        503 => Exit::Storage,
+        _ => Exit::Failure,
+    };
+    let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let errors = problem["errors"].as_array().filter(|errors| !errors.is_empty());
+    let message = match errors {
+        Some(errors) => errors.iter().map(|e| format!("{} {}", said(&e["field"]), said(&e["message"]))).collect::<Vec<_>>().join("; "),
+        None => said(&problem["detail"]),
+    };
+    let failure = Failure::new(exit, message);
+    if problem["type"] == "/problems/already-running" { Attempt::Running(failure) } else { Attempt::Refused(failure) }
+}

@@ -9,7 +9,6 @@ pub fn install_tls() {
 }
 
 /// A client for this address. The authorities that the machine trusts are loaded for `https` only: a machine may have none.
-#[must_use]
 pub fn client(url: &str) -> ClientBuilder {
     install_tls();
     let builder = ClientBuilder::new();

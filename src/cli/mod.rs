@@ -59,7 +59,7 @@ enum Verb {
     Token(token::TokenVerb),
     /// List, show, open, comment, assign and resolve tickets of a running desk.
     #[command(arg_required_else_help = true)]
-    Ticket(ticket::Tickets),
+    Ticket(Box<ticket::Tickets>),
     /// Check and show the configuration.
     #[command(subcommand, arg_required_else_help = true)]
     Config(config::ConfigVerb),

@@ -26,12 +26,23 @@ const LONGEST_TOKEN: usize = 16 * 1024;
 
 #[derive(Debug, Args)]
 pub(super) struct Remote {
-    /// The desk's address [variable TAQUILLA_SERVER; http://127.0.0.1:8000].
-    #[arg(long, global = true, value_name = "URL", help_heading = "Desk")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help_heading = "Desk",
+        help = "The desk's address [variable TAQUILLA_SERVER; http://127.0.0.1:8000]"
+    )]
     server: Option<String>,
-    /// An API token or access token. Other people on this machine can see it: better use --token-file or the variable
-    /// TAQUILLA_TOKEN.
-    #[arg(long, global = true, value_name = "TOKEN", help_heading = "Desk", conflicts_with = "token_file", value_parser = secret)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        help_heading = "Desk",
+        conflicts_with = "token_file",
+        value_parser = secret,
+        help = "An API token or access token. Other people on this machine can see it: better use --token-file or the variable TAQUILLA_TOKEN"
+    )]
     token: Option<Secret>,
     /// Read the token from a file; a line end after it is left out.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Desk")]

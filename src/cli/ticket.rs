@@ -182,8 +182,8 @@ impl Create {
 
 impl Comment {
     async fn run(self, context: &Context, desk: &Desk) -> Result<(), Failure> {
-        let content = text(self.text, self.file.as_deref(), "a text", "the argument TEXT or --file")?;
-        let mut new = json!({ "content": content });
+        let words = text(self.text, self.file.as_deref(), "a text", "the argument TEXT or --file")?;
+        let mut new = json!({ "content": words });
         if self.internal {
             new["is_internal"] = json!(true);
         }

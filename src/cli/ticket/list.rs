@@ -56,8 +56,7 @@ pub(super) struct List {
     /// Deleted tickets instead of the others; for admins.
     #[arg(long)]
     deleted: bool,
-    /// The order; - in front reverses it [-created_at].
-    #[arg(long, allow_hyphen_values = true, value_parser = PossibleValuesParser::new(SORTS))]
+    #[arg(long, allow_hyphen_values = true, value_parser = PossibleValuesParser::new(SORTS), help = "The order; - in front reverses it [-created_at]")]
     sort: Option<String>,
     /// At most so many.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]

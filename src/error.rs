@@ -131,6 +131,12 @@ impl AppError {
         Self::new("ticket-closed", "The ticket is closed; reopen it first.")
     }
 
+    /// 409: the twin of a request that has not come to its end.
+    #[must_use]
+    pub fn already_running() -> Self {
+        Self::new("already-running", "The first request with this idempotency key is still running.")
+    }
+
     /// 412: the caller's version is not the present one.
     #[must_use]
     pub fn stale() -> Self {
@@ -209,6 +215,7 @@ impl From<StoreError> for AppError {
         match error {
             StoreError::Stale => Self::unavailable("Too many changes at once; try again.", None),
             StoreError::Duplicate(Field::Email) => Self::already_registered(),
+            StoreError::Duplicate(Field::IdempotencyKey) => Self::already_running(),
             StoreError::Duplicate(field) => Self::new("conflict", format!("The {field} is taken.")),
             StoreError::Busy => Self::unavailable("The storage is busy; try again.", None),
             StoreError::Unavailable(cause) => Self::unavailable("The storage is not available; nothing was written.", Some(cause)),

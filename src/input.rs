@@ -48,6 +48,16 @@ impl FieldError {
 /// Everything wrong with a value.
 pub type Faults = Vec<FieldError>;
 
+/// Faults that are told of one request at most: a megabyte of nonsense is not answered with thirty.
+pub const MOST_FAULTS: usize = 100;
+
+/// Adds a fault, as long as there are not too many to be told.
+pub fn note(faults: &mut Faults, fault: FieldError) {
+    if faults.len() < MOST_FAULTS {
+        faults.push(fault);
+    }
+}
+
 fn fault<T>(code: &str, message: impl Into<String>) -> Result<T, Faults> {
     Err(vec![FieldError::here(code, message)])
 }
@@ -163,6 +173,9 @@ impl Fields {
 
     fn finish<T>(mut self, read: Option<T>, what: &str) -> Result<T, Faults> {
         for (name, _) in self.rest {
+            if self.faults.len() >= MOST_FAULTS {
+                break;
+            }
             self.faults.push(FieldError::new(name, "unknown_field", format!("is not a known {what}")));
         }
         match read {
@@ -373,6 +386,9 @@ impl<T: FieldValue> FieldValue for Vec<T> {
             match T::from_json(item) {
                 Ok(item) => list.push(item),
                 Err(found) => faults.extend(found.into_iter().map(|f| f.under(&format!("[{i}]")))),
+            }
+            if faults.len() >= MOST_FAULTS {
+                break;
             }
         }
         if faults.is_empty() { Ok(list) } else { Err(faults) }

@@ -26,8 +26,9 @@ impl Once {
     #[must_use]
     pub fn remember(self, changes: Changes, reply: &Reply, now: Timestamp) -> Changes {
         let Some((key, request)) = self.0 else { return changes };
-        // The key is held while this request runs, so a row that is there is one too old to count.
-        changes.overwrite(Answer {
+        // New, so that of two requests under one key only one is done, also when the first one's client has gone away
+        // and its commit is still on its way.
+        changes.insert(Answer {
             key,
             request,
             status: reply.status,

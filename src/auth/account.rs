@@ -95,7 +95,6 @@ async fn me(State(app): State<AppState>, actor: Actor, Query(()): Query<()>, hea
 async fn change_me(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     expected: Expected,
     Body(change): Body<ProfileChange>,
 ) -> Result<Response, AppError> {
@@ -143,12 +142,7 @@ async fn tokens(State(app): State<AppState>, actor: Actor, Query(query): Query<P
     post, path = "/api/v1/auth/tokens", tag = "auth", request_body = NewApiToken,
     responses((status = 201, description = "The token", body = CreatedToken)),
 )]
-async fn create_token(
-    State(app): State<AppState>,
-    actor: Actor,
-    Query(()): Query<()>,
-    Body(new): Body<NewApiToken>,
-) -> Result<Response, AppError> {
+async fn create_token(State(app): State<AppState>, actor: Actor, Body(new): Body<NewApiToken>) -> Result<Response, AppError> {
     let created = api_tokens::create(&app, &actor, actor.require_id()?, &new).await?;
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }

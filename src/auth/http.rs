@@ -49,7 +49,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         (status = 403, description = "Registration is closed, the desk is not set up, or a role was asked for"),
     ),
 )]
-async fn register(State(app): State<AppState>, Query(()): Query<()>, Body(new): Body<Registration>) -> Result<Response, AppError> {
+async fn register(State(app): State<AppState>, Body(new): Body<Registration>) -> Result<Response, AppError> {
     users::ops::register(&app, &new).await.map(|user| created(&user))
 }
 
@@ -76,9 +76,8 @@ pub(crate) fn created(user: &UserView) -> Response {
 async fn login(
     State(app): State<AppState>,
     ClientAddress(address): ClientAddress,
-    Query(options): Query<LoginOptions>,
     headers: HeaderMap,
-    JsonOrForm(credentials): JsonOrForm<Credentials>,
+    JsonOrForm(credentials, options): JsonOrForm<Credentials, LoginOptions>,
 ) -> Result<Response, AppError> {
     let user_agent = headers.get(USER_AGENT).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned()).unwrap_or_default();
     let client = Client { address, user_agent, cookie: options.session.is_some() };
@@ -111,16 +110,19 @@ impl FromRequest<AppState> for ShownToken {
     async fn from_request(request: Request, app: &AppState) -> Result<Self, AppError> {
         let (parts, body) = request.into_parts();
         let bytes = body::read(body).await?;
+        let query = body::query::<()>(&parts.uri);
         let in_cookie = cookie::read(&app.config, &parts.headers);
         if !bytes.is_empty() || (in_cookie.is_none() && parts.headers.contains_key(CONTENT_TYPE)) {
             body::require_json(&parts.headers)?;
-            let sent = RefreshRequest::from_json(parse_json(&bytes)?).map_err(AppError::invalid)?;
+            let (sent, ()) = body::together(RefreshRequest::from_json(parse_json(&bytes)?), query)?;
             if let Some(token) = sent.refresh_token {
                 return Ok(Self(token));
             }
             if in_cookie.is_none() {
                 return Err(AppError::invalid_field("refresh_token", "missing", "is required"));
             }
+        } else {
+            query.map_err(AppError::invalid)?;
         }
         cookie::refuse_cross_site(&app.config, &parts.headers)?;
         in_cookie.map(Self).ok_or_else(AppError::unauthorized)
@@ -138,7 +140,7 @@ impl FromRequest<AppState> for ShownToken {
         (status = 403, description = "Another site's page made the call with the cookie"),
     ),
 )]
-async fn refresh(State(app): State<AppState>, Query(()): Query<()>, ShownToken(token): ShownToken) -> Result<Response, AppError> {
+async fn refresh(State(app): State<AppState>, ShownToken(token): ShownToken) -> Result<Response, AppError> {
     ops::refresh(&app, &token).await.map(|signed_in| answer(&app, signed_in))
 }
 

@@ -4,22 +4,24 @@ use std::{collections::HashSet, fmt};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
+    http::{HeaderMap, Uri, header::CONTENT_TYPE, request::Parts},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use percent_encoding::percent_decode;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::{
     error::AppError,
-    input::{FieldError, FieldValue, Input},
+    input::{Faults, FieldError, FieldValue, Input, note},
 };
 
 /// The largest body: 1 MiB.
 pub const LARGEST_BODY: usize = 1024 * 1024;
 
-/// A JSON body that has been checked.
+/// A JSON body that has been checked, of a call without query parameters: one that is there is told with the faults of
+/// the body.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
@@ -27,21 +29,22 @@ pub struct Body<T>(pub T);
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
-/// A JSON body or a form, for calls that old clients make with forms.
+/// A JSON body or a form, for calls that old clients make with forms, and the query beside it.
 #[derive(Debug)]
-pub struct JsonOrForm<T>(pub T);
+pub struct JsonOrForm<T, Q>(pub T, pub Q);
 
 impl<S: Send + Sync, T: FieldValue> FromRequest<S> for Body<T> {
     type Rejection = AppError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, AppError> {
         require_json(request.headers())?;
-        let bytes = read(request.into_body()).await?;
-        T::from_json(parse_json(&bytes)?).map(Self).map_err(AppError::invalid)
+        let (parts, body) = request.into_parts();
+        let sent = parse_json(&read(body).await?)?;
+        together(T::from_json(sent), query::<()>(&parts.uri)).map(|(body, ())| Self(body))
     }
 }
 
-impl<S: Send + Sync, T: FieldValue + Input> FromRequest<S> for JsonOrForm<T> {
+impl<S: Send + Sync, T: FieldValue + Input, Q: Input> FromRequest<S> for JsonOrForm<T, Q> {
     type Rejection = AppError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, AppError> {
@@ -49,9 +52,10 @@ impl<S: Send + Sync, T: FieldValue + Input> FromRequest<S> for JsonOrForm<T> {
         if !json && !has_type(request.headers(), "application/x-www-form-urlencoded") {
             return Err(unsupported("application/json or application/x-www-form-urlencoded"));
         }
-        let bytes = read(request.into_body()).await?;
-        let read = if json { T::from_json(parse_json(&bytes)?) } else { T::from_pairs(pairs(&bytes)) };
-        read.map(Self).map_err(AppError::invalid)
+        let (parts, body) = request.into_parts();
+        let bytes = read(body).await?;
+        let sent = if json { T::from_json(parse_json(&bytes)?) } else { pairs(&bytes).and_then(T::from_pairs) };
+        together(sent, query(&parts.uri)).map(|(body, query)| Self(body, query))
     }
 }
 
@@ -59,7 +63,27 @@ impl<S: Send + Sync, T: Input> FromRequestParts<S> for Query<T> {
     type Rejection = AppError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AppError> {
-        T::from_pairs(pairs(parts.uri.query().unwrap_or_default().as_bytes())).map(Self).map_err(AppError::invalid)
+        query(&parts.uri).map(Self).map_err(AppError::invalid)
+    }
+}
+
+/// Reads the query of an address.
+///
+/// # Errors
+/// Every fault of every parameter.
+pub fn query<T: Input>(uri: &Uri) -> Result<T, Faults> {
+    pairs(uri.query().unwrap_or_default().as_bytes()).and_then(T::from_pairs)
+}
+
+/// A body and the query beside it, with the faults of both in one answer: what is wrong with the body's form (413, 415,
+/// 400) has been told before.
+///
+/// # Errors
+/// 422.
+pub fn together<B, Q>(body: Result<B, Faults>, query: Result<Q, Faults>) -> Result<(B, Q), AppError> {
+    match (body, query) {
+        (Ok(body), Ok(query)) => Ok((body, query)),
+        (body, query) => Err(AppError::invalid([body.err(), query.err()].into_iter().flatten().flatten().collect())),
     }
 }
 
@@ -94,8 +118,18 @@ fn unsupported(wanted: &str) -> AppError {
 }
 
 /// The decoded pairs of a query or a form.
-fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
-    form_urlencoded::parse(encoded).into_owned().collect()
+///
+/// # Errors
+/// The pairs that are not UTF-8: replacing what cannot be read would look for something else than was sent.
+fn pairs(encoded: &[u8]) -> Result<Vec<(String, String)>, Faults> {
+    let mut faults = Faults::new();
+    for pair in encoded.split(|byte| *byte == b'&') {
+        if percent_decode(pair).decode_utf8().is_err() {
+            let name = form_urlencoded::parse(pair).next().map(|(name, _)| name.into_owned()).unwrap_or_default();
+            note(&mut faults, FieldError::new(name, "invalid", "must be UTF-8"));
+        }
+    }
+    if faults.is_empty() { Ok(form_urlencoded::parse(encoded).into_owned().collect()) } else { Err(faults) }
 }
 
 fn has_type(headers: &HeaderMap, wanted: &str) -> bool {

@@ -15,14 +15,14 @@ use crate::types::Expected;
 impl<S: Send + Sync> FromRequestParts<S> for Expected {
     type Rejection = std::convert::Infallible;
 
-    /// Reads `If-Match`. A tag's version part is what stands before the first dash; a weak tag never matches.
+    /// Reads `If-Match`. A tag's version part is what stands before the first dash; a weak tag never matches, nor does a
+    /// header without one that can be read: whoever sends it does not mean "whatever it is".
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let mut tags = list(&parts.headers, &IF_MATCH).peekable();
-        if tags.peek().is_none() {
+        if !parts.headers.contains_key(IF_MATCH) {
             return Ok(Self::Anything);
         }
         let mut versions = Vec::new();
-        for tag in tags {
+        for tag in list(&parts.headers, &IF_MATCH) {
             if tag == "*" {
                 return Ok(Self::Anything);
             }

@@ -23,7 +23,7 @@ use crate::{
     auth::model::{Actor, Digest32},
     error::AppError,
     reply::{Once, Reply},
-    store::{Answer, AnswerKey},
+    store::{Answer, AnswerKey, Changes, Expect, RowKey},
 };
 
 /// The longest key, in bytes.
@@ -51,8 +51,7 @@ impl RunningKeys {
     }
 
     fn begin(&self, key: AnswerKey) -> Result<Running, AppError> {
-        let running = "The first request with this idempotency key is still running.";
-        self.hold(key).ok_or_else(|| AppError::new("already-running", running))
+        self.hold(key).ok_or_else(AppError::already_running)
     }
 }
 
@@ -121,10 +120,11 @@ pub async fn layer(State(app): State<AppState>, request: Request, next: Next) ->
         .finalize()
         .into();
     let _running = app.running_keys.begin(key)?;
-    if let Some(answer) = app.store.answer(&key).await?
-        && answer.at.plus_seconds(REMEMBERED_SECONDS) > app.now()
-    {
-        return replay(answer, digest);
+    if let Some(answer) = app.store.answer(&key).await? {
+        if answer.at.plus_seconds(REMEMBERED_SECONDS) > app.now() {
+            return replay(answer, digest);
+        }
+        app.store.commit(Changes::new().delete(RowKey::Answer(key), Expect::Any)).await?;
     }
     parts.extensions.insert(Once::under(key, digest));
     Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)

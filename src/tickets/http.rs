@@ -78,13 +78,7 @@ async fn list_tickets(
         headers(("Location" = String, description = "Its address."), ("ETag" = String, description = "Its tag.")),
     ), (status = 404, description = "There is no account on whose behalf it could be opened.")),
 )]
-async fn create_ticket(
-    State(app): State<AppState>,
-    actor: Actor,
-    Query(()): Query<()>,
-    once: Once,
-    Body(new): Body<NewTicket>,
-) -> Result<Reply, AppError> {
+async fn create_ticket(State(app): State<AppState>, actor: Actor, once: Once, Body(new): Body<NewTicket>) -> Result<Reply, AppError> {
     ops::create(&app, &actor, &new, once).await
 }
 
@@ -122,7 +116,6 @@ async fn get_ticket(
 async fn put_ticket(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     Id(id): Id<TicketId>,
     expected: Expected,
     Body(change): Body<TicketChange>,
@@ -142,7 +135,6 @@ async fn put_ticket(
 async fn patch_ticket(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     Id(id): Id<TicketId>,
     expected: Expected,
     Body(change): Body<TicketChange>,
@@ -162,7 +154,6 @@ async fn patch_ticket(
 async fn assign_ticket(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     Id(id): Id<TicketId>,
     expected: Expected,
     Body(assignment): Body<Assignment>,
@@ -225,12 +216,6 @@ async fn restore_ticket(
     post, path = "/api/v1/tickets/bulk", tag = "tickets", request_body = BulkChange,
     responses((status = 200, body = BulkResults, description = "What became of each.")),
 )]
-async fn bulk_change(
-    State(app): State<AppState>,
-    actor: Actor,
-    Query(()): Query<()>,
-    once: Once,
-    Body(bulk): Body<BulkChange>,
-) -> Result<Reply, AppError> {
+async fn bulk_change(State(app): State<AppState>, actor: Actor, once: Once, Body(bulk): Body<BulkChange>) -> Result<Reply, AppError> {
     ops::bulk(&app, &actor, &bulk, once).await
 }

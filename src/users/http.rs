@@ -62,7 +62,7 @@ async fn list_users(
 ) -> Result<Response, AppError> {
     let list = query.list();
     let page = page::page(&list, query.limit, query.cursor.as_deref())?;
-    let slice = ops::list(&app, &list, page).await?;
+    let slice = if query.finds_nothing() { ops::nothing(&page) } else { ops::list(&app, &list, page).await? };
     let rows: Vec<UserView> = slice.rows.iter().map(|user| UserView::from(&**user)).collect();
     Ok((page::headers(&uri, &list, slice.next.as_ref(), slice.total), Json(rows)).into_response())
 }
@@ -75,13 +75,7 @@ async fn list_users(
         (status = 400, description = "The e-mail address has an account already, or the body is unreadable"),
     ),
 )]
-async fn create_user(
-    State(app): State<AppState>,
-    actor: Actor,
-    Query(()): Query<()>,
-    once: Once,
-    Body(new): Body<NewUser>,
-) -> Result<Reply, AppError> {
+async fn create_user(State(app): State<AppState>, actor: Actor, once: Once, Body(new): Body<NewUser>) -> Result<Reply, AppError> {
     ops::create(&app, &actor, &new, once).await.map(|(_, reply)| reply)
 }
 
@@ -127,7 +121,6 @@ async fn read_user(
 async fn change_user(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     Id(id): Id<UserId>,
     expected: Expected,
     Body(change): Body<UserChange>,
@@ -177,7 +170,7 @@ async fn setup_state(State(app): State<AppState>, Query(()): Query<()>) -> Resul
         (status = 409, description = "The desk is set up already"),
     ),
 )]
-async fn set_up(State(app): State<AppState>, Query(()): Query<()>, Body(wanted): Body<Setup>) -> Result<Response, AppError> {
+async fn set_up(State(app): State<AppState>, Body(wanted): Body<Setup>) -> Result<Response, AppError> {
     setup::set_up(&app, &wanted).await.map(|admin| created(&admin))
 }
 
@@ -205,7 +198,6 @@ async fn read_settings(State(app): State<AppState>, _: Actor, Query(()): Query<(
 async fn change_settings(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     expected: Expected,
     Body(change): Body<SettingsChange>,
 ) -> Result<Response, AppError> {

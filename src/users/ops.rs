@@ -18,7 +18,7 @@ use crate::{
     input::FieldError,
     reply::{Once, Reply},
     store::{Changes, IdKind},
-    types::{Email, Expected, Page, Secret, SessionId, Slice, UserId},
+    types::{Email, Expected, Page, Secret, SessionId, Slice, Total, UserId},
 };
 
 /// Registers an account with the role `user`.
@@ -71,6 +71,12 @@ pub async fn create(app: &AppState, actor: &Actor, new: &NewUser, once: Once) ->
 /// The storage's.
 pub async fn list(app: &AppState, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, AppError> {
     Ok(app.store.users(query, page).await?)
+}
+
+/// The page of a list that has no account in it.
+#[must_use]
+pub fn nothing(page: &Page<UserId>) -> Slice<Arc<User>, UserId> {
+    Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) }
 }
 
 /// An account.

@@ -13,7 +13,7 @@ use crate::{
     error::AppError,
     http::page::Limit,
     input::{Faults, FieldValue, choice},
-    tickets::search::Words,
+    tickets::{filters::Typed, search::Words},
     types::{Email, Secret, Timestamp, UserId},
 };
 
@@ -113,7 +113,8 @@ crate::input! {
         /// Only active or only deactivated ones.
         is_active: Option<bool>,
         /// Words of name and e-mail address; every one must occur, the last one as a prefix.
-        q: Option<String>,
+        #[param(inline)]
+        q: Option<Typed>,
         /// Rows of a page.
         #[param(inline)]
         limit: Option<Limit>,
@@ -126,7 +127,17 @@ impl UserListQuery {
     /// The list itself, without the page.
     #[must_use]
     pub fn list(&self) -> UserQuery {
-        UserQuery { role: self.role, is_active: self.is_active, words: self.q.as_deref().and_then(Words::parse) }
+        UserQuery { role: self.role, is_active: self.is_active, words: Words::parse(self.typed()) }
+    }
+
+    /// Whether nothing can be found: what was typed to search has no word in it.
+    #[must_use]
+    pub fn finds_nothing(&self) -> bool {
+        !self.typed().is_empty() && Words::parse(self.typed()).is_none()
+    }
+
+    fn typed(&self) -> &str {
+        self.q.as_ref().map_or("", |q| &q.0)
     }
 }
 

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Client, Desk},
+    people::{eventually, login},
+    setup::printed,
+    support::{Client, Desk, PASSWORD},
     tickets::faults,
 };
 
@@ -121,6 +123,13 @@ async fn long_texts_stand_as_length_and_digest() {
     let after = &entries[1]["changes"]["description"][1];
     assert_eq!(after["length"], 1_001);
     assert_eq!(after["sha256"].as_str().unwrap().len(), 64);
+    let comment = eva.comment(id, &long).await;
+    eva.put(&format!("/tickets/{id}/comments/{comment}"), json!({"content": "short"})).await.expect(200);
+    eva.delete(&format!("/tickets/{id}/comments/{comment}")).await.expect(204);
+    let entries = ana.activity(id).await;
+    assert_eq!(entries[2]["changes"]["content"], json!([null, after]), "the same text has the same digest");
+    assert_eq!(entries[3]["changes"]["content"], json!([after, "short"]));
+    assert_eq!(entries[4]["changes"]["content"], json!(["short", null]));
 }
 
 #[tokio::test]
@@ -240,4 +249,58 @@ async fn the_log_survives_a_restart() {
     let before = (ana.activity(id).await, eva.activity(id).await, admin.get("/activity?limit=200").await.expect(200));
     desk.restart().await;
     assert_eq!((ana.activity(id).await, eva.activity(id).await, admin.get("/activity?limit=200").await.expect(200)), before);
+}
+
+#[tokio::test]
+async fn every_action_of_the_contract_is_told_in_the_shape_of_the_contract() {
+    let desk = Desk::start_empty(|_| {}).await;
+    let nobody = desk.anonymous();
+    let first = json!({ "email": "admin@example.com", "full_name": "Admin Example", "password": PASSWORD });
+    let setup = json!({ "token": printed(&desk).await, "organisation_name": "O", "locale": "en", "admin": first });
+    nobody.post("/setup", setup).await.expect(201);
+    let admin = desk.admin().await;
+    let new = json!({ "email": "eva@example.com", "full_name": "Eva Example", "password": PASSWORD });
+    nobody.post("/auth/register", new).await.expect(201);
+    let (eva, other) = (desk.sign_in("eva").await, desk.sign_in("eva").await);
+    login(&desk, "eva@example.com", "wrong one").await.expect(401);
+    eva.patch("/auth/me", json!({ "full_name": "Eva Sanz" })).await.expect(200);
+    eva.patch("/auth/me", json!({ "password": "another one", "current_password": PASSWORD })).await.expect(200);
+    other.get("/auth/me").await.expect(401);
+    let token = eva.post("/auth/tokens", json!({ "name": "t" })).await.expect(201)["id"].clone();
+    eva.delete(&format!("/auth/tokens/{token}")).await.expect(204);
+    let id = eva.open(json!({})).await;
+    let comment = eva.comment(id, "one").await;
+    eva.put(&format!("/tickets/{id}/comments/{comment}"), json!({ "content": "two" })).await.expect(200);
+    eva.delete(&format!("/tickets/{id}/comments/{comment}")).await.expect(204);
+    admin.assign(id, admin.id).await;
+    admin.change(id, json!({ "status": "pending" })).await;
+    admin.change(id, json!({ "priority": "high" })).await;
+    admin.delete(&format!("/tickets/{id}")).await.expect(204);
+    admin.post(&format!("/tickets/{id}/restore"), json!({})).await.expect(200);
+    eva.post("/auth/logout", json!(null)).await.expect(204);
+    let path = format!("/users/{}", eva.id);
+    admin.delete(&path).await.expect(204);
+    admin.patch(&path, json!({ "is_active": true })).await.expect(200);
+    admin.patch("/settings", json!({ "locale": "es" })).await.expect(200);
+
+    let log = || async { admin.get("/activity?limit=200").await.expect(200).as_array().unwrap().clone() };
+    eventually("the failed sign-in is told", async || actions(&log().await).contains(&"user.login_failed").then_some(())).await;
+    let log = log().await;
+    let told: std::collections::BTreeSet<&str> = actions(&log).into_iter().collect();
+    let contract = "ticket.created ticket.updated ticket.status_changed ticket.assigned ticket.deleted ticket.restored comment.created \
+                    comment.updated comment.deleted user.registered user.created user.updated user.deactivated user.reactivated \
+                    user.password_changed user.logged_in user.logged_out user.login_failed session.revoked token.created token.revoked \
+                    settings.updated setup.completed";
+    assert_eq!(told, contract.split_whitespace().collect());
+    for entry in &log {
+        let fields: Vec<&String> = entry.as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["action", "actor", "at", "changes", "comment_id", "seq", "ticket_id", "user_id"]);
+        let actor: Vec<&String> = entry["actor"].as_object().unwrap().keys().collect();
+        assert_eq!(actor, ["id", "name", "via"]);
+        assert!(["session", "api_token", "cli", "system"].contains(&entry["actor"]["via"].as_str().unwrap()), "{entry}");
+        assert!(entry["changes"].as_object().unwrap().values().all(|pair| pair.as_array().is_some_and(|pair| pair.len() == 2)), "{entry}");
+        let about = |kind: &str| entry["action"].as_str().unwrap().starts_with(kind);
+        assert_eq!(entry["ticket_id"].is_null(), !about("ticket.") && !about("comment."), "{entry}");
+        assert_eq!(entry["comment_id"].is_null(), !about("comment."), "{entry}");
+    }
 }

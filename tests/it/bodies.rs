@@ -118,3 +118,32 @@ async fn times_are_utc_with_microseconds_at_most_and_nothing_is_missing() {
         assert!(text.ends_with('Z') && text.len() <= "2026-03-02T09:00:00.123456Z".len(), "{field}: {text}");
     }
 }
+
+#[tokio::test]
+async fn a_megabyte_of_faults_is_answered_in_short() {
+    let desk = Desk::start().await;
+    let eva = desk.user("eva").await;
+    let list = |field: &str, item: &str, n: usize| format!("{{\"{field}\": [{}]}}", vec![item; n].join(","));
+    let unknown: Vec<String> = (0..60_000).map(|n| format!("\"f{n}\":0")).collect();
+    for body in [list("tags", "0", 500_000), list("tags", "{}", 300_000), format!("{{{}}}", unknown.join(","))] {
+        let problem = send(&eva, body).await.expect(422);
+        let told = problem["errors"].as_array().unwrap().len();
+        assert!((100..=110).contains(&told), "{told}");
+    }
+    let bulk = eva.request(Method::POST, "/tickets/bulk").header(CONTENT_TYPE, "application/json");
+    let problem = eva.send(bulk.body(list("ids", "0", 500_000))).await.expect(422);
+    assert!(problem["errors"].as_array().unwrap().len() <= 110);
+}
+
+#[tokio::test]
+async fn parameters_and_forms_that_are_not_utf8_are_refused() {
+    let desk = Desk::start().await;
+    let eva = desk.user("eva").await;
+    for (query, field) in [("q=%ff", "q"), ("q=caf%e9", "q"), ("status=open&tag=%c3", "tag"), ("%ff=1", "\u{fffd}")] {
+        assert_eq!(faults(&eva.get(&format!("/tickets?{query}")).await.expect(422)), [(field, "invalid")], "{query}");
+    }
+    eva.get("/tickets?q=caf%C3%A9+con+leche&tag=%2B").await.expect(200);
+    let nobody = desk.anonymous();
+    let form = nobody.request(Method::POST, "/auth/login").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    assert_eq!(faults(&nobody.send(form.body("username=a&password=%ff%fe")).await.expect(422)), [("password", "invalid")]);
+}

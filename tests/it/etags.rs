@@ -113,3 +113,34 @@ async fn a_tag_of_a_write_is_that_of_the_next_read() {
     admin.delete(&path).await.expect(204);
     check(admin.post(&format!("{path}/restore"), json!({})).await, admin.clone()).await;
 }
+
+#[tokio::test]
+async fn a_header_without_a_readable_tag_matches_nothing() {
+    let desk = Desk::start().await;
+    let admin = desk.admin().await;
+    let id = admin.open(json!({})).await;
+    let comment = admin.comment(id, "c").await;
+    let (ticket, own) = (format!("/tickets/{id}"), format!("/users/{}", admin.id));
+    let calls = [
+        (Method::PUT, ticket.clone(), json!({"title": "x"})),
+        (Method::PATCH, ticket.clone(), json!({"title": "x"})),
+        (Method::PATCH, format!("{ticket}/assign"), json!({"assigned_agent_id": admin.id})),
+        (Method::PUT, format!("{ticket}/comments/{comment}"), json!({"content": "x"})),
+        (Method::DELETE, format!("{ticket}/comments/{comment}"), Value::Null),
+        (Method::DELETE, ticket.clone(), Value::Null),
+        (Method::PATCH, own.clone(), json!({"full_name": "X"})),
+        (Method::DELETE, own, Value::Null),
+        (Method::PATCH, "/auth/me".to_owned(), json!({"full_name": "X"})),
+        (Method::PATCH, "/settings".to_owned(), json!({"locale": "es"})),
+    ];
+    for (method, path, body) in calls {
+        for tag in [&b""[..], b" , ", b"\xff", b"\"99\""] {
+            let tag = reqwest::header::HeaderValue::from_bytes(tag).unwrap();
+            let request = admin.request(method.clone(), &path).header("if-match", tag.clone());
+            let answer = admin.send(if body.is_null() { request } else { request.json(&body) }).await;
+            assert_eq!(answer.status, 412, "{method} {path} with {tag:?}: {}", answer.body);
+            answer.expect(412);
+        }
+    }
+    assert_eq!(admin.ticket(id).await["version"], 1);
+}

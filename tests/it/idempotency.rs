@@ -2,8 +2,19 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use taquilla::{
+    auth::model::{Actor, Via},
+    input::FieldValue,
+    reply::Once,
+    store::AnswerKey,
+    tickets::{inputs::NewTicket, ops},
+    types::UserId,
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
+    people::{end_of_log, eventually},
     support::{Client, Desk, Response},
     tickets::faults,
 };
@@ -160,4 +171,82 @@ async fn bad_keys_are_refused() {
     keyed(&desk.anonymous(), "/tickets", "k", ticket("t")).await.expect(401);
     // Elsewhere than on POST the header says nothing.
     eva.send(eva.request(Method::GET, "/tickets").header("idempotency-key", "a")).await.expect(200);
+}
+
+fn answer_key(user: i64, key: &str) -> AnswerKey {
+    AnswerKey { user_id: UserId(user), key: Sha256::digest(key).into() }
+}
+
+#[tokio::test]
+async fn while_the_first_is_running_its_twin_is_a_conflict() {
+    let desk = Desk::start().await;
+    let (eva, tom) = (desk.user("eva").await, desk.user("tom").await);
+    let running = desk.app.running_keys.hold(answer_key(eva.id, "k")).unwrap();
+    assert_eq!(keyed(&eva, "/tickets", "k", ticket("t")).await.expect(409)["type"], "/problems/already-running");
+    keyed(&tom, "/tickets", "k", ticket("t")).await.expect(201);
+    keyed(&eva, "/tickets", "another", ticket("t")).await.expect(201);
+    drop(running);
+    keyed(&eva, "/tickets", "k", ticket("t")).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_storage_itself_lets_only_one_of_two_be_done() {
+    let desk = Desk::start().await;
+    let eva = desk.user("eva").await;
+    let account = desk.app.store.user(UserId(eva.id)).await.unwrap().unwrap();
+    let (actor, once) = (Actor::person(&account, Via::Session, None), Once::under(answer_key(eva.id, "k"), [7; 32]));
+    let new = NewTicket::from_json(ticket("t")).unwrap();
+    // As when the first one's client is gone, and with it the mark that it is running, but its commit is on its way.
+    let (first, second) = tokio::join!(ops::create(&desk.app, &actor, &new, once), ops::create(&desk.app, &actor, &new, once));
+    assert_eq!([&first, &second].iter().filter(|one| one.is_ok()).count(), 1);
+    assert_eq!(first.err().or(second.err()).unwrap().problem().kind, "/problems/already-running");
+    assert_eq!(eva.ids("/tickets").await.len(), 1);
+    assert_eq!(eva.get("/tickets?q=t").await.header("x-total-count"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_and_tries_again_is_served_once() {
+    let desk = Desk::start().await;
+    let eva = desk.user("eva").await;
+    let (address, token) = (desk.url.strip_prefix("http://").unwrap(), eva.token.clone().unwrap());
+    let body = ticket("once").to_string();
+    for round in 0..48_u32 {
+        let key = format!("k{round}");
+        let head = format!(
+            "POST /api/v1/tickets HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+             idempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut hasty = TcpStream::connect(address).await.unwrap();
+        hasty.write_all(head.as_bytes()).await.unwrap();
+        // Gone at another moment in each round.
+        for _ in 0..round * 8 {
+            tokio::task::yield_now().await;
+        }
+        drop(hasty);
+        eventually("the retry is served", async || {
+            let answer = keyed(&eva, "/tickets", &key, ticket("once")).await;
+            assert!([201, 409].contains(&answer.status), "{}", answer.body);
+            (answer.status == 201).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(eva.get("/tickets").await.header("x-total-count"), "48");
+}
+
+#[tokio::test]
+async fn the_path_counts_a_trailing_slash_does_not_and_a_replay_leaves_no_entry() {
+    let desk = Desk::start().await;
+    let admin = desk.admin().await;
+    let (one, two) = (admin.open(json!({})).await, admin.open(json!({})).await);
+    for id in [one, two] {
+        admin.delete(&format!("/tickets/{id}")).await.expect(204);
+    }
+    keyed(&admin, &format!("/tickets/{one}/restore"), "k", json!({})).await.expect(200);
+    let before = end_of_log(&desk).await;
+    let again = keyed(&admin, &format!("/tickets/{one}/restore/"), "k", json!({})).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, "true"));
+    keyed(&admin, &format!("/tickets/{two}/restore"), "k", json!({})).await.expect(422);
+    assert_eq!(admin.ids("/tickets?deleted=true").await, [two]);
+    assert_eq!(end_of_log(&desk).await, before);
 }

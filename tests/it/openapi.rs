@@ -144,3 +144,77 @@ async fn the_served_document_is_the_committed_one() {
 pub fn filled(path: &str) -> String {
     path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect::<Vec<_>>().join("/")
 }
+
+/// A form of the body comes first, then every fault of body and query together.
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_told_before_what_does_not_fit() {
+    let desk = Desk::start().await;
+    let admin = desk.admin().await;
+    for Operation { method, path, .. } in operations().into_iter().filter(|o| o.spec.get("requestBody").is_some()) {
+        let send = |media_type: &str, body: String| {
+            let address = format!("/{}?nonsense=1", filled(&path));
+            admin.send(admin.request(method.clone(), &address).header("content-type", media_type).body(body))
+        };
+        let what = |answer: &crate::support::Response| format!("{method} {path}: {} {}", answer.status, answer.body);
+        for (media_type, body, status) in [
+            ("text/plain", "{}".to_owned(), 415),
+            ("application/json", "{".to_owned(), 400),
+            ("application/json", " ".repeat(1024 * 1024 + 1), 413),
+        ] {
+            let answer = send(media_type, body).await;
+            assert_eq!(answer.status, status, "{}", what(&answer));
+        }
+        let answer = send("application/json", r#"{"absurd": 1}"#.to_owned()).await;
+        assert_eq!(answer.status, 422, "{}", what(&answer));
+        let problem = answer.expect(422);
+        let named: BTreeSet<&str> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect();
+        assert!(named.contains("nonsense") && named.contains("absurd"), "{method} {path}: {problem}");
+    }
+}
+
+/// Absent values are null, never missing; and nothing is told that is not documented.
+#[tokio::test]
+async fn answers_have_exactly_the_documented_fields_and_times_in_utc() {
+    fn check_times(value: &Value) {
+        match value {
+            Value::Object(map) => {
+                for (field, value) in map {
+                    if let (true, Some(time)) = (field == "at" || field.ends_with("_at") || field == "status_since", value.as_str()) {
+                        assert!(time.ends_with('Z') && time.len() <= "2026-03-02T09:00:00.123456Z".len(), "{field}: {time}");
+                    }
+                    check_times(value);
+                }
+            }
+            Value::Array(list) => list.iter().for_each(check_times),
+            _ => {}
+        }
+    }
+    let desk = Desk::start().await;
+    let admin = desk.admin().await;
+    let id = admin.open(serde_json::json!({})).await;
+    admin.note(id, "n").await;
+    admin.post("/auth/tokens", serde_json::json!({"name": "t"})).await.expect(201);
+    let document = document();
+    for (path, schema) in [
+        ("/tickets", "TicketView"),
+        (&format!("/tickets/{id}"), "TicketView"),
+        (&format!("/tickets/{id}/comments"), "CommentView"),
+        (&format!("/tickets/{id}/activity"), "EntryView"),
+        ("/activity", "EntryView"),
+        ("/users", "UserView"),
+        ("/users/1", "UserView"),
+        ("/auth/me", "UserView"),
+        ("/auth/sessions", "SessionView"),
+        ("/auth/tokens", "ApiTokenView"),
+        ("/settings", "SettingsView"),
+        ("/setup", "SetupState"),
+    ] {
+        let body = admin.get(path).await.expect(200);
+        check_times(&body);
+        let row = body.get(0).unwrap_or(&body);
+        let told: BTreeSet<&String> = row.as_object().unwrap().keys().collect();
+        let documented = document["components"]["schemas"][schema]["properties"].as_object().unwrap();
+        let documented: BTreeSet<&String> = documented.keys().filter(|field| !field.ends_with("_html")).collect();
+        assert_eq!(told, documented, "{path}");
+    }
+}

@@ -139,6 +139,25 @@ async fn a_storage_that_does_not_work_makes_the_desk_unready() {
     desk.anonymous().get("//health").await.expect(200);
 }
 
+#[tokio::test]
+async fn calls_that_need_the_storage_are_told_when_to_try_again() {
+    let desk = Desk::start().await;
+    let admin = desk.admin().await;
+    let id = admin.open(serde_json::json!({})).await;
+    desk.app.store.close().await.unwrap();
+    let login = serde_json::json!({"username": "admin@example.com", "password": crate::support::PASSWORD});
+    for answer in [
+        admin.get("/tickets").await,
+        admin.get(&format!("/tickets/{id}")).await,
+        admin.post("/tickets", serde_json::json!({"title": "t", "description": "d"})).await,
+        admin.put(&format!("/tickets/{id}"), serde_json::json!({"title": "x"})).await,
+        admin.delete(&format!("/tickets/{id}")).await,
+        desk.anonymous().post("/auth/login", login).await,
+    ] {
+        assert_eq!(answer.expect(503)["type"], "/problems/unavailable");
+    }
+}
+
 /// What a browser asks before a foreign page's call.
 async fn preflight(desk: &Desk, origin: &str) -> Response {
     let nobody = desk.anonymous();

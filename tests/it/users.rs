@@ -321,3 +321,32 @@ async fn accounts_survive_a_restart() {
     assert_eq!(names(&admin, "/users?q=sanz").await, ["Eva Sanz"]);
     admin.delete(&format!("/users/{}", admin.id)).await.expect(409);
 }
+
+#[tokio::test]
+async fn a_row_of_the_list_is_the_account_and_a_search_means_its_words() {
+    let desk = Desk::start().await;
+    let (admin, eva) = (desk.admin().await, desk.user("eva").await);
+    let one = admin.get(&format!("/users/{}", eva.id)).await.expect(200);
+    assert_eq!(admin.get("/users?q=EVA%40exam").await.expect(200), json!([one]));
+    assert_eq!(admin.get("/users/?q=eva").await.expect(200), json!([one]), "a trailing slash means the same");
+    for typed in ["!!!", "?", "%25"] {
+        let list = admin.get(&format!("/users?q={typed}")).await;
+        assert_eq!((list.header("x-total-count"), list.next()), ("0", None), "{typed}");
+        assert_eq!(list.expect(200), json!([]), "{typed}");
+    }
+    assert_eq!(names(&admin, "/users?q=%20").await.len(), 2);
+    admin.get(&format!("/users?q={}", "x".repeat(200))).await.expect(200);
+    assert_eq!(faults(admin.get(&format!("/users?q={}", "x".repeat(201))).await), [("q".into(), "too_long".into())]);
+}
+
+#[tokio::test]
+async fn what_a_deactivated_person_wrote_stays() {
+    let desk = Desk::start().await;
+    let (admin, eva) = (desk.admin().await, desk.user("eva").await);
+    let id = eva.open(json!({})).await;
+    eva.comment(id, "before I went").await;
+    admin.delete(&format!("/users/{}", eva.id)).await.expect(204);
+    let comments = admin.get(&format!("/tickets/{id}/comments")).await.expect(200);
+    assert_eq!(json!([comments[0]["content"], comments[0]["author_name"]]), json!(["before I went", "Eva Example"]));
+    assert_eq!(admin.ids(&format!("/tickets?creator_id={}", eva.id)).await, [id]);
+}

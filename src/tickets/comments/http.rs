@@ -94,7 +94,6 @@ async fn list_comments(
 async fn create_comment(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     Id(id): Id<TicketId>,
     once: Once,
     Body(new): Body<NewComment>,
@@ -136,7 +135,6 @@ async fn get_comment(
 async fn edit_comment(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     Ids(ticket, id): Ids<TicketId, CommentId>,
     expected: Expected,
     Body(change): Body<CommentChange>,

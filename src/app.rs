@@ -12,6 +12,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    activity::live::Live,
     auth::{failures::FailedLogins, password::Hasher, token::TokenKeys},
     config::Config,
     error::AppError,
@@ -61,6 +62,8 @@ pub struct App {
     pub failed_logins: FailedLogins,
     /// Idempotency keys whose first request is still running.
     pub running_keys: RunningKeys,
+    /// Who listens to the log as it grows.
+    pub live: Live,
     /// Held by the one use case that is being decided again.
     turn: tokio::sync::Mutex<()>,
     /// Ends everything that runs beside requests.
@@ -94,6 +97,7 @@ impl App {
             keys,
             failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
+            live: Live::at(*store.durable_seq().borrow()),
             turn: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

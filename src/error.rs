@@ -166,10 +166,15 @@ impl AppError {
 
     /// 429, with the seconds to wait.
     #[must_use]
-    pub fn too_many(seconds: u32) -> Self {
-        let mut error = Self::new("too-many-requests", "Too many attempts; wait before the next one.");
-        error.0.retry_after = Some(seconds);
-        error
+    pub fn too_many(detail: impl Into<Cow<'static, str>>, seconds: u32) -> Self {
+        Self::new("too-many-requests", detail).retry_after(seconds)
+    }
+
+    /// The same with other seconds until another try may succeed.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
     }
 
     /// 503: nothing was written.

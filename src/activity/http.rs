@@ -30,7 +30,7 @@ use crate::{
 
 /// The routes of the log.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list_activity)).routes(routes!(list_ticket_activity))
+    OpenApiRouter::new().routes(routes!(list_activity)).routes(routes!(list_ticket_activity)).merge(super::live::http::router())
 }
 
 /// A place in the log; 0 is before the first entry.

@@ -13,6 +13,7 @@ use crate::{
     app::AppState,
     error::AppError,
     store::{Addition, Changes},
+    types::{Secret, Timestamp},
 };
 
 /// The shortest time between two last-used times of a session or a token.
@@ -34,9 +35,42 @@ impl FromRequestParts<AppState> for Actor {
             return Ok(actor.clone());
         }
         let token = bearer(&parts.headers).ok_or_else(AppError::unauthorized)?;
-        let actor = if token.starts_with(API_TOKEN_PREFIX) { by_api_token(app, token).await? } else { by_session(app, token).await? };
+        let (actor, _) = authenticated(app, token).await?;
         parts.extensions.insert(actor.clone());
         Ok(actor)
+    }
+}
+
+/// Whoever makes a request whose answer lasts, with the credentials, so that these can be judged again meanwhile.
+pub struct Standing {
+    /// Who it is.
+    pub actor: Actor,
+    token: Secret,
+    until: Option<Timestamp>,
+}
+
+impl FromRequestParts<AppState> for Standing {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, AppError> {
+        let token = bearer(&parts.headers).ok_or_else(AppError::unauthorized)?;
+        let (actor, until) = authenticated(app, token).await?;
+        Ok(Self { actor, token: Secret::new(token), until })
+    }
+}
+
+impl Standing {
+    /// Whether the credentials have expired.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|end| end <= now)
+    }
+
+    /// Whether a request with these credentials would still be the same account's, with the same role. A storage that does
+    /// not answer says no.
+    pub async fn holds(&self, app: &AppState) -> bool {
+        let now = authenticated(app, self.token.expose()).await;
+        now.is_ok_and(|(actor, _)| actor.id == self.actor.id && actor.role == self.actor.role)
     }
 }
 
@@ -69,7 +103,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-async fn by_session(app: &AppState, token: &str) -> Result<Actor, AppError> {
+/// Whom a token stands for right now, and until when by itself.
+async fn authenticated(app: &AppState, token: &str) -> Result<(Actor, Option<Timestamp>), AppError> {
+    if token.starts_with(API_TOKEN_PREFIX) { by_api_token(app, token).await } else { by_session(app, token).await }
+}
+
+async fn by_session(app: &AppState, token: &str) -> Result<(Actor, Option<Timestamp>), AppError> {
     let now = app.now();
     let bearer = app.keys.check(token, now).ok_or_else(AppError::unauthorized)?;
     let session = app.store.session(bearer.session).await?.filter(|session| session.user_id == bearer.user && session.is_live(now));
@@ -78,17 +117,17 @@ async fn by_session(app: &AppState, token: &str) -> Result<Actor, AppError> {
     if session.last_used_at.plus_seconds(USED_SECONDS) <= now {
         app.commit_aside(Changes::new().add(Addition::SessionUsed(session.id, now)));
     }
-    Ok(Actor::person(&user, Via::Session, Some(&session)))
+    Ok((Actor::person(&user, Via::Session, Some(&session)), Some(bearer.until)))
 }
 
-async fn by_api_token(app: &AppState, token: &str) -> Result<Actor, AppError> {
+async fn by_api_token(app: &AppState, token: &str) -> Result<(Actor, Option<Timestamp>), AppError> {
     let now = app.now();
     let token = app.store.api_token(&digest(token)).await?.filter(|token| token.is_live(now)).ok_or_else(AppError::unauthorized)?;
     let user = app.store.user(token.user_id).await?.filter(|user| user.is_active).ok_or_else(AppError::unauthorized)?;
     if token.last_used_at.is_none_or(|used| used.plus_seconds(USED_SECONDS) <= now) {
         app.commit_aside(Changes::new().add(Addition::TokenUsed(token.id, now)));
     }
-    Ok(Actor::person(&user, Via::ApiToken, None))
+    Ok((Actor::person(&user, Via::ApiToken, None), token.expires_at))
 }
 
 #[cfg(test)]

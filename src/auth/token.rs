@@ -75,6 +75,8 @@ pub struct Bearer {
     pub user: UserId,
     /// The session.
     pub session: SessionId,
+    /// When the token expires.
+    pub until: Timestamp,
 }
 
 /// Signs and checks access tokens.
@@ -176,7 +178,8 @@ impl TokenKeys {
         if data.header != self.header || typ != KIND || sid <= 0 {
             return None;
         }
-        Some(Signed { exp, iat, bearer: Bearer { user: sub.parse().ok()?, session: SessionId(sid) } })
+        let until = Timestamp::from_micros(exp.saturating_mul(1_000_000));
+        Some(Signed { exp, iat, bearer: Bearer { user: sub.parse().ok()?, session: SessionId(sid), until } })
     }
 }
 
@@ -319,7 +322,7 @@ mod tests {
     #[test]
     fn a_token_is_good_from_its_first_to_its_last_second() {
         let token = signed(&json!({"typ": "JWT", "alg": "HS256"}), &claims());
-        let good = Some(Bearer { user: UserId(7), session: SessionId(9) });
+        let good = Some(Bearer { user: UserId(7), session: SessionId(9), until: at(1_000) });
         for (second, expected) in [(9, None), (10, good), (999, good), (1_000, None)] {
             assert_eq!(keys().check(&token, at(second)), expected, "{second}");
         }

@@ -55,6 +55,10 @@ section! {
         cors_origins: Vec<String> = Vec::new();
         /// Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`.
         trusted_proxies: Vec<String> = Vec::new();
+        /// Live streams (`GET /events`) that may be open at once.
+        live_streams: u32 = 4_096, in 1..=65_536;
+        /// Live streams of one account that may be open at once.
+        live_streams_per_account: u32 = 1_024, in 1..=65_536;
     }
 }
 

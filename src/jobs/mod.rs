@@ -4,7 +4,7 @@ pub mod purge;
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::{app::AppState, auth::failures, error::AppError, types::Timestamp, users::setup};
+use crate::{activity::live, app::AppState, auth::failures, error::AppError, types::Timestamp, users::setup};
 
 /// How often expired rows are looked for.
 const PURGE: Duration = Duration::from_secs(10 * 60);
@@ -21,6 +21,7 @@ pub fn start(app: &AppState, address: SocketAddr) {
     every(app, "purge answers", PURGE, |app| async move { purge::answers(&app).await });
     every(app, "print the set-up address", SETUP, move |app| async move { setup::print_address(&app, address).await });
     every(app, "log failed sign-ins", FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
+    app.tasks.spawn(live::follow(app.clone()));
     // What was only counted when the desk stops is written then.
     let app = app.clone();
     app.tasks.clone().spawn(async move {

@@ -103,6 +103,7 @@ const PEOPLE: &[Row] = &[
     Row("GET", "/api/v1/analytics/backlog", "", "403 | 403 | 200 | 200 | 200"),
     // A requester's account is no agent; the admin may be one.
     Row("GET", "/api/v1/analytics/agent/{id}", "", "403 403 403 | 403 403 403 | 200 404 404 | 200 404 404 | 200 404 404"),
+    Row("GET", "/api/v1/events", "", "200 | 200 | 200 | 200 | 200"),
     Row("GET", "/api/v1/settings", "", "403 | 403 | 403 | 403 | 200"),
     Row("PATCH", "/api/v1/settings", r#"{"locale": "es"}"#, "403 | 403 | 403 | 403 | 200"),
 ];

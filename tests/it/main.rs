@@ -15,6 +15,7 @@ mod comments;
 mod config;
 mod demo;
 mod etags;
+mod events;
 mod idempotency;
 mod jobs;
 mod licences;

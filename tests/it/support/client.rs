@@ -54,7 +54,9 @@ impl Client {
     pub async fn send(&self, request: RequestBuilder) -> Response {
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let bytes = answer.bytes().await.unwrap();
+        // A live stream has no end to wait for.
+        let endless = headers.get("content-type").is_some_and(|t| t == "text/event-stream");
+        let bytes = if endless { bytes::Bytes::new() } else { answer.bytes().await.unwrap() };
         let json = headers.get("content-type").is_some_and(|t| t.to_str().unwrap().contains("json"));
         let body = match (bytes.is_empty(), json) {
             (true, _) => Value::Null,

@@ -2,6 +2,8 @@
 
 mod client;
 mod desk;
+mod stream;
 
 pub use client::{Client, Response};
 pub use desk::{Desk, PASSWORD};
+pub use stream::Listener;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 use taquilla::{
-    activity::model::Entry,
+    activity::model::{Action, Entry},
     store::{EntryQuery, From},
     types::{TicketId, Timestamp},
 };
@@ -74,18 +74,24 @@ fn day(micros: i64) -> i64 {
     micros.div_euclid(DAY)
 }
 
+/// The whole log, oldest first.
+async fn log(desk: &Desk) -> Vec<Entry> {
+    let mut log: Vec<Entry> = Vec::new();
+    loop {
+        let from = From::After(log.last().map_or(0, |entry| entry.seq));
+        let more = desk.app.store.entries(&EntryQuery { ticket: None, internal: true, from, limit: 200 }).await.unwrap();
+        if more.is_empty() {
+            return log;
+        }
+        log.extend(more);
+    }
+}
+
 /// All live tickets, from the log.
 async fn told(desk: &Desk) -> Vec<Told> {
     let mut tickets: BTreeMap<TicketId, Told> = BTreeMap::new();
-    let mut last = 0;
-    loop {
-        let query = EntryQuery { ticket: None, internal: true, from: From::After(last), limit: 200 };
-        let entries = desk.app.store.entries(&query).await.unwrap();
-        let Some(end) = entries.last() else { break };
-        last = end.seq;
-        for entry in entries.iter().filter(|entry| entry.action.name().starts_with("ticket.")) {
-            tickets.entry(entry.ticket_id.unwrap()).or_default().take(entry);
-        }
+    for entry in log(desk).await.iter().filter(|entry| entry.action.name().starts_with("ticket.")) {
+        tickets.entry(entry.ticket_id.unwrap()).or_default().take(entry);
     }
     tickets.into_values().filter(Told::is_live).collect()
 }
@@ -294,6 +300,15 @@ async fn every_figure_can_be_rebuilt_from_the_log_alone() {
             check(&desk, &people[0], &agents).await;
         }
     }
+    let log = log(&desk).await;
+    let happened = |belongs: &dyn Fn(&Entry) -> bool| log.iter().filter(|entry| belongs(entry)).count();
+    let given_on = |entry: &Entry| entry.changes.get("assigned_agent_id").is_some_and(|[before, after]| before.is_i64() && after.is_i64());
+    assert!(happened(&|entry| entry.changes.contains_key("reopen_count")) > 20, "tickets were reopened");
+    assert!(happened(&given_on) > 20, "tickets were reassigned");
+    for action in [Action::TicketDeleted, Action::TicketRestored] {
+        assert!(happened(&|entry| entry.action == action) > 5, "{action:?}");
+    }
+    assert!(day(desk.now().as_micros()) - day(log[0].at.as_micros()) > 3, "days went by");
     desk.restart().await;
     check(&desk, &people[0], &agents).await;
     desk.advance(6 * 24 * 3_600);

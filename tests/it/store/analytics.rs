@@ -4,7 +4,10 @@
 use taquilla::{
     activity::model::Action,
     analytics::figures::{Amount, Key, Kind, Span, Work, bucket, day, hour},
-    store::{Changes, IdKind, Store},
+    store::{
+        Changes, IdKind, Store,
+        sled::{Options, fsck},
+    },
     tickets::model::{Priority, Status, Ticket, Verdict},
     types::{TicketId, UserId},
 };
@@ -202,4 +205,29 @@ async fn counters_survive_stops_and_crashes(mut site: Site) {
     assert_eq!(all(&*site).await, before);
     site.reopen().await;
     assert_eq!(all(&*site).await, before);
+}
+
+/// A checkpoint that is whole but counts wrongly is noticed and mended.
+#[tokio::test]
+async fn fsck_compares_the_saved_counters_with_the_rows() {
+    let site = Site::sled().await;
+    put(&*site, |id| Ticket { status: Status::Pending, priority: Priority::Critical, ..ticket(id) }).await;
+    site.close().await.unwrap();
+    let options = Options { dir: site.folder().unwrap().join("data"), cache_mib: 16 };
+    let place = site.let_go().await;
+    assert_eq!(fsck(&options, false).unwrap().problems, Vec::<String>::new());
+    let file = options.dir.join("projection");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The counter of pending, critical tickets: its name, then how many there are.
+    let name = [&[Kind::Tickets.code()][..], &(Status::Pending as i32).to_le_bytes(), &(Priority::Critical as i64).to_le_bytes()].concat();
+    let found = bytes.windows(name.len() + 1).position(|window| window[..name.len()] == name && window[name.len()] == 1).unwrap();
+    bytes[found + name.len()] = 2;
+    let end = bytes.len() - 4;
+    let sum = crc32fast::hash(&bytes[..end]).to_le_bytes();
+    bytes[end..].copy_from_slice(&sum);
+    std::fs::write(&file, bytes).unwrap();
+    let wrong = ["the counters that analytics are read from are not what the rows say"];
+    assert_eq!(fsck(&options, true).unwrap().problems, wrong);
+    assert_eq!(fsck(&options, false).unwrap().problems, Vec::<String>::new(), "it was mended");
+    drop(place);
 }

@@ -99,6 +99,12 @@ impl Site {
         self.open().await;
     }
 
+    /// Drops the store and keeps its home.
+    pub async fn let_go(mut self) -> impl Sized {
+        self.drop_it().await;
+        self.home
+    }
+
     async fn drop_it(&mut self) {
         let store = self.store.take().expect("the store is open");
         let alone = Arc::strong_count(&store) == 1;

@@ -31,6 +31,7 @@ fn the_first_response_is_judged_once(#[case] when: i64, #[case] verdict: Verdict
     let (_, _, moved) = ticket().commented(ANA, false, when);
     let (next, entry) = moved.unwrap();
     assert_eq!((next.first_response_at, next.first_response), (Some(at(when)), verdict));
+    assert_eq!((next.first_response_decided_at, next.resolution_decided_at), (Some(at(when)), None));
     assert_eq!(entry.changes["sla.first_response"], [json!("running"), json!(verdict)]);
     assert_eq!(entry.action, Action::TicketUpdated);
     assert!(next.commented(BEN, false, when + 1).2.is_none(), "the second answer decides nothing");
@@ -72,6 +73,7 @@ fn the_end_of_a_ticket_ends_both_waits(
     assert_eq!(done.first_response_at, None);
     let again = done.after(json!({"status": "open"}), when + 1).after(json!({"status": "resolved"}), 1_000 * HOUR);
     assert_eq!((again.first_response, again.resolution), (first_response, resolution), "decided once");
+    assert_eq!((again.first_response_decided_at, again.resolution_decided_at), (Some(at(when)), Some(at(when))));
 }
 
 #[test]

@@ -257,7 +257,7 @@ async fn lasting(client: Client) -> Client {
 async fn act(desk: &Desk, people: &[Client; 5], tickets: &mut Vec<i64>, (what, which, how): (u8, u16, u16)) {
     let [admin, eva, agents @ ..] = people;
     let (n, agent) = (usize::from(how), &agents[usize::from(how) % agents.len()]);
-    if what < 22 || tickets.is_empty() {
+    if what < 10 || tickets.is_empty() {
         let by = if how % 7 == 0 { agent } else { eva };
         let new = json!({ "title": "t", "description": "d", "priority": PRIORITIES[n % 4] });
         tickets.push(by.post("/tickets", new).await.expect(201)["id"].as_i64().unwrap());
@@ -266,7 +266,7 @@ async fn act(desk: &Desk, people: &[Client; 5], tickets: &mut Vec<i64>, (what, w
     let path = format!("/tickets/{}", tickets[usize::from(which) % tickets.len()]);
     let comments = format!("{path}/comments");
     let answer = match what {
-        22..34 => admin.patch(&path, json!({ "assigned_agent_id": agent.id })).await,
+        10..34 => admin.patch(&path, json!({ "assigned_agent_id": agent.id })).await,
         34..37 => admin.patch(&path, json!({ "assigned_agent_id": null })).await,
         37..62 => admin.patch(&path, json!({ "status": STATUSES[n % 5] })).await,
         62..66 => admin.patch(&path, json!({ "priority": PRIORITIES[n % 4] })).await,

@@ -1,7 +1,10 @@
-//! What every test stands on: a running [`Desk`] and the [`Client`]s that talk to it.
+//! What every test stands on: a running [`Desk`], the [`Client`]s that talk to it, and [`Raw`] connections for those who
+//! do not talk as they should.
 
 mod client;
 mod desk;
+mod raw;
 
 pub use client::{Client, Response};
 pub use desk::{Desk, PASSWORD};
+pub use raw::{Answer, Raw};

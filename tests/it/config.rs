@@ -240,7 +240,7 @@ fn numbers_are_held_in_their_bounds() {
         }
         ranged += 1;
     }
-    assert_eq!(ranged, 5 + 8);
+    assert!(ranged >= 16, "{ranged}");
 }
 
 #[test]

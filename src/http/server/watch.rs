@@ -20,7 +20,7 @@ use super::Timers;
 enum Phase {
     /// Accepted, and nothing has come yet.
     Fresh,
-    /// Between two requests.
+    /// Between two requests; the end of an answer may still be in a buffer.
     Idle,
     /// Within a request's head.
     Head,
@@ -114,7 +114,11 @@ impl Watch {
 
     /// The client has taken all that there was.
     pub(super) fn flowing(&self) {
-        self.state.lock().stalled = None;
+        let mut state = self.state.lock();
+        state.stalled = None;
+        if state.phase == Phase::Idle {
+            state.since = Instant::now();
+        }
     }
 
     /// Everything has been sent.
@@ -148,6 +152,8 @@ impl Watch {
         let state = self.state.lock();
         let own = match state.phase {
             Phase::Fresh | Phase::Head => Some(state.since + self.timers.head),
+            // What is left of an answer is still being sent.
+            Phase::Idle if state.stalled.is_some() => None,
             Phase::Idle => Some(state.since + self.timers.idle),
             Phase::Lingering => Some(state.since + self.timers.linger),
             Phase::Busy | Phase::Body | Phase::Evicted => None,

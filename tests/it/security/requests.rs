@@ -116,9 +116,9 @@ impl Cases {
             self.add(format!("body: {name}"), whole, &[400], false);
             self.add(format!("chunked body: {name}"), chunked, &[400], false);
         }
-        let packed = self.with_body("POST /api/v1/tickets", b"\x1f\x8b\x08\0");
-        let packed = String::from_utf8_lossy(&packed).replacen("content-type", "content-encoding: gzip\r\ncontent-type", 1);
-        self.add("body: said to be gzip", packed.into_bytes(), &[400], false);
+        let head = "content-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n";
+        let packed = [self.head("POST /api/v1/tickets", head), b"\x1f\x8b\x08\0".to_vec()].concat();
+        self.add("body: said to be gzip", packed, &[400], false);
     }
 
     fn unfit_values(&mut self) {

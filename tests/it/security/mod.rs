@@ -2,5 +2,7 @@
 
 mod enumeration;
 mod live_streams;
+mod malformed;
 mod passwords;
+mod requests;
 mod tokens;

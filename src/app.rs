@@ -17,6 +17,7 @@ use crate::{
     error::AppError,
     http::idempotency::RunningKeys,
     jobs,
+    metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
     types::Timestamp,
     users::model::SettingsView,
@@ -61,6 +62,8 @@ pub struct App {
     pub failed_logins: FailedLogins,
     /// Idempotency keys whose first request is still running.
     pub running_keys: RunningKeys,
+    /// What the desk tells of itself at `/metrics`.
+    pub metrics: Metrics,
     /// Held by the one use case that is being decided again.
     turn: tokio::sync::Mutex<()>,
     /// Ends everything that runs beside requests.
@@ -94,6 +97,7 @@ impl App {
             keys,
             failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
+            metrics: Metrics::new(config.storage_url()?.name())?,
             turn: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -160,8 +164,12 @@ impl App {
             if changes.is_empty() {
                 return Ok(answer);
             }
+            let times = TicketTimes::of(&changes.log);
             match self.store.commit(changes).await {
-                Ok(_) => return Ok(answer),
+                Ok(_) => {
+                    self.metrics.tickets.observe(&times);
+                    return Ok(answer);
+                }
                 // Whoever lost a race waits for a turn: many losers of one row would else make each other lose again.
                 Err(StoreError::Stale) if turn.is_none() => turn = Some(self.turn.lock().await),
                 Err(StoreError::Stale) => {}

@@ -1,5 +1,9 @@
 //! Where ticket systems get hurt: one file for each class.
 
+mod audit;
 mod enumeration;
+mod first_start;
+mod mass_assignment;
 mod passwords;
+mod series;
 mod tokens;

@@ -12,6 +12,7 @@ pub mod health;
 pub mod idempotency;
 pub mod intake;
 pub mod limits;
+pub mod measure;
 pub mod page;
 pub mod path;
 pub mod problem;
@@ -41,6 +42,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(crate::tickets::http::router())
         .merge(crate::activity::http::router())
         .merge(crate::analytics::http::router())
+        .merge(crate::metrics::http::router())
         .merge(health::router())
 }
 
@@ -67,6 +69,7 @@ fn layered(app: AppState, routes: Router<AppState>) -> NormalizePath<Router> {
         .layer(from_fn_with_state(app.clone(), problem::layer))
         .layer(option_layer(headers::cors(&app.config.server)))
         .layer(map_response(headers::secure))
+        .layer(from_fn_with_state(app.clone(), measure::layer))
         .with_state(app);
     // Outside of the router, so that it acts before a route is chosen.
     NormalizePathLayer::trim_trailing_slash().layer(layered)

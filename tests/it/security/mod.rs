@@ -1,8 +1,13 @@
 //! Where ticket systems get hurt: one file for each class.
 
+mod audit;
 mod enumeration;
 mod live_streams;
 mod malformed;
 mod passwords;
 mod requests;
+mod first_start;
+mod mass_assignment;
+mod passwords;
+mod series;
 mod tokens;

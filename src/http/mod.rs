@@ -1,6 +1,7 @@
 //! The wire: the router and its layers, extractors for bodies, queries, tags and idempotency keys, and the pages that
 //! document the API. Handlers live with their features.
 
+pub mod assets;
 pub mod body;
 pub mod client;
 pub mod docs;
@@ -54,7 +55,7 @@ pub fn service(app: AppState) -> IntoMakeServiceWithConnectInfo<NormalizePath<Ro
         .split_for_parts()
         .0
         .merge(docs::router())
-        .fallback(|| async { AppError::not_found() })
+        .fallback(assets::fallback)
         .layer(from_fn_with_state(app.clone(), idempotency::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(problem::layer))

@@ -3,10 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::{
-    setup::printed,
-    support::{Client, Desk, Response},
-};
+use crate::support::{Client, Desk, Response};
 
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                            font-src 'self'; connect-src 'self'; worker-src blob:; frame-ancestors 'none'";
@@ -64,7 +61,9 @@ async fn documentation_pages_have_a_policy_of_their_own_and_all_answers_a_strict
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
     }
-    assert_eq!(nobody.get("/tickets").await.header("cache-control"), "no-store");
+    for path in ["/tickets", "/nowhere", "/auth/me", "/setup"] {
+        assert_eq!(nobody.get(path).await.header("cache-control"), "no-store", "{path}");
+    }
 }
 
 #[tokio::test]
@@ -73,7 +72,7 @@ async fn the_root_is_a_page_for_browsers_and_json_for_programs() {
     let nobody = desk.anonymous();
     let page = accepting(&nobody, "//", "text/html,application/xhtml+xml,*/*;q=0.8").await;
     assert_eq!(page.header("vary"), "accept");
-    assert!(page.expect(200).as_str().unwrap().contains("href=\"/docs\""));
+    assert!(page.expect(200).as_str().unwrap().contains("<div id=\"root\">"));
     for accept in ["*/*", "application/json"] {
         let about = accepting(&nobody, "//", accept).await.expect(200);
         assert_eq!(about, serde_json::json!({"message": "Ticket System API", "version": env!("CARGO_PKG_VERSION"), "status": "running"}));
@@ -81,13 +80,42 @@ async fn the_root_is_a_page_for_browsers_and_json_for_programs() {
 }
 
 #[tokio::test]
-async fn the_set_up_page_shows_a_call_that_works() {
-    let desk = Desk::start_empty(|_| {}).await;
+async fn browsers_get_the_app_at_every_address_of_its_views() {
+    let desk = Desk::start().await;
     let nobody = desk.anonymous();
-    let page = nobody.get("//setup").await.expect(200);
-    let shown = page.as_str().unwrap().split("--json '").nth(1).unwrap().split('\'').next().unwrap();
-    let body = serde_json::from_str(&shown.replace("TOKEN", &printed(&desk).await)).unwrap();
-    nobody.post("/setup", body).await.expect(201);
+    let accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+    for view in ["//", "//setup", "//tickets/7", "//inbox/unassigned", "//tickets/7/"] {
+        let page = accepting(&nobody, view, accept).await;
+        let policy = page.header("content-security-policy").to_owned();
+        let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+        let wanted = format!(
+            "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; font-src 'self'; \
+             connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types taquilla"
+        );
+        assert_eq!((nonce.len(), policy.as_str()), (24, wanted.as_str()), "{view}");
+        assert_eq!((page.header("cache-control"), page.header("etag"), page.header("vary")), ("no-store", "", "accept"), "{view}");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert!(!page.expect(200).as_str().unwrap().contains("__CSP_NONCE__"), "{view}");
+        assert_ne!(accepting(&nobody, view, accept).await.header("content-security-policy"), policy, "a nonce is used once");
+    }
+}
+
+#[tokio::test]
+async fn only_views_are_answered_with_the_app() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    let accept = "text/html,*/*;q=0.8";
+    for path in
+        ["/nowhere", "//api", "//api/v2/x", "//assets/index-old.js", "//docs/nothing", "//redoc/nothing", "//openapi.json/x", "//health/x"]
+    {
+        accepting(&nobody, path, accept).await.expect(404);
+    }
+    accepting(&nobody, "//tickets/7", "application/json").await.expect(404);
+    nobody.get("//index.html").await.expect(404);
+    nobody.send(nobody.request(Method::POST, "//tickets/7").header("accept", accept)).await.expect(404);
+    let head = nobody.send(nobody.request(Method::HEAD, "//tickets/7").header("accept", accept)).await;
+    assert_eq!((head.status, &head.body), (200, &Value::Null));
 }
 
 #[tokio::test]
@@ -103,7 +131,7 @@ async fn files_that_do_not_exist_are_problems() {
 async fn a_page_that_the_browser_has_is_not_sent_again() {
     let desk = Desk::start().await;
     let nobody = desk.anonymous();
-    for path in ["//docs/swagger-ui-bundle.js", "//redoc/redoc.standalone.js", "//openapi.json", "//page.css"] {
+    for path in ["//docs/swagger-ui-bundle.js", "//redoc/redoc.standalone.js", "//openapi.json", "//favicon.svg"] {
         let first = nobody.get(path).await;
         let request = nobody.request(Method::GET, path).header("if-none-match", first.header("etag"));
         let second = nobody.send(request).await;

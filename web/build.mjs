@@ -43,9 +43,7 @@ function types() {
 async function sizes() {
   const assets = new URL("assets/", dist);
   const names = await readdir(assets);
-  const files = await Promise.all(
-    names.map(async (name) => ({ name, bytes: await readFile(new URL(name, assets)) })),
-  );
+  const files = await Promise.all(names.map(async (name) => ({ name, bytes: await readFile(new URL(name, assets)) })));
   const html = await readFile(new URL("index.html", dist), "utf8");
   const packed = (chosen) => chosen.reduce((sum, file) => sum + gzipSync(file.bytes, { level: 9 }).length, 0);
   const entry = packed(files.filter((file) => file.name.endsWith(".js") && html.includes(file.name)));

@@ -29,9 +29,7 @@ export class Desk {
       PATH: process.env.PATH,
       HOME: desk.dir,
       TAQUILLA_AUTH__RATE_LIMIT: "off",
-      ...(admin
-        ? { TAQUILLA_BOOTSTRAP__ADMIN_EMAIL: "admin@example.com", TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD: PASSWORD }
-        : {}),
+      ...(admin ? { TAQUILLA_BOOTSTRAP__ADMIN_EMAIL: "admin@example.com", TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD: PASSWORD } : {}),
       ...env,
     };
     await desk.up();
@@ -52,7 +50,13 @@ export class Desk {
     }
     for (let tries = 0; tries < 600; tries++) {
       if (this.process.exitCode !== null) throw new Error(`the desk ended: ${this.printed}`);
-      if (await fetch(`${this.url}/health/ready`).then((answer) => answer.ok, () => false)) return;
+      if (
+        await fetch(`${this.url}/health/ready`).then(
+          (answer) => answer.ok,
+          () => false,
+        )
+      )
+        return;
       await new Promise((done) => setTimeout(done, 50));
     }
     throw new Error(`the desk does not start: ${this.printed}`);
@@ -78,7 +82,10 @@ export class Desk {
   async call(token, method, path, json) {
     const answer = await fetch(`${this.url}/api/v1${path}`, {
       method,
-      headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(json ? { "content-type": "application/json" } : {}) },
+      headers: {
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+        ...(json ? { "content-type": "application/json" } : {}),
+      },
       body: json && JSON.stringify(json),
     });
     const text = await answer.text();

@@ -1,11 +1,11 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { session } from "./api/session";
-import { Shell } from "./parts/shell";
-import { Broken, Missing } from "./parts/states";
 import { InboxPage } from "./pages/inbox/inbox";
 import { NewTicketPage } from "./pages/new-ticket";
 import { RegisterPage } from "./pages/register";
 import { TicketPage } from "./pages/ticket/ticket";
+import { Shell } from "./parts/shell";
+import { Broken, Missing } from "./parts/states";
 
 export interface ListSearch {
   q?: string;

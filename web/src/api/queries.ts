@@ -91,9 +91,7 @@ export const commentsQuery = (id: number) =>
       let cursor: string | undefined;
       for (let page = 0; page < MOST_PAGES; page++) {
         const query = { render: "html", limit: 200, ...(cursor ? { cursor } : {}) } as never;
-        const { data, headers } = await full(
-          api.GET("/api/v1/tickets/{id}/comments", { params: { path: { id }, query } }),
-        );
+        const { data, headers } = await full(api.GET("/api/v1/tickets/{id}/comments", { params: { path: { id }, query } }));
         all.push(...data);
         cursor = nextCursor(headers);
         if (!cursor) break;

@@ -2,10 +2,7 @@
 
 import type { User } from "./types";
 
-export type SessionState =
-  | { kind: "unknown" }
-  | { kind: "out"; why?: "expired" }
-  | { kind: "in"; user: User };
+export type SessionState = { kind: "unknown" } | { kind: "out"; why?: "expired" } | { kind: "in"; user: User };
 
 /** Says that this browser has a session, so that a first visit asks for none. */
 const HINT = "taquilla.session";

@@ -2,8 +2,8 @@
 
 import { useSyncExternalStore } from "react";
 import { ApiError, api, body } from "../api/client";
-import { show, shown, stale } from "../api/tickets";
 import { session } from "../api/session";
+import { show, shown, stale } from "../api/tickets";
 import type { BulkFields, BulkResults, Ticket } from "../api/types";
 import { translate as t } from "../i18n";
 import { announce } from "./announce";

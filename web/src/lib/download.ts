@@ -1,4 +1,4 @@
-import { authorized, ApiError } from "../api/client";
+import { ApiError, authorized } from "../api/client";
 import { serialized } from "../api/queries";
 import type { Problem } from "../api/types";
 import type { ListParams } from "./search";
@@ -24,13 +24,13 @@ export async function downloadTickets(params: ListParams): Promise<void> {
 }
 
 /** A cell of CSV: quoted, and no formula. */
-export function cell(value: string | number | null): string {
-  const text = value === null ? "" : String(value);
+export function cell(value: string | number | null | undefined): string {
+  const text = value === null || value === undefined ? "" : String(value);
   const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 /** Rows as CSV. */
-export function csv(rows: (string | number | null)[][]): string {
+export function csv(rows: (string | number | null | undefined)[][]): string {
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }

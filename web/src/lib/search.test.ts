@@ -19,7 +19,13 @@ test("status:active stands for all that somebody has to do something about", () 
 test("people are found by id, address, or name, without case and accents", () => {
   const assignee = (value: string) => parse(`assignee:${value}`, staff).params.assigned_agent_id;
   expect(["7", "none", "eva", "t.okafor", "tom", '"eva pena"', "tom_okafor"].map(assignee)).toEqual([
-    "7", "none", "3", "4", "4", "3", "4",
+    "7",
+    "none",
+    "3",
+    "4",
+    "4",
+    "3",
+    "4",
   ]);
 });
 

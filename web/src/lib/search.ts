@@ -19,7 +19,18 @@ export interface ListParams {
   sort?: string;
 }
 
-export const SORTS = ["-created_at", "created_at", "-updated_at", "updated_at", "-priority", "priority", "due_at", "-due_at", "-id", "id"];
+export const SORTS = [
+  "-created_at",
+  "created_at",
+  "-updated_at",
+  "updated_at",
+  "-priority",
+  "priority",
+  "due_at",
+  "-due_at",
+  "-id",
+  "id",
+];
 export const DEFAULT_SORT = "-created_at";
 
 export interface Person {
@@ -39,11 +50,7 @@ export function words(text: string): string[] {
   return text.match(/[\p{L}_]+:"[^"]*"?|\S+/gu) ?? [];
 }
 
-const bare = (text: string) =>
-  text
-    .normalize("NFD")
-    .replace(/\p{M}/gu, "")
-    .toLowerCase();
+const bare = (text: string) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 /** Finds one of the staff by id, `me`, `none`, address, or (the beginning of) a name. */
 function person(value: string, staff: readonly Person[]): string | undefined {

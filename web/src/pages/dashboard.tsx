@@ -2,14 +2,13 @@
 
 import { SegmentedControl } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Navigate, useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
-import { authorized, ApiError } from "../api/client";
-import { countQuery } from "../api/queries";
-import { ACTIVE, PRIORITIES, type Problem, STATUSES } from "../api/types";
+import { api, body } from "../api/client";
+import { PRIORITIES, STATUSES } from "../api/types";
 import { useText } from "../i18n";
-import { csv, BOM, save } from "../lib/download";
+import { BOM, csv, save } from "../lib/download";
 import { useMe } from "../lib/use-session";
 import { PriorityMark, StatusMark } from "../parts/marks";
 import { Bones, Failed } from "../parts/states";
@@ -17,48 +16,7 @@ import { Bones, Failed } from "../parts/states";
 const Flow = lazy(() => import("../parts/charts").then((module) => ({ default: module.Flow })));
 const Bars = lazy(() => import("../parts/charts").then((module) => ({ default: module.Bars })));
 
-interface Point {
-  timestamp: string;
-  value: number;
-}
-
-interface Agent {
-  agent_id: number;
-  agent_name: string;
-  assigned_tickets: number;
-  resolved_tickets: number;
-  avg_resolution_time_hours: number | null;
-}
-
-interface Dashboard {
-  ticket_stats: {
-    total_tickets: number;
-    open_tickets: number;
-    in_progress_tickets: number;
-    pending_tickets: number;
-    resolved_tickets: number;
-    closed_tickets: number;
-  };
-  priority_stats: { low: number; medium: number; high: number; critical: number };
-  top_agents: Agent[];
-  tickets_over_time: Point[];
-  resolved_over_time: Point[];
-  avg_resolution_time_hours: number | null;
-  median_resolution_time_hours: number | null;
-  p90_resolution_time_hours: number | null;
-  avg_first_response_time_hours: number | null;
-  sla: Record<"first_response" | "resolution", { met: number; breached: number }>;
-}
-
 const RANGES = [7, 30, 90, 365];
-
-async function dashboard(days: number): Promise<Dashboard> {
-  const answer = await authorized(new Request(`/api/v1/analytics/dashboard?days=${days}`)).catch((error) => {
-    throw error instanceof ApiError ? error : new ApiError(0);
-  });
-  if (!answer.ok) throw new ApiError(answer.status, (await answer.json().catch(() => undefined)) as Problem | undefined);
-  return (await answer.json()) as Dashboard;
-}
 
 export function DashboardPage() {
   const { t } = useText();
@@ -74,11 +32,12 @@ function Shown() {
   const { days = 30 } = useSearch({ from: "/app/dashboard" });
   const { data, error, isError, refetch } = useQuery({
     queryKey: ["dashboard", days],
-    queryFn: () => dashboard(days),
-    placeholderData: (before: Dashboard | undefined) => before,
+    queryFn: () => body(api.GET("/api/v1/analytics/dashboard", { params: { query: { days } as never } })),
+    placeholderData: keepPreviousData,
   });
   const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
-  const hours = (value: number | null) => (value === null ? t("dash.none") : t("dash.hours", { hours: number.format(value) }));
+  const hours = (value: number | null | undefined) =>
+    value === null || value === undefined ? t("dash.none") : t("dash.hours", { hours: number.format(value) });
 
   const head = (
     <header className="page-bar">
@@ -139,9 +98,7 @@ function Shown() {
           name={t("dash.by_status")}
           columns={[t("field.status"), t("dash.count")]}
           rows={STATUSES.map((status) => [t(`status.${status}`), stats[`${status}_tickets`]])}
-          marks={STATUSES.map((status) => (
-            <StatusMark key={status} status={status} />
-          ))}
+          marks={STATUSES.map((status) => <StatusMark key={status} status={status} />)}
           empty={stats.total_tickets === 0}
         >
           <Bars
@@ -153,9 +110,7 @@ function Shown() {
           name={t("dash.by_priority")}
           columns={[t("field.priority"), t("dash.count")]}
           rows={PRIORITIES.map((priority) => [t(`priority.${priority}`), data.priority_stats[priority]])}
-          marks={PRIORITIES.map((priority) => (
-            <PriorityMark key={priority} priority={priority} />
-          ))}
+          marks={PRIORITIES.map((priority) => <PriorityMark key={priority} priority={priority} />)}
           empty={stats.total_tickets === 0}
         >
           <Bars
@@ -180,27 +135,8 @@ function Shown() {
             data={data.top_agents.map((agent) => ({ name: agent.agent_name, value: agent.resolved_tickets }))}
           />
         </Chart>
-        <Chart
-          name={t("dash.times")}
-          columns={[t("dash.times"), "h"]}
-          rows={[
-            [t("dash.mean_resolution"), data.avg_resolution_time_hours],
-            [t("dash.median_resolution"), data.median_resolution_time_hours],
-            [t("dash.p90_resolution"), data.p90_resolution_time_hours],
-            [t("dash.mean_response"), data.avg_first_response_time_hours],
-          ]}
-        />
-        <Chart
-          name={t("dash.sla")}
-          columns={[t("dash.sla"), t("dash.met"), t("dash.breached"), "%"]}
-          rows={(["first_response", "resolution"] as const).map((kind) => [
-            t(`sla.${kind}`),
-            data.sla[kind].met,
-            data.sla[kind].breached,
-            share(data.sla[kind]),
-          ])}
-        />
       </div>
+      <Times days={days} />
     </div>
   );
 }
@@ -220,30 +156,72 @@ function Card({ label, value, hint }: { label: string; value: string; hint?: str
 /** How long the active tickets have been waiting. */
 function Backlog() {
   const { t } = useText();
-  const [now] = useState(() => Date.now());
-  const before = (days: number) => new Date(now - days * 86_400_000).toISOString();
-  const status = ACTIVE.join(",");
-  const spans = [
-    { name: t("dash.age_day"), params: { status, created_after: before(1) } },
-    { name: t("dash.age_week"), params: { status, created_after: before(7), created_before: before(1) } },
-    { name: t("dash.age_month"), params: { status, created_after: before(30), created_before: before(7) } },
-    { name: t("dash.age_more"), params: { status, created_before: before(30) } },
-  ];
-  const counts = useQueries({ queries: spans.map((span) => countQuery(span.params)) });
-  const data = spans.map((span, n) => ({ name: span.name, value: counts[n]?.data?.total ?? 0 }));
+  const { data } = useQuery({ queryKey: ["dashboard", "backlog"], queryFn: () => body(api.GET("/api/v1/analytics/backlog")) });
+  const rows = (data?.ages ?? []).map(({ bucket, tickets }) => {
+    // Names are `03_lt7d`, `05_ge30d`; an unknown one is shown as it is.
+    const [, kind, count, unit] = bucket.match(/_(lt|ge)(\d+)([hd])$/) ?? [];
+    const name = kind && count && unit ? t(`dash.age_${kind}_${unit}` as never, { count: Number(count) }) : bucket;
+    return { name, value: tickets };
+  });
   return (
     <Chart
       name={t("dash.backlog")}
       columns={[t("field.age"), t("dash.count")]}
-      rows={data.map((one) => [one.name, one.value])}
-      empty={data.every((one) => one.value === 0)}
+      rows={rows.map((one) => [one.name, one.value])}
+      empty={rows.every((one) => one.value === 0)}
     >
-      <Bars name={t("dash.count")} data={data} />
+      <Bars name={t("dash.count")} data={rows} />
     </Chart>
   );
 }
 
-type Cell = string | number | null;
+/** How long answers and resolutions take, and how often in time. */
+function Times({ days }: { days: number }) {
+  const { t, locale } = useText();
+  const { data } = useQuery({
+    queryKey: ["dashboard", "performance", days],
+    queryFn: () => body(api.GET("/api/v1/analytics/performance", { params: { query: { days } as never } })),
+    placeholderData: keepPreviousData,
+  });
+  const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
+  const kinds = ["first_response", "resolution"] as const;
+  const share = (met: number, breached: number) => (met + breached === 0 ? null : percent.format(met / (met + breached)));
+  return (
+    <Chart
+      name={t("dash.times")}
+      columns={[
+        t("dash.times"),
+        t("dash.tickets"),
+        t("dash.mean"),
+        t("dash.median"),
+        t("dash.p90"),
+        t("dash.met"),
+        t("dash.breached"),
+        t("dash.share"),
+      ]}
+      rows={
+        data
+          ? kinds.map((kind) => {
+              const { tickets, avg_time_hours, median_time_hours, p90_time_hours, sla } = data[kind];
+              const { met, breached } = sla;
+              return [
+                t(`sla.${kind}`),
+                tickets,
+                avg_time_hours,
+                median_time_hours,
+                p90_time_hours,
+                met,
+                breached,
+                share(met, breached),
+              ];
+            })
+          : []
+      }
+    />
+  );
+}
+
+type Cell = string | number | null | undefined;
 
 /** A chart, its table and its file. Without a chart the table is all there is. */
 function Chart(props: {
@@ -304,7 +282,7 @@ function Chart(props: {
                       </th>
                     ) : (
                       <td key={columns[m]} className="number">
-                        {cell === null ? "–" : typeof cell === "number" ? number.format(cell) : cell}
+                        {cell === null || cell === undefined ? "–" : typeof cell === "number" ? number.format(cell) : cell}
                       </td>
                     ),
                   )}

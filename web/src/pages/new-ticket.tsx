@@ -1,4 +1,4 @@
-import { Button, Select, TagsInput, TextInput, Textarea } from "@mantine/core";
+import { Button, Select, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDebouncedValue, useDocumentTitle } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
@@ -10,9 +10,9 @@ import { PRIORITIES, type Priority } from "../api/types";
 import { useText } from "../i18n";
 import { draft } from "../lib/draft";
 import { explain, fieldTexts, told } from "../lib/notify";
-import { serverHtml } from "../lib/trusted";
 import { useMe } from "../lib/use-session";
 import { PriorityIcon } from "../parts/marks";
+import { Prose } from "../parts/prose";
 
 interface Values {
   title: string;
@@ -56,7 +56,10 @@ export function NewTicketPage() {
   const submit = form.onSubmit(async (values) => {
     setFault(undefined);
     const { creator_id, ...fields } = values;
-    const missing = { ...(values.title.trim() ? {} : { title: t("fault.missing") }), ...(values.description.trim() ? {} : { description: t("fault.missing") }) };
+    const missing = {
+      ...(values.title.trim() ? {} : { title: t("fault.missing") }),
+      ...(values.description.trim() ? {} : { description: t("fault.missing") }),
+    };
     if (Object.keys(missing).length > 0) return form.setErrors(missing);
     setBusy(true);
     try {
@@ -124,8 +127,7 @@ export function NewTicketPage() {
         ) : (
           <section aria-label={t("ticket.preview")}>
             <p className="label">{t("field.description")}</p>
-            {/* biome-ignore lint/security/noDangerouslySetInnerHtml: sanitised by the server, see lib/trusted.ts */}
-            <div className="prose composer-preview" dangerouslySetInnerHTML={serverHtml(preview)} />
+            <Prose html={preview} className="composer-preview" />
           </section>
         )}
         <div className="pair">

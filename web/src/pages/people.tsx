@@ -126,7 +126,12 @@ export function PeoplePage() {
                 <td className="table-end">
                   <Menu position="bottom-end" width={190}>
                     <Menu.Target>
-                      <ActionIcon variant="subtle" color="gray" size={32} aria-label={t("people.actions", { name: user.full_name })}>
+                      <ActionIcon
+                        variant="subtle"
+                        color="gray"
+                        size={32}
+                        aria-label={t("people.actions", { name: user.full_name })}
+                      >
                         <IconDots size={16} aria-hidden />
                       </ActionIcon>
                     </Menu.Target>

@@ -38,7 +38,12 @@ export function KeyHelp() {
     () => opened,
   );
   return (
-    <Modal opened={open} onClose={() => set(false)} title={t("keys.title")} closeButtonProps={{ "aria-label": t("settings.done") }}>
+    <Modal
+      opened={open}
+      onClose={() => set(false)}
+      title={t("keys.title")}
+      closeButtonProps={{ "aria-label": t("settings.done") }}
+    >
       <dl className="keys">
         {KEYS.map(([keys, what]) => (
           <div key={what} className="keys-row">

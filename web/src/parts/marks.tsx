@@ -91,11 +91,18 @@ export function Ago({ at, short }: { at: string; short?: boolean }) {
 /** Which clock of a ticket runs out next, while it is active. */
 export function nextDue(ticket: Ticket): { kind: "first_response" | "resolution"; at: string; breached: boolean } | undefined {
   const clocks = [
-    { kind: "first_response" as const, at: ticket.first_response_due_at, verdict: ticket.sla.first_response, done: ticket.first_response_at },
+    {
+      kind: "first_response" as const,
+      at: ticket.first_response_due_at,
+      verdict: ticket.sla.first_response,
+      done: ticket.first_response_at,
+    },
     { kind: "resolution" as const, at: ticket.resolution_due_at, verdict: ticket.sla.resolution, done: ticket.resolved_at },
   ];
   if (ticket.status === "resolved" || ticket.status === "closed") return undefined;
-  const running = clocks.filter((clock) => clock.at && !clock.done && (clock.verdict === "running" || clock.verdict === "breached"));
+  const running = clocks.filter(
+    (clock) => clock.at && !clock.done && (clock.verdict === "running" || clock.verdict === "breached"),
+  );
   const first = running.sort((a, b) => (a.at as string).localeCompare(b.at as string))[0];
   return first?.at ? { kind: first.kind, at: first.at, breached: first.verdict === "breached" } : undefined;
 }

@@ -1,7 +1,7 @@
 import type { User } from "../api/types";
 import { chooseLocale, deviceLocale, type Text, translate as t } from "../i18n";
-import { BUILT_IN } from "../lib/search";
 import { setColors } from "../lib/colors";
+import { BUILT_IN } from "../lib/search";
 import { KeyHelp } from "./key-help";
 import { type Choice, pick } from "./picker";
 
@@ -48,9 +48,14 @@ export function openPalette(user: User, go: (target: Target) => void): void {
     typed: (text) => {
       const id = text.match(/^#?([1-9]\d*)$/)?.[1];
       const found: Choice[] = [];
-      if (id) found.push({ id: "ticket", label: t("pick.go_ticket", { id }), run: () => go({ to: "/tickets/$id", params: { id } }) });
+      if (id)
+        found.push({ id: "ticket", label: t("pick.go_ticket", { id }), run: () => go({ to: "/tickets/$id", params: { id } }) });
       if (text && staff) {
-        found.push({ id: "search", label: t("pick.search", { words: text }), run: () => go({ to: "/inbox", search: { q: text } }) });
+        found.push({
+          id: "search",
+          label: t("pick.search", { words: text }),
+          run: () => go({ to: "/inbox", search: { q: text } }),
+        });
       }
       return found;
     },

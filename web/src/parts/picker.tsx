@@ -1,6 +1,6 @@
 // One list to choose from, by typing: the palette of commands, and the choice of assignee, status, priority or tag.
 
-import { Spotlight, createSpotlight } from "@mantine/spotlight";
+import { createSpotlight, Spotlight } from "@mantine/spotlight";
 import { type ReactNode, useState, useSyncExternalStore } from "react";
 import { useText } from "../i18n";
 
@@ -32,11 +32,7 @@ export function pick(next: Picking): void {
   spotlight.open();
 }
 
-const bare = (text: string) =>
-  text
-    .normalize("NFD")
-    .replace(/\p{M}/gu, "")
-    .toLowerCase();
+const bare = (text: string) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 export function Picker() {
   const { t } = useText();

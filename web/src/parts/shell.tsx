@@ -242,6 +242,10 @@ function Inside({ user }: { user: User }) {
 
   useEffect(() => follow(), []);
   useEffect(() => colorsAre(setColorScheme), [setColorScheme]);
+  const theme = useQuery(preferencesQuery()).data?.theme;
+  useEffect(() => {
+    if (theme) setColorScheme(theme);
+  }, [theme, setColorScheme]);
 
   useKeys({
     c: () => void navigate({ to: "/new" }),

@@ -1,14 +1,7 @@
 // The queue of the staff: search, list, selection, and what keys do with it.
 
 import { ActionIcon, Button, Menu, TextInput, Tooltip } from "@mantine/core";
-import {
-  IconArrowsSort,
-  IconBookmarkPlus,
-  IconDownload,
-  IconFilter,
-  IconPlus,
-  IconSearch,
-} from "@tabler/icons-react";
+import { IconArrowsSort, IconBookmarkPlus, IconDownload, IconFilter, IconPlus, IconSearch } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, Navigate, useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
@@ -146,8 +139,7 @@ function Inbox() {
     setSelected(new Set());
   };
   const actions = {
-    assign: () =>
-      pickAssignee(people, me, (id, who) => change({ assigned_agent_id: id }, `${t("field.assignee")} → ${who}`)),
+    assign: () => pickAssignee(people, me, (id, who) => change({ assigned_agent_id: id }, `${t("field.assignee")} → ${who}`)),
     status: () => pickStatus((status) => change({ status }, `${t("field.status")} → ${t(`status.${status}`)}`)),
     priority: () => pickPriority((priority) => change({ priority }, `${t("field.priority")} → ${t(`priority.${priority}`)}`)),
     tag: () => {
@@ -187,7 +179,10 @@ function Inbox() {
 
   const filters = (
     <>
-      <FilterMenu text={text} onFilter={(filter, value) => address(withFilter(text === "*" ? "" : text, filter, value) || "*", sort)} />
+      <FilterMenu
+        text={text}
+        onFilter={(filter, value) => address(withFilter(text === "*" ? "" : text, filter, value) || "*", sort)}
+      />
       <Menu position="bottom-end">
         <Menu.Target>
           <Tooltip label={`${t("inbox.sort")}: ${t(`sort.${sort}` as never)}`}>
@@ -320,4 +315,3 @@ function FilterMenu({ text, onFilter }: { text: string; onFilter: (filter: strin
     </Menu>
   );
 }
-

@@ -1,7 +1,7 @@
 // The rows: only those in sight are in the page.
 
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { Link } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 import type { Ticket } from "../../api/types";
 import { useText } from "../../i18n";
@@ -35,7 +35,6 @@ interface RowProps {
 const Row = memo(function Row({ ticket, index, active, selected, top, height, onToggle, onOpen, onActive }: RowProps) {
   const { t } = useText();
   return (
-    // biome-ignore lint/a11y/useSemanticElements: the rows are placed by the virtual list, which a table cannot do
     <div
       role="row"
       aria-rowindex={index + 2}
@@ -45,7 +44,6 @@ const Row = memo(function Row({ ticket, index, active, selected, top, height, on
       tabIndex={-1}
       onMouseDown={() => onActive(index)}
     >
-      {/* biome-ignore lint/a11y/useSemanticElements: as above */}
       <span role="cell" className="cell-check">
         <input
           type="checkbox"
@@ -127,10 +125,8 @@ export function TicketList({ rows, active, selected, onActive, onToggle, onToggl
   useEffect(() => virtual.scrollToIndex(active, { align: "auto" }), [active, virtual]);
 
   return (
-    // biome-ignore lint/a11y/useSemanticElements: the rows are placed by the virtual list, which a table cannot do
     <div role="table" aria-label={t("nav.inbox")} aria-rowcount={rows.length + 1} className="list">
       <div role="rowgroup" className="list-head">
-        {/* biome-ignore lint/a11y/useFocusableInteractive: a row of names is not operated */}
         <div role="row" className="row row-head" aria-rowindex={1}>
           <span role="columnheader" className="cell-check">
             <input

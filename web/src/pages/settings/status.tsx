@@ -39,7 +39,8 @@ export function StatusPanel() {
       <div className="fact">
         <dt>{t("settings.docs")}</dt>
         <dd>
-          <Anchor href="/docs">Swagger UI</Anchor> · <Anchor href="/redoc">ReDoc</Anchor> · <Anchor href="/openapi.json">OpenAPI</Anchor>
+          <Anchor href="/docs">Swagger UI</Anchor> · <Anchor href="/redoc">ReDoc</Anchor> ·{" "}
+          <Anchor href="/openapi.json">OpenAPI</Anchor>
         </dd>
       </div>
     </dl>

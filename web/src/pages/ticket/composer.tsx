@@ -10,8 +10,8 @@ import { useText } from "../../i18n";
 import { announce } from "../../lib/announce";
 import { draft } from "../../lib/draft";
 import { explain } from "../../lib/notify";
-import { serverHtml } from "../../lib/trusted";
 import { useMe } from "../../lib/use-session";
+import { Prose } from "../../parts/prose";
 import type { Rights } from "./ticket";
 
 type Kind = "reply" | "note";
@@ -133,8 +133,7 @@ export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () 
           }}
         />
       ) : (
-        // biome-ignore lint/security/noDangerouslySetInnerHtml: sanitised by the server, see lib/trusted.ts
-        <div className="prose composer-preview" dangerouslySetInnerHTML={serverHtml(preview || `<p>${t("ticket.preview_empty")}</p>`)} />
+        <Prose html={preview || `<p>${t("ticket.preview_empty")}</p>`} className="composer-preview" />
       )}
     </div>
   );
@@ -177,7 +176,12 @@ export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () 
             {t("ticket.send_resolve")}
           </Button>
         )}
-        <Button size="xs" loading={state === "sending"} disabled={!text.trim() || state === "queued"} onClick={() => void send(false)}>
+        <Button
+          size="xs"
+          loading={state === "sending"}
+          disabled={!text.trim() || state === "queued"}
+          onClick={() => void send(false)}
+        >
           {t(note ? "ticket.add_note" : "ticket.send")}
         </Button>
       </div>

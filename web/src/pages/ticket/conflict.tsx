@@ -1,7 +1,7 @@
 // Somebody else was quicker: both are told apart, and nothing is overwritten unasked.
 
 import { Alert, Button } from "@mantine/core";
-import { ticketActivityQuery, queryClient } from "../../api/queries";
+import { queryClient, ticketActivityQuery } from "../../api/queries";
 import type { TicketChange } from "../../api/types";
 import { useText } from "../../i18n";
 
@@ -27,7 +27,12 @@ export function ConflictNotice(props: {
   const { conflict } = props;
   if (!conflict) return null;
   return (
-    <Alert color="yellow" role="alert" title={t("conflict.title", { name: conflict.who ?? t("conflict.somebody") })} className="conflict">
+    <Alert
+      color="yellow"
+      role="alert"
+      title={t("conflict.title", { name: conflict.who ?? t("conflict.somebody") })}
+      className="conflict"
+    >
       <p>{t("conflict.text")}</p>
       <div className="actions">
         <Button

@@ -1,9 +1,9 @@
 import { Button, Select, TagsInput } from "@mantine/core";
 import type { ReactNode } from "react";
 import { api, body } from "../../api/client";
+import { queryClient } from "../../api/queries";
 import { stale } from "../../api/tickets";
 import { type Entry, PRIORITIES, STATUSES, type Ticket, type TicketChange, type User } from "../../api/types";
-import { queryClient } from "../../api/queries";
 import { isText, useText } from "../../i18n";
 import { failed, told } from "../../lib/notify";
 import { duration } from "../../lib/time";
@@ -117,7 +117,9 @@ export function SidePanel(props: {
             allowDeselect={false}
             value={ticket.priority}
             leftSection={<PriorityIcon priority={ticket.priority} />}
-            onChange={(priority) => priority && priority !== ticket.priority && onChange({ priority: priority as Ticket["priority"] })}
+            onChange={(priority) =>
+              priority && priority !== ticket.priority && onChange({ priority: priority as Ticket["priority"] })
+            }
             data={PRIORITIES.map((priority) => ({ value: priority, label: t(`priority.${priority}`) }))}
           />
           <TagsInput

@@ -1,6 +1,6 @@
 // One ticket: its words, what was said about it, and what can be done with it.
 
-import { ActionIcon, Alert, Button, Drawer, TextInput, Textarea } from "@mantine/core";
+import { ActionIcon, Alert, Button, Drawer, Textarea, TextInput } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 import { IconArrowLeft, IconChevronLeft, IconChevronRight, IconInfoCircle, IconPencil } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -16,11 +16,11 @@ import { useKeys } from "../../lib/keys";
 import { lastList } from "../../lib/last-list";
 import { onEvent } from "../../lib/live";
 import { failed } from "../../lib/notify";
-import { serverHtml } from "../../lib/trusted";
 import { useMedia } from "../../lib/use-media";
 import { useMe } from "../../lib/use-session";
 import { Ago } from "../../parts/marks";
 import { pickAssignee, pickPriority, pickStatus } from "../../parts/picks";
+import { Prose } from "../../parts/prose";
 import { Bones, Failed, Missing } from "../../parts/states";
 import { home } from "../../router";
 import { Composer, composeAs } from "./composer";
@@ -197,7 +197,11 @@ function Shown({ ticket }: { ticket: Ticket }) {
           </span>
         </header>
         <div className="ticket-scroll">
-          <ConflictNotice conflict={conflict} onMine={(fields) => void change(fields, undefined)} onClose={() => setConflict(undefined)} />
+          <ConflictNotice
+            conflict={conflict}
+            onMine={(fields) => void change(fields, undefined)}
+            onClose={() => setConflict(undefined)}
+          />
           {editing ? (
             <Editor
               ticket={ticket}
@@ -212,8 +216,7 @@ function Shown({ ticket }: { ticket: Ticket }) {
               <p className="dim">
                 {opened} <Ago at={ticket.created_at} />
               </p>
-              {/* biome-ignore lint/security/noDangerouslySetInnerHtml: sanitised by the server, see lib/trusted.ts */}
-              <div className="prose" dangerouslySetInnerHTML={serverHtml(ticket.description_html ?? "")} />
+              <Prose html={ticket.description_html ?? ""} />
             </article>
           )}
           <Timeline ticket={ticket} comments={comments} activity={activity.data ?? []} names={names} rights={rights} />

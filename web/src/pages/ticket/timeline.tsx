@@ -9,10 +9,10 @@ import { stale } from "../../api/tickets";
 import type { Comment, Entry, Priority, Status, Ticket } from "../../api/types";
 import { isText, type Translate, useText } from "../../i18n";
 import { failed } from "../../lib/notify";
-import { serverHtml } from "../../lib/trusted";
 import { useMe } from "../../lib/use-session";
 import { confirm } from "../../parts/confirm";
 import { Ago } from "../../parts/marks";
+import { Prose } from "../../parts/prose";
 import { Bones, Failed } from "../../parts/states";
 import type { Rights } from "./ticket";
 
@@ -30,7 +30,8 @@ export function merged(comments: Comment[], activity: Entry[]): Item[] {
     const last = joined.at(-1);
     if (last && "entries" in last && "entries" in item) {
       const [before, after] = [last.entries.at(-1), item.entries[0]];
-      const together = before && after && before.actor.id === after.actor.id && Date.parse(after.at) - Date.parse(before.at) < 60_000;
+      const together =
+        before && after && before.actor.id === after.actor.id && Date.parse(after.at) - Date.parse(before.at) < 60_000;
       if (together) {
         last.entries.push(...item.entries);
         continue;
@@ -62,7 +63,9 @@ export function sentences(entry: Entry, names: Map<number, string>, t: Translate
       else said.push(t("event.assigned", { name: valueText(field, after, names, t) }));
     } else if (field === "status" || field === "priority" || field === "tags") {
       const [from, to] = [valueText(field, before, names, t), valueText(field, after, names, t)];
-      said.push(field === "status" ? `${from} → ${to}` : t("event.change", { field: t(`field.${field}`), before: from, after: to }));
+      said.push(
+        field === "status" ? `${from} → ${to}` : t("event.change", { field: t(`field.${field}`), before: from, after: to }),
+      );
     } else if (field === "title" || field === "description") {
       said.push(t("event.ticket.updated", { fields: t(`field.${field}`) }));
     }
@@ -116,8 +119,7 @@ function Said({ ticket, comment }: { ticket: Ticket; comment: Comment }) {
   };
   let words: ReactNode;
   if (text === undefined) {
-    // biome-ignore lint/security/noDangerouslySetInnerHtml: sanitised by the server, see lib/trusted.ts
-    words = <div className="prose" dangerouslySetInnerHTML={serverHtml(comment.content_html ?? "")} />;
+    words = <Prose html={comment.content_html ?? ""} />;
   } else {
     words = (
       <div className="stack">
@@ -140,7 +142,9 @@ function Said({ ticket, comment }: { ticket: Ticket; comment: Comment }) {
     );
   }
   return (
-    <li className={`said ${comment.is_internal ? "said-note" : ""} ${comment.author_id === ticket.creator_id ? "" : "said-staff"}`}>
+    <li
+      className={`said ${comment.is_internal ? "said-note" : ""} ${comment.author_id === ticket.creator_id ? "" : "said-staff"}`}
+    >
       <div className="said-head">
         {comment.is_internal && (
           <span className="note-mark">

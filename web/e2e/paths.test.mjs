@@ -321,7 +321,7 @@ desk("an admin sets the desk's name, targets and registration, and disables an a
   const { page } = admin;
   await admin.signIn("admin@example.com", PASSWORD, "/settings/desk");
   await page.getByLabel("Name of the organisation").fill("Harbour office");
-  await page.getByText("Strangers may create an account").click();
+  await page.getByRole("switch", { name: "Strangers may create an account" }).uncheck();
   await page.getByLabel("First answer, High").fill("15");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("Saved.").waitFor();

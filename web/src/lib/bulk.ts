@@ -1,13 +1,13 @@
 // Changes to many tickets: shown at once, sent after six seconds or on leaving, and until then taken back by one click.
 
 import { useSyncExternalStore } from "react";
-import { ApiError, api, body } from "../api/client";
+import { api, body } from "../api/client";
 import { session } from "../api/session";
 import { show, shown, stale } from "../api/tickets";
 import type { BulkFields, BulkResults, Ticket } from "../api/types";
 import { translate as t } from "../i18n";
 import { announce } from "./announce";
-import { failed, told } from "./notify";
+import { failed, told, warned } from "./notify";
 
 const DELAY = 6_000;
 
@@ -86,7 +86,7 @@ function report(results: BulkResults, before: Ticket[]): void {
   if (refused.length > 0) {
     const first = refused[0];
     const why = first && "detail" in first && first.detail ? first.detail : t("problem.forbidden");
-    failed(new ApiError(0, { detail: t("bulk.refused", { count: refused.length, why }) } as never));
+    warned(t("bulk.refused", { count: refused.length, why }));
   }
   if (saved > 0) announce(t("bulk.saved", { count: saved }));
 }

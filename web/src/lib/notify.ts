@@ -26,5 +26,10 @@ export function told(message: string, id?: string): void {
 }
 
 export function failed(error: unknown): void {
-  notifications.show({ message: explain(error), color: "red", autoClose: 8_000 });
+  warned(explain(error));
+}
+
+/** Tells what did not work, in words of its own. */
+export function warned(message: string): void {
+  notifications.show({ message, color: "red", autoClose: 8_000 });
 }

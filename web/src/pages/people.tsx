@@ -1,6 +1,6 @@
 // Accounts: find, make, change, disable.
 
-import { ActionIcon, Button, Menu, Modal, PasswordInput, Select, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Menu, Modal, Select, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDebouncedValue, useDocumentTitle } from "@mantine/hooks";
 import { IconDots, IconPlus } from "@tabler/icons-react";
@@ -15,6 +15,7 @@ import { explain, failed, fieldTexts, told } from "../lib/notify";
 import { useMe } from "../lib/use-session";
 import { confirm } from "../parts/confirm";
 import { Ago } from "../parts/marks";
+import { SecretInput } from "../parts/secret-input";
 import { Bones, Empty, Failed } from "../parts/states";
 
 const ROLES: readonly Role[] = ["user", "agent", "admin"];
@@ -228,11 +229,10 @@ function PersonDialog({ dialog, onClose }: { dialog: Dialog; onClose: () => void
           />
         )}
         {dialog.kind !== "edit" && (
-          <PasswordInput
+          <SecretInput
             label={t("signin.password")}
             description={t("register.password_hint")}
             autoComplete="new-password"
-            visibilityToggleButtonProps={{ "aria-label": t("signin.show_password"), tabIndex: 0 }}
             {...form.getInputProps("password")}
           />
         )}

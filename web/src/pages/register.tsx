@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, PasswordInput, TextInput } from "@mantine/core";
+import { Alert, Anchor, Button, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
@@ -9,6 +9,7 @@ import { deskQuery } from "../api/queries";
 import { useText } from "../i18n";
 import { explain, fieldTexts } from "../lib/notify";
 import { Door } from "../parts/door";
+import { SecretInput } from "../parts/secret-input";
 
 export function RegisterPage() {
   const { t } = useText();
@@ -44,11 +45,10 @@ export function RegisterPage() {
         )}
         <TextInput label={t("register.name")} autoComplete="name" autoFocus {...form.getInputProps("full_name")} />
         <TextInput label={t("signin.email")} type="email" autoComplete="username" {...form.getInputProps("email")} />
-        <PasswordInput
+        <SecretInput
           label={t("signin.password")}
           description={t("register.password_hint")}
           autoComplete="new-password"
-          visibilityToggleButtonProps={{ "aria-label": t("signin.show_password"), tabIndex: 0 }}
           {...form.getInputProps("password")}
         />
         <Button type="submit" loading={busy} fullWidth>

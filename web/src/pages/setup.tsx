@@ -1,6 +1,6 @@
 // The first start: language, name, admin, and perhaps demo data.
 
-import { Alert, Button, Checkbox, PasswordInput, SegmentedControl, TextInput } from "@mantine/core";
+import { Alert, Button, Checkbox, SegmentedControl, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -10,6 +10,7 @@ import { body, open } from "../api/client";
 import { chooseLocale, type Locale, useText } from "../i18n";
 import { explain, fieldTexts } from "../lib/notify";
 import { Door } from "../parts/door";
+import { SecretInput } from "../parts/secret-input";
 import { Bones } from "../parts/states";
 
 const STEPS = ["setup.step_desk", "setup.step_admin", "setup.step_demo"] as const;
@@ -125,11 +126,10 @@ export function SetupPage() {
             <p className="dim">{t("setup.admin_hint")}</p>
             <TextInput label={t("register.name")} autoComplete="name" autoFocus {...form.getInputProps("full_name")} />
             <TextInput label={t("signin.email")} type="email" autoComplete="username" {...form.getInputProps("email")} />
-            <PasswordInput
+            <SecretInput
               label={t("signin.password")}
               description={t("register.password_hint")}
               autoComplete="new-password"
-              visibilityToggleButtonProps={{ "aria-label": t("signin.show_password"), tabIndex: 0 }}
               {...form.getInputProps("password")}
             />
           </>

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, PasswordInput, TextInput } from "@mantine/core";
+import { Alert, Anchor, Button, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
@@ -9,6 +9,7 @@ import { useText } from "../i18n";
 import { explain } from "../lib/notify";
 import { useSession } from "../lib/use-session";
 import { Door } from "../parts/door";
+import { SecretInput } from "../parts/secret-input";
 
 export function SignIn() {
   const { t } = useText();
@@ -52,13 +53,12 @@ export function SignIn() {
           onChange={(event) => setEmail(event.currentTarget.value)}
           error={fault?.at === "email" && fault.text}
         />
-        <PasswordInput
+        <SecretInput
           label={t("signin.password")}
           autoComplete="current-password"
           value={password}
           onChange={(event) => setPassword(event.currentTarget.value)}
           error={fault?.at === "password" && fault.text}
-          visibilityToggleButtonProps={{ "aria-label": t("signin.show_password"), tabIndex: 0 }}
         />
         <Button type="submit" loading={busy} fullWidth>
           {t("signin.submit")}

@@ -1,7 +1,8 @@
 // One list to choose from, by typing: the palette of commands, and the choice of assignee, status, priority or tag.
 
 import { createSpotlight, Spotlight } from "@mantine/spotlight";
-import { type ReactNode, useState, useSyncExternalStore } from "react";
+import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import { flushSync } from "react-dom";
 import { useText } from "../i18n";
 
 export interface Choice {
@@ -23,13 +24,19 @@ export interface Picking {
 const [store, spotlight] = createSpotlight();
 
 let picking: Picking = { placeholder: "", choices: [] };
+let typing: (text: string) => void = () => {};
 const listeners = new Set<() => void>();
 
 /** Shows the list. */
 export function pick(next: Picking): void {
   picking = next;
-  for (const listener of listeners) listener();
-  spotlight.open();
+  // The very next key must find the list open and the field ready.
+  flushSync(() => {
+    typing("");
+    for (const listener of listeners) listener();
+    spotlight.open();
+  });
+  document.querySelector<HTMLInputElement>("[data-picker]")?.focus();
 }
 
 const bare = (text: string) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
@@ -44,6 +51,9 @@ export function Picker() {
     },
     () => picking,
   );
+  useEffect(() => {
+    typing = setText;
+  }, []);
   const wanted = bare(text.trim());
   const fitting = choices.filter((choice) => bare(`${choice.label} ${choice.hint ?? ""}`).includes(wanted)).slice(0, 50);
   const all = [...fitting, ...(typed?.(text.trim()) ?? [])];
@@ -52,13 +62,26 @@ export function Picker() {
       store={store}
       query={text}
       onQueryChange={setText}
-      onSpotlightClose={() => setText("")}
+      clearQueryOnClose={false}
       shortcut={null}
       scrollable
       maxHeight={420}
-      transitionProps={{ duration: 80 }}
+      overlayProps={{ blur: 0, backgroundOpacity: 0.3 }}
+      transitionProps={{ duration: 0 }}
     >
-      <Spotlight.Search placeholder={placeholder} aria-label={placeholder} />
+      <Spotlight.Search
+        data-picker
+        placeholder={placeholder}
+        aria-label={placeholder}
+        onKeyDown={(event) => {
+          // Enter right after a letter comes before the list has marked its first line.
+          const first = all[0];
+          if (event.key !== "Enter" || !first || document.querySelector(".mantine-Spotlight-action[data-selected]")) return;
+          event.preventDefault();
+          spotlight.close();
+          first.run();
+        }}
+      />
       <Spotlight.ActionsList>
         {all.map((choice) => (
           <Spotlight.Action key={choice.id} onClick={choice.run}>

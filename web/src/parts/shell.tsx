@@ -238,7 +238,8 @@ function Inside({ user }: { user: User }) {
   const announcement = useAnnouncement();
   const main = useRef<HTMLElement>(null);
 
-  const { setColorScheme } = useMantineColorScheme();
+  // Mantine would stop transitions by a <style> written through innerHTML, which Trusted Types forbid.
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
 
   useEffect(() => follow(), []);
   useEffect(() => colorsAre(setColorScheme), [setColorScheme]);
@@ -254,7 +255,7 @@ function Inside({ user }: { user: User }) {
       const box = document.querySelector<HTMLInputElement>("[data-search]");
       if (box) {
         box.focus();
-        box.select();
+        box.setSelectionRange(box.value.length, box.value.length);
       } else {
         void navigate({ to: home() });
       }

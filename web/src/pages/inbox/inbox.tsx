@@ -221,7 +221,7 @@ function Inbox() {
     <div className="inbox">
       <header className="bar">
         <h1 className="crumb">
-          {t("nav.inbox")} <span aria-hidden>›</span> {name}
+          {t("nav.inbox")} › {name}
         </h1>
         <SearchBox text={text === "*" ? "" : text} onSearch={setText} />
         <div className="bar-tools">

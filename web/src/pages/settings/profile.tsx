@@ -1,4 +1,4 @@
-import { Button, PasswordInput, SegmentedControl, TextInput, useMantineColorScheme } from "@mantine/core";
+import { Button, SegmentedControl, TextInput, useMantineColorScheme } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useState } from "react";
 import { api, body } from "../../api/client";
@@ -7,11 +7,12 @@ import { chooseLocale, type Locale, useText } from "../../i18n";
 import { setColors } from "../../lib/colors";
 import { explain, failed, fieldTexts, told } from "../../lib/notify";
 import { useMe } from "../../lib/use-session";
+import { SecretInput } from "../../parts/secret-input";
 
 export function Profile() {
   const { t, locale } = useText();
   const me = useMe();
-  const { colorScheme } = useMantineColorScheme();
+  const { colorScheme } = useMantineColorScheme({ keepTransitions: true });
   const [busy, setBusy] = useState<"name" | "password">();
   const [fault, setFault] = useState<string>();
   const name = useForm({ initialValues: { full_name: me.full_name } });
@@ -91,17 +92,15 @@ export function Profile() {
             {fault}
           </p>
         )}
-        <PasswordInput
+        <SecretInput
           label={t("settings.current_password")}
           autoComplete="current-password"
-          visibilityToggleButtonProps={{ "aria-label": t("signin.show_password"), tabIndex: 0 }}
           {...secret.getInputProps("current_password")}
         />
-        <PasswordInput
+        <SecretInput
           label={t("settings.new_password")}
           description={t("register.password_hint")}
           autoComplete="new-password"
-          visibilityToggleButtonProps={{ "aria-label": t("signin.show_password"), tabIndex: 0 }}
           {...secret.getInputProps("password")}
         />
         <div className="actions">

@@ -2,12 +2,11 @@
 
 mod audit;
 mod enumeration;
+mod first_start;
 mod live_streams;
 mod malformed;
-mod passwords;
-mod requests;
-mod first_start;
 mod mass_assignment;
 mod passwords;
+mod requests;
 mod series;
 mod tokens;

@@ -252,12 +252,6 @@ async fn export_tickets(
     post, path = "/api/v1/markdown", tag = "tickets", request_body = MarkdownText,
     responses((status = 200, body = Html, description = "The HTML.")),
 )]
-async fn render_markdown(
-    State(app): State<AppState>,
-    _: Actor,
-    Query(()): Query<()>,
-    once: Once,
-    Body(markdown): Body<MarkdownText>,
-) -> Result<Reply, AppError> {
+async fn render_markdown(State(app): State<AppState>, _: Actor, once: Once, Body(markdown): Body<MarkdownText>) -> Result<Reply, AppError> {
     ops::preview(&app, markdown.text.0, once).await
 }

@@ -233,7 +233,6 @@ async fn read_preferences(State(app): State<AppState>, actor: Actor, Query(()): 
 async fn change_preferences(
     State(app): State<AppState>,
     actor: Actor,
-    Query(()): Query<()>,
     expected: Expected,
     Body(change): Body<PreferencesChange>,
 ) -> Result<Response, AppError> {

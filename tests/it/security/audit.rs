@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What changes nothing that anybody could ask about later: a new pair of tokens for the same session.
-const WITHOUT_ENTRY: &[(&str, &str)] = &[("POST", "/api/v1/auth/refresh")];
+const WITHOUT_ENTRY: &[(&str, &str)] = &[("POST", "/api/v1/auth/refresh"), ("POST", "/api/v1/markdown")];
 
 /// A desk whose log is watched.
 struct Watched {
@@ -113,6 +113,8 @@ async fn of_people(w: &Watched, admin: &Client, eva: &Client) {
     let (me, users) = ("/auth/me", "/users/{id}");
     w.call(eva, ("PATCH", me), &[], json!({ "full_name": "Eva New" }), &["user.updated"]).await;
     w.call(eva, ("PATCH", me), &[], json!({ "full_name": "Eva New" }), &[]).await;
+    w.call(eva, ("PATCH", "/preferences"), &[], json!({ "theme": "dark" }), &["user.updated"]).await;
+    w.call(eva, ("PATCH", "/preferences"), &[], json!({ "theme": "dark" }), &[]).await;
     w.desk.sign_in("eva").await;
     let password = json!({ "password": "another pass phrase", "current_password": PASSWORD });
     w.call(eva, ("PATCH", me), &[], password, &["user.password_changed", "session.revoked"]).await;

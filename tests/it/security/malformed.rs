@@ -49,7 +49,7 @@ fn form(answer: &Answer, bare: bool) -> Option<String> {
 #[tokio::test]
 async fn every_malformed_request_gets_one_refusal_and_nothing_else() {
     let desk = Desk::start_with(|config| {
-        (config.timers.head, config.timers.body) = (Duration::from_secs(4), Duration::from_secs(4));
+        (config.timers.head, config.timers.body) = (Duration::from_secs(10), Duration::from_secs(10));
     })
     .await;
     let token = desk.agent("eva").await.token.unwrap();

@@ -18,6 +18,7 @@ use crate::{
     error::AppError,
     http::idempotency::RunningKeys,
     jobs,
+    metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
     types::Timestamp,
     users::model::SettingsView,
@@ -64,6 +65,8 @@ pub struct App {
     pub running_keys: RunningKeys,
     /// Who listens to the log as it grows.
     pub live: Live,
+    /// What the desk tells of itself at `/metrics`.
+    pub metrics: Metrics,
     /// Held by the one use case that is being decided again.
     turn: tokio::sync::Mutex<()>,
     /// Ends everything that runs beside requests.
@@ -98,6 +101,7 @@ impl App {
             failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
             live: Live::at(*store.durable_seq().borrow()),
+            metrics: Metrics::new(config.storage_url()?.name())?,
             turn: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -164,8 +168,12 @@ impl App {
             if changes.is_empty() {
                 return Ok(answer);
             }
+            let times = TicketTimes::of(&changes.log);
             match self.store.commit(changes).await {
-                Ok(_) => return Ok(answer),
+                Ok(_) => {
+                    self.metrics.tickets.observe(&times);
+                    return Ok(answer);
+                }
                 // Whoever lost a race waits for a turn: many losers of one row would else make each other lose again.
                 Err(StoreError::Stale) if turn.is_none() => turn = Some(self.turn.lock().await),
                 Err(StoreError::Stale) => {}

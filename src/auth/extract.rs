@@ -95,7 +95,7 @@ impl FromRequestParts<AppState> for AdminActor {
 }
 
 /// The token of the one `Authorization: Bearer …` header.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (sent.next(), sent.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

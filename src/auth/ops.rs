@@ -12,6 +12,7 @@ use crate::{
     activity::model::{Action, ActorRef, NewEntry},
     app::{App, AppState},
     error::AppError,
+    metrics::LoginOutcome,
     store::{Changes, Expect, IdKind, RowKey},
     types::{Email, Secret, SessionId, Timestamp, UserId},
     users::model::User,
@@ -56,10 +57,12 @@ pub async fn login(app: &AppState, credentials: &Credentials, client: &Client) -
     let email: Option<Email> = credentials.username.parse().ok();
     match app.decide(|| decide_login(app, email.as_ref(), &credentials.password, client)).await? {
         Login::Done(signed_in, actor) => {
+            app.metrics.logins.count(LoginOutcome::Success);
             make_room(app, &actor).await?;
             Ok(*signed_in)
         }
         Login::Refused(user, refusal) => {
+            app.metrics.logins.count(if refusal.status() == 401 { LoginOutcome::WrongCredentials } else { LoginOutcome::Disabled });
             if let Some(changes) = app.failed_logins.note(user, client.address, app.now()) {
                 app.commit_aside(changes);
             }

@@ -11,6 +11,12 @@ use crate::{
     types::Email,
 };
 
+/// The shortest token that lets Prometheus in, in characters.
+const SHORTEST_SCRAPE_TOKEN: usize = 16;
+
+/// What is said of a secret that everybody can read in the example file.
+const SAMPLE: &str = "is the one of the example file, which everybody knows: choose another";
+
 /// Brings values into the form in which they are used.
 pub(super) fn tidy(config: &mut Config) {
     if let Some(url) = &mut config.server.public_url {
@@ -47,6 +53,11 @@ pub(super) fn check(config: &Config) -> Vec<(&'static str, String)> {
         let message = error.to_string();
         refuse("auth.secret_key", message.strip_prefix("auth.secret_key ").unwrap_or(&message).to_owned());
     }
+    if let Some(token) = &config.prometheus.token
+        && let Some(wanted) = scrape_token_fault(token.expose())
+    {
+        refuse("prometheus.token", wanted);
+    }
     bootstrap(config, &mut refuse);
     let name = config.desk.organisation_name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.contains('\0') {
@@ -62,6 +73,22 @@ pub(super) fn check(config: &Config) -> Vec<(&'static str, String)> {
     found
 }
 
+/// What a token that lets Prometheus in must be, when it is not.
+fn scrape_token_fault(token: &str) -> Option<String> {
+    if is_sample("prometheus.token", token) {
+        Some(SAMPLE.to_owned())
+    } else if token.len() < SHORTEST_SCRAPE_TOKEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        Some(format!("must have at least {SHORTEST_SCRAPE_TOKEN} characters, all of them visible ASCII"))
+    } else {
+        None
+    }
+}
+
+/// Whether a secret is the one that the example file shows.
+fn is_sample(key: &str, secret: &str) -> bool {
+    super::keys().any(|known| known.name == key && known.sample == Some(secret))
+}
+
 fn bootstrap(config: &Config, refuse: &mut impl FnMut(&'static str, String)) {
     let bootstrap = &config.bootstrap;
     let email = bootstrap.admin_email.as_ref().map(|email| email.parse::<Email>());
@@ -72,6 +99,9 @@ fn bootstrap(config: &Config, refuse: &mut impl FnMut(&'static str, String)) {
         (Some(_), None) => refuse("bootstrap.admin_email", "needs bootstrap.admin_password beside it".to_owned()),
         (None, Some(_)) => refuse("bootstrap.admin_password", "needs bootstrap.admin_email beside it".to_owned()),
         _ => {}
+    }
+    if bootstrap.admin_password.as_ref().is_some_and(|password| is_sample("bootstrap.admin_password", password.expose())) {
+        refuse("bootstrap.admin_password", SAMPLE.to_owned());
     }
     if let Some(password) = &bootstrap.admin_password {
         let faults = match (NewPassword::from_json(password.expose().into()), &email) {

@@ -39,6 +39,8 @@ pub struct Config {
     pub desk: Desk,
     /// Service-level targets of later tickets.
     pub sla: SlaTargets,
+    /// What Prometheus scrapes.
+    pub prometheus: Prometheus,
     /// The log.
     pub log: Log,
 }
@@ -117,6 +119,15 @@ section! {
 }
 
 section! {
+    /// The metrics at `/metrics`, for Prometheus.
+    pub struct Prometheus in prometheus {
+        /// The bearer token that a scrape must carry, at least 16 characters without blanks. As long as it is unset, the
+        /// metrics are for callers on this machine only, and not for what comes through a proxy.
+        token: Option<Secret> = None, like "the-output-of-openssl-rand-hex-24";
+    }
+}
+
+section! {
     /// The log, on the standard error stream.
     pub struct Log in log {
         /// "text", "json", or "auto": text on a terminal, JSON otherwise.
@@ -151,7 +162,8 @@ const SLA: Section = Section {
 };
 
 /// Every section, in the order of the file.
-pub const SECTIONS: &[Section] = &[Server::SECTION, Storage::SECTION, Auth::SECTION, Bootstrap::SECTION, Desk::SECTION, SLA, Log::SECTION];
+pub const SECTIONS: &[Section] =
+    &[Server::SECTION, Storage::SECTION, Auth::SECTION, Bootstrap::SECTION, Desk::SECTION, SLA, Prometheus::SECTION, Log::SECTION];
 
 /// Every key, in the order of the file.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
@@ -185,6 +197,16 @@ pub enum LogFormat {
 pub enum StorageUrl {
     /// An embedded store in this folder.
     Sled(PathBuf),
+}
+
+impl StorageUrl {
+    /// The name of the kind of store.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Sled(_) => "sled",
+        }
+    }
 }
 
 /// An address of a storage that cannot be used.

@@ -20,9 +20,31 @@ impl FromRequestParts<AppState> for ClientAddress {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
-        Ok(Self(client(peer, &parts.headers, &app.config.server.trusted_proxies)))
+        Ok(Self(client(peer(parts), &parts.headers, &app.config.server.trusted_proxies)))
     }
+}
+
+/// The other end of the connection, as it is, whatever any header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address, IPv4 in its own form; unspecified when it is not known.
+    pub address: IpAddr,
+    /// Whether a header tells that a proxy stands between.
+    pub forwarded: bool,
+}
+
+impl FromRequestParts<AppState> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Self::Rejection> {
+        let forwarded = ["x-forwarded-for", "forwarded"].iter().any(|name| parts.headers.contains_key(*name));
+        Ok(Self { address: peer(parts).to_canonical(), forwarded })
+    }
+}
+
+/// The peer's address.
+fn peer(parts: &Parts) -> IpAddr {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
 }
 
 /// Walks `X-Forwarded-For` from its end, the part that the nearest proxy wrote, for as long as the address before was a

@@ -9,6 +9,7 @@ pub mod etag;
 pub mod headers;
 pub mod health;
 pub mod idempotency;
+pub mod measure;
 pub mod page;
 pub mod path;
 pub mod problem;
@@ -38,6 +39,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(crate::tickets::http::router())
         .merge(crate::activity::http::router())
         .merge(crate::analytics::http::router())
+        .merge(crate::metrics::http::router())
         .merge(health::router())
 }
 
@@ -60,6 +62,7 @@ pub fn service(app: AppState) -> IntoMakeServiceWithConnectInfo<NormalizePath<Ro
         .layer(from_fn(problem::layer))
         .layer(option_layer(headers::cors(&app.config.server)))
         .layer(map_response(headers::secure))
+        .layer(from_fn_with_state(app.clone(), measure::layer))
         .with_state(app);
     // Outside of the router, so that it acts before a route is chosen.
     let service = NormalizePathLayer::trim_trailing_slash().layer(router);

@@ -7,6 +7,7 @@
 //! sees none twice · ids are never issued twice, also across crashes · reopening keeps all.
 
 mod changes;
+mod meters;
 mod rows;
 pub mod sled;
 
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use changes::{Addition, Changes, Committed, Expect, Write};
+pub use meters::Meters;
 pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
 
 use crate::{
@@ -116,6 +118,12 @@ pub trait Store: Tickets + Users + Sessions + Activities + Analytics + Send + Sy
 
     /// Whether it can read and write, really.
     async fn ready(&self) -> Result<(), StoreError>;
+
+    /// What it tells of its work, for `/metrics`.
+    fn meters(&self) -> &Meters;
+
+    /// Bytes that the data takes where it is stored.
+    async fn size_bytes(&self) -> Result<u64, StoreError>;
 
     /// Finishes what is under way and lets go of the storage. Later calls are `Unavailable`.
     async fn close(&self) -> Result<(), StoreError>;

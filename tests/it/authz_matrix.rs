@@ -16,7 +16,12 @@ use crate::{
 /// have one status for all.
 ///
 /// In bodies `$ag2` is that account's id, `$new` a fresh e-mail address.
-struct Row(&'static str, &'static str, &'static str, &'static str);
+pub struct Row(pub &'static str, pub &'static str, pub &'static str, &'static str);
+
+/// Every row.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    [TICKETS, COMMENTS, PEOPLE, PUBLIC].into_iter().flatten()
+}
 
 #[rustfmt::skip]
 const TICKETS: &[Row] = &[
@@ -113,6 +118,7 @@ const PUBLIC: &[Row] = &[
     Row("GET", "/", "", "200"),
     Row("GET", "/health", "", "200"),
     Row("GET", "/health/ready", "", "200"),
+    Row("GET", "/metrics", "", "200"),
     Row("GET", "/api/v1/setup", "", "200"),
     Row("POST", "/api/v1/setup",
         r#"{"token": "x", "organisation_name": "O", "locale": "en", "admin": {"email": "$new", "full_name": "A", "password": "secret words 7"}}"#, "409"),
@@ -125,7 +131,7 @@ const PUBLIC: &[Row] = &[
 const ABSENT: i64 = 999_999;
 
 /// The things that a path can be asked for.
-fn things(path: &str) -> &'static [&'static str] {
+pub fn things(path: &str) -> &'static [&'static str] {
     if path.contains("{comment_id}") {
         &["own", "foreign", "answer", "note", "deleted", "buried", "astray", "absent"]
     } else if path.starts_with("/api/v1/tickets/{id}") {
@@ -138,8 +144,8 @@ fn things(path: &str) -> &'static [&'static str] {
 }
 
 /// A desk with everybody in it.
-struct World {
-    desk: Desk,
+pub struct World {
+    pub desk: Desk,
     /// u1, u2, ag1, ag2, admin.
     people: Vec<(&'static str, Client)>,
     /// Nobody, the disabled, the expired.
@@ -147,7 +153,7 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let desk = Desk::start().await;
         let expired = desk.user("expired").await;
         desk.advance(31 * 60);
@@ -165,7 +171,7 @@ impl World {
         Self { desk, people, strangers }
     }
 
-    fn of(&self, name: &str) -> &Client {
+    pub fn of(&self, name: &str) -> &Client {
         &self.people.iter().find(|(known, _)| *known == name).unwrap().1
     }
 
@@ -193,7 +199,7 @@ impl World {
     }
 
     /// Makes the thing, and gives the address of it for `who`.
-    async fn address(&self, path: &str, thing: &str, who: &str) -> String {
+    pub async fn address(&self, path: &str, thing: &str, who: &str) -> String {
         let (id, comment) = match (thing, path) {
             ("", _) => return path.to_owned(),
             (_, path) if path.contains("{comment_id}") => self.commented(thing).await,
@@ -258,7 +264,7 @@ impl World {
         self.owner(thing, who).post("/auth/tokens", json!({ "name": "t" })).await.expect(201)["id"].as_i64().unwrap()
     }
 
-    fn body(&self, text: &str) -> Option<Value> {
+    pub fn body(&self, text: &str) -> Option<Value> {
         static FRESH: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         if text.is_empty() {
             return None;
@@ -275,8 +281,13 @@ impl World {
             Some(body) => request.json(&body),
             None => request,
         };
+        let before = *self.desk.app.store.durable_seq().borrow();
         let answer = client.send(request).await;
         let status = answer.status;
+        if status >= 400 {
+            let after = *self.desk.app.store.durable_seq().borrow();
+            assert_eq!(after, before, "{} {} left an entry although it was refused with {status}", row.0, row.1);
+        }
         // Refusals are well-formed, whoever gets them.
         answer.expect(status);
         status
@@ -359,7 +370,7 @@ async fn a_deviation_from_the_table_is_found() {
 fn every_route_of_the_document_has_a_row_and_every_row_a_route() {
     let documented: BTreeSet<(String, String)> = openapi::operations().into_iter().map(|o| (o.method.to_string(), o.path)).collect();
     let route = |row: &Row| (row.0.to_owned(), row.1.split('?').next().unwrap().to_owned());
-    let rows: BTreeSet<_> = [TICKETS, COMMENTS, PEOPLE, PUBLIC].iter().flat_map(|table| table.iter().map(route)).collect();
+    let rows: BTreeSet<_> = rows().map(route).collect();
     assert_eq!(rows.difference(&documented).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "rows without a route");
     assert_eq!(documented.difference(&rows).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "routes without a row");
 }

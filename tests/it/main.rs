@@ -20,6 +20,7 @@ mod idempotency;
 mod jobs;
 mod licences;
 mod lists;
+mod metrics;
 mod old_desk;
 mod openapi;
 mod pages;

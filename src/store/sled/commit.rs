@@ -89,7 +89,10 @@ impl Committer {
         let mut last_heal = Instant::now();
         loop {
             let closing = match self.commands.recv_timeout(PULSE) {
-                Ok(first) => self.serve(first),
+                Ok(first) => {
+                    self.shared.meters.queue_depth.dec();
+                    self.serve(first)
+                }
                 Err(RecvTimeoutError::Timeout) => None,
                 // Dropped without being closed: like a crash, nothing more is written.
                 Err(RecvTimeoutError::Disconnected) => {
@@ -120,6 +123,7 @@ impl Committer {
         let mut commands = vec![first];
         while commands.len() < MOST_COMMITS && !matches!(commands.last(), Some(Command::Close(_))) {
             let Ok(command) = self.commands.try_recv() else { break };
+            self.shared.meters.queue_depth.dec();
             commands.push(command);
         }
         let closing = match commands.pop() {
@@ -188,6 +192,10 @@ impl Committer {
             }
             self.seq = seq;
             shared.durable.send_replace(seq);
+            let commits = waiting.iter().filter(|one| matches!(one, Waiting::Commit(..))).count();
+            if commits > 0 {
+                shared.meters.group_size.observe(f64::from(u16::try_from(commits).unwrap_or(u16::MAX)));
+            }
         }
         for one in waiting {
             one.answer(moved.clone());
@@ -204,6 +212,7 @@ impl Committer {
     /// Stops writing until the storage works again. Reads go on.
     fn go_read_only(&self, reason: StoreError) {
         tracing::error!(%reason, "the storage failed: the desk is read-only until it works again");
+        self.shared.meters.read_only.set(1);
         *self.shared.read_only.write() = Some(reason);
     }
 
@@ -226,6 +235,7 @@ impl Committer {
                 drop(state);
                 self.shared.durable.send_replace(self.seq);
                 *self.shared.read_only.write() = None;
+                self.shared.meters.read_only.set(0);
                 tracing::warn!("the storage works again");
             }
             Err(error) => tracing::error!(%error, "the storage cannot be opened again yet"),

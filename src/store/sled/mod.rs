@@ -26,6 +26,7 @@ use std::{
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -44,7 +45,7 @@ use self::{
     projection::{Effect, Projection},
 };
 use crate::{
-    store::{Changes, Committed, IdKind, Store, StoreError},
+    store::{Changes, Committed, IdKind, Meters, Store, StoreError},
     tickets::model::Ticket,
     types::{Seq, TicketId},
 };
@@ -71,6 +72,7 @@ struct Shared {
     durable: watch::Sender<Seq>,
     /// Why nothing can be written, while that is so.
     read_only: RwLock<Option<StoreError>>,
+    meters: Meters,
 }
 
 /// The engine and what is held in memory beside it.
@@ -130,6 +132,7 @@ impl SledStore {
             ids,
             durable: watch::Sender::new(seq),
             read_only: RwLock::new(None),
+            meters: Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?,
         });
         let (commands, receiver) = sync_channel(QUEUE);
         let committer =
@@ -139,18 +142,15 @@ impl SledStore {
         Ok(Arc::new(Self { shared, commands: Mutex::new(Some(commands)), committer: Mutex::new(Some(thread)) }))
     }
 
-    /// Bytes that the store takes on disk, without the projections.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub fn size_on_disk(&self) -> Result<u64, StoreError> {
-        self.shared.with(|_, engine| engine.size_on_disk())
-    }
-
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Command) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
+        let waiting = &self.shared.meters.queue_depth;
         let sent = match self.commands.lock().as_ref() {
-            Some(commands) => commands.try_send(command(answer)),
+            // Counted before the committer can take it.
+            Some(commands) => {
+                waiting.inc();
+                commands.try_send(command(answer)).inspect_err(|_| waiting.dec())
+            }
             None => return Err(closed()),
         };
         match sent {
@@ -185,7 +185,10 @@ impl Shared {
     fn write(&self, batch: sled::Batch, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
         let before = durability::syncs();
         self.apply(batch, effects, seq)?;
-        self.with(|_, engine| engine.flush(before))
+        let start = Instant::now();
+        let flushed = self.with(|_, engine| engine.flush(before));
+        self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());
+        flushed
     }
 
     fn apply(&self, batch: sled::Batch, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
@@ -218,7 +221,10 @@ impl Shared {
 #[async_trait]
 impl Store for SledStore {
     async fn commit(&self, changes: Changes) -> Result<Committed, StoreError> {
-        self.ask(|answer| Command::Commit(Box::new(changes), answer)).await
+        let start = Instant::now();
+        let committed = self.ask(|answer| Command::Commit(Box::new(changes), answer)).await;
+        self.shared.meters.commit_seconds.observe(start.elapsed().as_secs_f64());
+        committed
     }
 
     async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError> {
@@ -236,6 +242,15 @@ impl Store for SledStore {
         }
         self.shared.with(|_, engine| engine.get(keys::PROBE).map(drop))?;
         self.ask(Command::Probe).await
+    }
+
+    fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    /// Without the projections, which are held in memory and can be made anew.
+    async fn size_bytes(&self) -> Result<u64, StoreError> {
+        self.shared.with(|_, engine| engine.size_on_disk())
     }
 
     async fn close(&self) -> Result<(), StoreError> {

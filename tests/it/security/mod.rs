@@ -1,6 +1,10 @@
 //! Where ticket systems get hurt: one file for each class.
 
+mod audit;
 mod enumeration;
 mod live_streams;
+mod first_start;
+mod mass_assignment;
 mod passwords;
+mod series;
 mod tokens;

@@ -4,7 +4,9 @@ use serde_json::json;
 use taquilla::{store::Store, types::UserId};
 
 use crate::{
+    binary::Place,
     people::{faults, login},
+    setup::printed,
     support::{Desk, PASSWORD},
 };
 
@@ -89,4 +91,63 @@ async fn no_answer_and_no_entry_holds_a_hash_or_a_password() {
     for hidden in ["7041", "argon2", "password_hash"] {
         assert!(!seen.contains(hidden), "{hidden}");
     }
+}
+
+/// Passwords that no door takes for this account.
+const BAD: &[&str] = &["7 chars", "PassWord123", "eva@example.com", "EVA Example"];
+
+#[tokio::test]
+async fn every_door_judges_alike() {
+    let desk = Desk::start().await;
+    let (admin, eva) = (desk.admin().await, desk.user("eva").await);
+    let too_long = "x".repeat(129);
+    for bad in BAD.iter().copied().chain([too_long.as_str()]) {
+        let account = json!({ "email": "eva@example.com", "full_name": "Eva Example", "password": bad });
+        let mut with_role = account.clone();
+        with_role["role"] = json!("user");
+        for answer in [
+            desk.anonymous().post("/auth/register", account).await,
+            admin.post("/users", with_role).await,
+            admin.patch(&format!("/users/{}", eva.id), json!({ "password": bad })).await,
+            eva.patch("/auth/me", json!({ "password": bad, "current_password": PASSWORD })).await,
+        ] {
+            assert_eq!(faults(answer).iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["password"], "{bad}");
+        }
+    }
+    login(&desk, &eva.email, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_set_up_judges_alike() {
+    let desk = Desk::start_empty(|_| {}).await;
+    let token = printed(&desk).await;
+    for bad in BAD {
+        let admin = json!({ "email": "eva@example.com", "full_name": "Eva Example", "password": bad });
+        let body = json!({ "token": token, "organisation_name": "O", "locale": "en", "admin": admin });
+        let found = faults(desk.anonymous().post("/setup", body).await);
+        assert_eq!(found.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["admin.password"], "{bad}");
+    }
+}
+
+#[test]
+fn the_command_line_judges_alike() {
+    let place = Place::new();
+    let arguments = ["user", "create", "--email", "eva@example.com", "--name", "Eva Example", "--role", "admin", "--password-stdin"];
+    for bad in BAD {
+        let ran = place.run_with(&[], &arguments, &format!("{bad}\n"));
+        assert!(ran.code != 0 && ran.err.contains("password"), "{bad}: {ran:?}");
+    }
+    assert_eq!(place.run_with(&[], &arguments, "long enough\n").code, 0);
+}
+
+#[test]
+fn the_effort_has_a_floor_and_the_list_of_common_ones_an_end() {
+    let place = Place::new();
+    for (key, low, floor) in [("ARGON2_MEMORY_KIB", "19455", "19456"), ("ARGON2_PASSES", "1", "2")] {
+        let variable = format!("TAQUILLA_AUTH__{key}");
+        place.run_in(&[(&variable, low)], &["config", "check"]).expect(3).says(&key.to_lowercase());
+        place.run_in(&[(&variable, floor)], &["config", "check"]).expect(0);
+    }
+    let listed = include_str!("../../../src/auth/common_passwords.txt").lines().count();
+    assert!((500..=1_000).contains(&listed), "{listed}");
 }

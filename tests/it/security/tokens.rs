@@ -11,7 +11,7 @@ use taquilla::{
 };
 
 use crate::{
-    people::{anonymised, signed_in, text, with_headers},
+    people::{anonymised, login, refresh, signed_in, text, with_headers},
     support::Desk,
 };
 
@@ -152,7 +152,7 @@ async fn the_generated_key_is_kept_and_a_configured_one_ends_its_tokens() {
 }
 
 #[tokio::test]
-async fn disabling_a_role_and_a_new_password_bite_on_the_next_request() {
+async fn disabling_and_a_role_bite_on_the_next_request() {
     let desk = Desk::start().await;
     let (admin, ana) = (desk.admin().await, desk.agent("ana").await);
     let path = format!("/users/{}", ana.id);
@@ -177,4 +177,60 @@ async fn known_and_short_secrets_stop_the_start() {
         let error = App::build(config, Clock::System).await.err().expect("it does not start").to_string();
         assert!(error.contains("auth.secret_key") && (key == "secret" || !error.contains(key)), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_new_password_bites_on_the_next_request() {
+    let desk = Desk::start().await;
+    let (admin, eva) = (desk.admin().await, desk.user("eva").await);
+    let (other, refresh_token) = signed_in(&desk, &eva.email).await;
+    // One's own ends the other sessions and leaves this one.
+    let change = json!({ "password": "another pass phrase", "current_password": crate::support::PASSWORD });
+    eva.patch("/auth/me", change).await.expect(200);
+    other.get("/auth/me").await.expect(401);
+    refresh(&desk, &refresh_token).await.expect(401);
+    eva.get("/auth/me").await.expect(200);
+    // An admin's ends them all.
+    admin.patch(&format!("/users/{}", eva.id), json!({ "password": "a third pass phrase" })).await.expect(200);
+    eva.get("/auth/me").await.expect(401);
+    login(&desk, &eva.email, "another pass phrase").await.expect(401);
+}
+
+#[tokio::test]
+async fn signing_out_and_revoking_bite_on_the_next_request() {
+    let desk = Desk::start().await;
+    let eva = desk.user("eva").await;
+    let (other, refresh_token) = signed_in(&desk, &eva.email).await;
+    other.post("/auth/logout", Value::Null).await.expect(204);
+    other.get("/auth/me").await.expect(401);
+    refresh(&desk, &refresh_token).await.expect(401);
+    let (third, refresh_token) = signed_in(&desk, &eva.email).await;
+    let sessions = eva.get("/auth/sessions").await.expect(200);
+    let newest = sessions.as_array().unwrap().iter().map(|session| session["id"].as_i64().unwrap()).max().unwrap();
+    eva.delete(&format!("/auth/sessions/{newest}")).await.expect(204);
+    third.get("/auth/me").await.expect(401);
+    refresh(&desk, &refresh_token).await.expect(401);
+    eva.get("/auth/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn api_tokens_end_with_their_revocation_and_with_their_account() {
+    let desk = Desk::start().await;
+    let (admin, eva) = (desk.admin().await, desk.user("eva").await);
+    let made = eva.post("/auth/tokens", json!({ "name": "one" })).await.expect(201);
+    let script = desk.anonymous().with_token(text(&made, "token"));
+    script.get("/auth/me").await.expect(200);
+    eva.delete(&format!("/auth/tokens/{}", made["id"])).await.expect(204);
+    script.get("/auth/me").await.expect(401);
+    let made = eva.post("/auth/tokens", json!({ "name": "two" })).await.expect(201);
+    let script = desk.anonymous().with_token(text(&made, "token"));
+    admin.delete(&format!("/users/{}", eva.id)).await.expect(204);
+    script.get("/auth/me").await.expect(401);
+    // A role that is gone is gone for scripts, too.
+    let ann = desk.agent("ann").await;
+    let made = ann.post("/auth/tokens", json!({ "name": "three" })).await.expect(201);
+    let script = desk.anonymous().with_token(text(&made, "token"));
+    script.get("/users").await.expect(200);
+    admin.patch(&format!("/users/{}", ann.id), json!({ "role": "user" })).await.expect(200);
+    script.get("/users").await.expect(403);
 }

@@ -31,6 +31,7 @@ mod build;
 mod commit;
 mod draft;
 mod lists;
+mod meters;
 mod model;
 mod mutant;
 mod outbox;

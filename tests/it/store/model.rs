@@ -17,7 +17,7 @@ use taquilla::{
     auth::model::{ApiToken, Digest32, Session},
     store::{
         Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, Field, From, IdKind,
-        LogCursor, Row, RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
+        LogCursor, Meters, Row, RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
         model::{Comment, Ticket},
@@ -215,6 +215,7 @@ pub struct Model {
     state: Arc<Mutex<State>>,
     durable: watch::Sender<Seq>,
     closed: AtomicBool,
+    meters: Meters,
 }
 
 impl Default for Model {
@@ -227,13 +228,13 @@ impl Model {
     /// A store that holds this.
     pub fn of(state: State) -> Self {
         let durable = watch::Sender::new(state.seq());
-        Self { state: Arc::new(Mutex::new(state)), durable, closed: AtomicBool::new(false) }
+        Self { state: Arc::new(Mutex::new(state)), durable, closed: AtomicBool::new(false), meters: Meters::new().unwrap() }
     }
 
     /// The same store, opened again.
     pub fn reopened(&self) -> Self {
         let durable = watch::Sender::new(self.state.lock().seq());
-        Self { state: self.state.clone(), durable, closed: AtomicBool::new(false) }
+        Self { state: self.state.clone(), durable, closed: AtomicBool::new(false), meters: Meters::new().unwrap() }
     }
 
     /// Applies a commit, or gives every reason why it must be refused.
@@ -284,7 +285,11 @@ where
 impl Store for Model {
     async fn commit(&self, changes: Changes) -> Result<Committed, StoreError> {
         self.read(|_| ())?;
-        self.apply(&changes).map_err(|faults| faults[0].clone())
+        self.meters.commit_seconds.observe(0.0);
+        let committed = self.apply(&changes).map_err(|faults| faults[0].clone())?;
+        self.meters.group_size.observe(1.0);
+        self.meters.sync_seconds.observe(0.0);
+        Ok(committed)
     }
 
     async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError> {
@@ -297,6 +302,14 @@ impl Store for Model {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.read(|_| ())
+    }
+
+    fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    async fn size_bytes(&self) -> Result<u64, StoreError> {
+        self.read(|state| state.log.len() as u64)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

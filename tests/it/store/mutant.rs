@@ -12,7 +12,7 @@ use taquilla::{
     analytics::figures::{Amount, Key, Span},
     auth::model::{ApiToken, Digest32, Session},
     store::{
-        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Row,
+        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Meters, Row,
         RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
@@ -226,6 +226,14 @@ impl Store for Mutant {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.inner.ready().await
+    }
+
+    fn meters(&self) -> &Meters {
+        self.inner.meters()
+    }
+
+    async fn size_bytes(&self) -> Result<u64, StoreError> {
+        self.inner.size_bytes().await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -1,0 +1,27 @@
+//! The layer that counts and times requests. It is the outermost one, so that it sees what is really answered.
+
+use std::time::Instant;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{Method, StatusCode},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{app::AppState, metrics::UNMATCHED};
+
+/// Measures a request.
+pub async fn layer(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let requests = &app.metrics.requests;
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let under_way = requests.begin();
+    let response = next.run(request).await;
+    drop(under_way);
+    let status = response.status();
+    // A path with another method is no route either; nor is a preflight, which no route answers itself.
+    let matched = route.as_ref().filter(|_| status != StatusCode::METHOD_NOT_ALLOWED && method != Method::OPTIONS);
+    requests.answered(method.as_str(), matched.map_or(UNMATCHED, MatchedPath::as_str), status.as_u16(), start.elapsed());
+    response
+}

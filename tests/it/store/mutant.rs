@@ -12,8 +12,8 @@ use taquilla::{
     analytics::figures::{Amount, Key, Span},
     auth::model::{ApiToken, Digest32, Session},
     store::{
-        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Meters, Row,
-        RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
+        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Meters,
+        Row, RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
         model::{Comment, Ticket},

@@ -2,8 +2,8 @@
 
 mod audit;
 mod enumeration;
-mod live_streams;
 mod first_start;
+mod live_streams;
 mod mass_assignment;
 mod passwords;
 mod series;

@@ -55,12 +55,6 @@ struct Streams {
 }
 
 impl Live {
-    /// How many streams there are.
-    #[must_use]
-    pub fn streams(&self) -> usize {
-        self.streams.lock().all
-    }
-
     /// A desk without listeners, whose log ends at `seq`.
     #[must_use]
     pub fn at(seq: Seq) -> Self {

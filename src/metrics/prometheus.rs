@@ -4,6 +4,7 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Result, TextEncoder, p
 
 use super::{families::Families, requests::Requests, times::TicketMeters};
 use crate::{
+    activity::live::Live,
     store::Store,
     tickets::model::{Priority, Status},
 };
@@ -53,6 +54,7 @@ pub struct Metrics {
     pub tickets: TicketMeters,
     tickets_now: IntGaugeVec,
     activity_seq: IntGauge,
+    live_streams: IntGauge,
 }
 
 impl Metrics {
@@ -76,6 +78,7 @@ impl Metrics {
                 &["status", "priority"],
             ))?,
             activity_seq: families.gauge("taquilla_activity_seq", "The last durable entry of the activity log.")?,
+            live_streams: families.gauge("taquilla_live_streams", "Streams of live events.")?,
             families,
         })
     }
@@ -86,8 +89,9 @@ impl Metrics {
     ///
     /// # Errors
     /// None in fact: families are encoded into a text.
-    pub async fn text(&self, store: &dyn Store) -> Result<String> {
+    pub async fn text(&self, store: &dyn Store, live: &Live) -> Result<String> {
         self.activity_seq.set(*store.durable_seq().borrow());
+        self.live_streams.set(i64::try_from(live.streams()).unwrap_or(i64::MAX));
         if let Ok(stats) = store.ticket_stats().await {
             for status in Status::ALL {
                 for priority in Priority::ALL {

@@ -28,6 +28,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("process_virtual_memory_bytes", "gauge"),
     ("taquilla_activity_seq", "gauge"),
     ("taquilla_build_info", "gauge"),
+    ("taquilla_live_streams", "gauge"),
     ("taquilla_login_total", "counter"),
     ("taquilla_store_commit_group_size", "histogram"),
     ("taquilla_store_commit_seconds", "histogram"),
@@ -175,6 +176,11 @@ async fn the_log_the_store_and_the_build_are_told() {
     eva.post("/tickets", json!({ "title": "t", "description": "d" })).await.expect(201);
     let text = scrape(&desk).await;
     assert_eq!(count(&text, "taquilla_activity_seq"), *desk.app.store.durable_seq().borrow());
+    assert_eq!(count(&text, "taquilla_live_streams"), 0);
+    let stream = eva.request(Method::GET, "/events").send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    assert_eq!(count(&scrape(&desk).await, "taquilla_live_streams"), 1);
+    drop(stream);
     assert!(count(&text, "taquilla_store_size_bytes") > 0);
     assert!(count(&text, "taquilla_store_commit_seconds_count") >= 4);
     let build = format!(r#"taquilla_build_info{{store="sled",version="{}"}}"#, env!("CARGO_PKG_VERSION"));

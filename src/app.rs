@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -113,7 +114,8 @@ impl App {
         Ok(app)
     }
 
-    /// Serves requests until `shutdown` completes, then finishes those in flight and closes the storage.
+    /// Serves requests until `shutdown` completes, then finishes those in flight and closes the storage, all within the
+    /// time that a stop may take.
     ///
     /// # Errors
     /// A broken listener, or a storage that does not close.
@@ -123,19 +125,34 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<()> {
         jobs::start(self, listener.local_addr()?);
-        let token = self.shutdown.clone();
-        let service = crate::http::service(self.clone());
-        axum::serve(listener, service)
-            .with_graceful_shutdown(async move {
-                shutdown.await;
-                token.cancel();
-            })
-            .await?;
+        let limit = self.config.timers.stop;
+        let mut end = pin!(async {
+            self.shutdown.cancelled().await;
+            tokio::time::sleep(limit).await;
+        });
+        let outcome = tokio::select! {
+            outcome = self.serve_and_close(listener, shutdown) => outcome,
+            () = &mut end => {
+                // Nothing that was acknowledged depends on an orderly end: it is on the disk already.
+                tracing::warn!(seconds = limit.as_secs_f32(), "not everything has ended in time; the next start takes longer");
+                Ok(())
+            }
+        };
+        self.shutdown.cancel();
+        outcome
+    }
+
+    async fn serve_and_close(
+        self: &Arc<Self>,
+        listener: tokio::net::TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let served = crate::http::server::serve(self, listener, shutdown).await;
         self.shutdown.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         self.store.close().await?;
-        Ok(())
+        Ok(served?)
     }
 
     /// The present instant.

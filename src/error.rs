@@ -58,6 +58,7 @@ pub const PROBLEMS: &[(&str, u16, &str)] = &[
     ("forbidden", 403, "Not allowed"),
     ("not-found", 404, "Not found"),
     ("method-not-allowed", 405, "Method not allowed"),
+    ("timeout", 408, "Request timeout"),
     ("conflict", 409, "Conflict"),
     ("ticket-closed", 409, "Ticket closed"),
     ("already-running", 409, "Already running"),

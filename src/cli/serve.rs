@@ -13,6 +13,7 @@ use super::{Context, Exit, Failure, block_on, desk};
 use crate::{
     app::{App, AppState, Clock},
     config::{Flag, Loaded, LogFormat},
+    http::server::raise_descriptors,
     telemetry,
 };
 
@@ -41,6 +42,7 @@ impl Serve {
         let loaded = context.load(flags.collect())?;
         telemetry::start(loaded.config.log.format, &loaded.config.log.level);
         telemetry::log_panics();
+        raise_descriptors();
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }

@@ -17,6 +17,7 @@ pub use key::{Key, Kind, Section, Shown};
 pub use load::{Flag, Loaded, Problem, Refused, Sources, load};
 
 use crate::{
+    http::server::Timers,
     tickets::sla::{LONGEST_TARGET_MINUTES, SlaTargets},
     types::Secret,
     users::model::{Locale, SettingsView},
@@ -43,6 +44,9 @@ pub struct Config {
     pub prometheus: Prometheus,
     /// The log.
     pub log: Log,
+    /// How long clients may take. Not a setting.
+    #[serde(skip)]
+    pub timers: Timers,
 }
 
 section! {
@@ -61,6 +65,13 @@ section! {
         live_streams: u32 = 4_096, in 1..=65_536;
         /// Live streams of one account that may be open at once.
         live_streams_per_account: u32 = 1_024, in 1..=65_536;
+        /// Connections at a time. Beyond it, the one that has waited longest for its client gives way.
+        max_connections: u32 = 8_192, in 16..=1_000_000;
+        /// Connections at a time from one address (from one /64 network for IPv6); trusted proxies may have more, and each
+        /// address behind them as many requests.
+        max_connections_per_address: u32 = 2_048, in 1..=1_000_000;
+        /// Requests worked on at a time. Others wait for a second at most, then are told to come back (503).
+        max_requests: u32 = 512, in 1..=65_536;
     }
 }
 

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::intake::Broken;
 use crate::{
     error::AppError,
     input::{Faults, FieldError, FieldValue, Input, note},
@@ -90,13 +91,25 @@ pub fn together<B, Q>(body: Result<B, Faults>, query: Result<Q, Faults>) -> Resu
 /// Reads a whole body of at most [`LARGEST_BODY`] bytes.
 ///
 /// # Errors
-/// 413 when it is larger, 400 when it breaks off.
+/// 413 when it is larger, without reading it when it says so itself; 400 when it breaks off, 408 when it takes too long,
+/// 503 when too many requests wait.
 pub async fn read(body: axum::body::Body) -> Result<Bytes, AppError> {
+    if hyper::body::Body::size_hint(&body).lower() > LARGEST_BODY as u64 {
+        return Err(too_large());
+    }
     match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(AppError::bad_request("unreadable-body", "The body broke off.")),
+        Err(error) => Err(match broken(error.as_ref()) {
+            Some(broken) => broken.into(),
+            None => AppError::bad_request("unreadable-body", "The body broke off."),
+        }),
     }
+}
+
+/// Why the desk itself has stopped reading, if it was the desk.
+fn broken(error: &(dyn std::error::Error + 'static)) -> Option<Broken> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref::<Broken>().copied())
 }
 
 /// 413.

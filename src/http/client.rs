@@ -20,7 +20,7 @@ impl FromRequestParts<AppState> for ClientAddress {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Self::Rejection> {
-        Ok(Self(client(peer(parts), &parts.headers, &app.config.server.trusted_proxies)))
+        Ok(Self(address(peer(parts), &parts.headers, &networks(&app.config.server.trusted_proxies))))
     }
 }
 
@@ -47,17 +47,30 @@ fn peer(parts: &Parts) -> IpAddr {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
 }
 
+/// The networks of the configuration, which has been checked.
+#[must_use]
+pub fn networks(texts: &[String]) -> Vec<Network> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+/// Whether an address is in one of these networks.
+#[must_use]
+pub fn is_among(address: IpAddr, networks: &[Network]) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(address))
+}
+
 /// Walks `X-Forwarded-For` from its end, the part that the nearest proxy wrote, for as long as the address before was a
 /// trusted proxy's. No other header is believed, and none of a stranger.
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[String]) -> IpAddr {
+#[must_use]
+pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let mut address = peer.to_canonical();
     if trusted.is_empty() {
         return address;
     }
-    let networks: Vec<Network> = trusted.iter().filter_map(|text| text.parse().ok()).collect();
     let sent = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
     for hop in sent.rsplit(',') {
-        if !networks.iter().any(|network| network.contains(address)) {
+        if !is_among(address, trusted) {
             break;
         }
         let Some(told) = read_address(hop.trim()) else { break };
@@ -117,8 +130,8 @@ mod tests {
         for value in forwarded {
             headers.append("x-forwarded-for", value.parse().unwrap());
         }
-        let trusted: Vec<String> = trusted.iter().map(|&t| t.to_owned()).collect();
-        client(peer.parse().unwrap(), &headers, &trusted).to_string()
+        let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
+        address(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
 
     #[test]

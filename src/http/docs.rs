@@ -15,12 +15,14 @@ use axum::{
     routing::get,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 use tower_http::compression::CompressionLayer;
 use utoipa_swagger_ui::SwaggerFile;
 
-use super::etag;
+use super::{
+    assets::{Dist, content_type, index},
+    etag,
+};
 use crate::{app::AppState, error::AppError};
 
 /// The policy of the two pages that show the document; both put styles into the page.
@@ -34,11 +36,6 @@ const PAGE_POLICY: &str =
 /// What is taken from Swagger UI; the page and its start are ours.
 const SWAGGER_FILES: &[&str] = &["swagger-ui.css", "swagger-ui-bundle.js"];
 
-/// The built pages.
-#[derive(RustEmbed)]
-#[folder = "web/dist/"]
-struct Pages;
-
 /// The routes. They are no part of the API, so the document does not list them.
 pub fn router() -> Router<AppState> {
     let file = |name: &'static str| get(move |headers: HeaderMap| async move { page(&headers, name) });
@@ -47,9 +44,8 @@ pub fn router() -> Router<AppState> {
         .route("/docs/{file}", get(docs_file))
         .route("/redoc", file("redoc/index.html"))
         .route("/redoc/{file}", get(redoc_file))
-        .route("/setup", file("setup.html"))
+        .route("/setup", get(setup))
         .route("/favicon.ico", file("favicon.svg"))
-        .route("/page.css", file("page.css"))
         .route("/openapi.json", get(document))
         .layer(CompressionLayer::new())
 }
@@ -71,11 +67,16 @@ async fn redoc_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
     page(&headers, &format!("redoc/{name}"))
 }
 
+/// The page of the set-up: the build's own, or the app, which has a view for it.
+async fn setup(headers: HeaderMap) -> Response {
+    if Dist::get("setup.html").is_some() { page(&headers, "setup.html") } else { index() }
+}
+
 /// A file of the built pages, by its path.
 #[must_use]
 pub fn page(headers: &HeaderMap, path: &str) -> Response {
-    let Some(file) = Pages::get(path) else { return AppError::not_found().into_response() };
-    let policy = if path.contains('/') { DOCS_POLICY } else { PAGE_POLICY };
+    let Some(file) = Dist::get(path) else { return AppError::not_found().into_response() };
+    let policy = if path.starts_with("docs/") || path.starts_with("redoc/") { DOCS_POLICY } else { PAGE_POLICY };
     answer(headers, &tag(&file.metadata.sha256_hash()), content_type(path), policy, file.data)
 }
 
@@ -101,16 +102,7 @@ fn answer(headers: &HeaderMap, tag: &str, content_type: &str, policy: &'static s
     response
 }
 
-fn tag(hash: &[u8]) -> String {
+/// The tag of a file with this digest.
+pub(super) fn tag(hash: &[u8]) -> String {
     format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(hash))
-}
-
-fn content_type(path: &str) -> &'static str {
-    match path.rsplit('.').next() {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        _ => "text/plain; charset=utf-8",
-    }
 }

@@ -5,16 +5,14 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::State,
-    http::{
-        HeaderMap, HeaderValue,
-        header::{ACCEPT, VARY},
-    },
+    http::{HeaderMap, HeaderValue, header::VARY},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::assets;
 use crate::{app::AppState, error::AppError};
 
 /// How long a storage may take to show that it works.
@@ -51,9 +49,8 @@ pub struct Health {
 /// A browser gets a page, any other client this JSON.
 #[utoipa::path(get, path = "/", tag = "operations", responses((status = 200, body = About)))]
 async fn root(headers: HeaderMap) -> Response {
-    let accepted = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let mut response = if accepted.contains("text/html") {
-        super::docs::page(&headers, "index.html")
+    let mut response = if assets::wants_page(&headers) {
+        assets::index()
     } else {
         Json(About { message: "Ticket System API", version: env!("CARGO_PKG_VERSION"), status: "running" }).into_response()
     };
@@ -70,6 +67,9 @@ async fn health() -> Json<Health> {
 /// Whether the storage can be read and written
 #[utoipa::path(get, path = "/health/ready", tag = "operations", responses((status = 200, body = Health)))]
 async fn ready(State(app): State<AppState>) -> Result<Json<Health>, AppError> {
+    if app.shutdown.is_cancelled() {
+        return Err(AppError::unavailable("The desk is stopping.", None));
+    }
     let unfit = |cause: String| AppError::unavailable("The storage cannot be read and written.", Some(cause));
     match tokio::time::timeout(PATIENCE, app.store.ready()).await {
         Ok(Ok(())) => Ok(Json(Health { status: "ready" })),

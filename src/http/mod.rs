@@ -1,6 +1,7 @@
 //! The wire: the router and its layers, extractors for bodies, queries, tags and idempotency keys, and the pages that
 //! document the API. Handlers live with their features.
 
+pub mod assets;
 pub mod body;
 pub mod client;
 pub mod docs;
@@ -9,17 +10,19 @@ pub mod etag;
 pub mod headers;
 pub mod health;
 pub mod idempotency;
+pub mod intake;
+pub mod limits;
 pub mod measure;
 pub mod page;
 pub mod path;
 pub mod problem;
+pub mod server;
 pub mod shapes;
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::{
-    Router, ServiceExt,
-    extract::{Request, connect_info::IntoMakeServiceWithConnectInfo},
+    Router,
     middleware::{from_fn, from_fn_with_state, map_response},
 };
 use tower::{Layer, util::option_layer};
@@ -49,24 +52,27 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document::finish(routes().into_openapi())
 }
 
-/// The whole service, for a listener.
+/// The whole service, for [`server::serve`].
 #[must_use]
-pub fn service(app: AppState) -> IntoMakeServiceWithConnectInfo<NormalizePath<Router>, SocketAddr> {
-    let router = routes()
-        .split_for_parts()
-        .0
-        .merge(docs::router())
-        .fallback(|| async { AppError::not_found() })
+pub fn service(app: AppState) -> NormalizePath<Router> {
+    layered(app, routes().split_for_parts().0.merge(docs::router()))
+}
+
+/// The routes under the layers that every request passes, the outermost last.
+fn layered(app: AppState, routes: Router<AppState>) -> NormalizePath<Router> {
+    let layered = routes
+        .fallback(assets::fallback)
         .layer(from_fn_with_state(app.clone(), idempotency::layer))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(problem::layer))
+        .layer(from_fn_with_state(Arc::new(intake::Intake::new(&app.config)), intake::layer))
+        .layer(from_fn(limits::layer))
+        .layer(from_fn_with_state(app.clone(), problem::layer))
         .layer(option_layer(headers::cors(&app.config.server)))
         .layer(map_response(headers::secure))
         .layer(from_fn_with_state(app.clone(), measure::layer))
         .with_state(app);
     // Outside of the router, so that it acts before a route is chosen.
-    let service = NormalizePathLayer::trim_trailing_slash().layer(router);
-    ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service)
+    NormalizePathLayer::trim_trailing_slash().layer(layered)
 }
 
 /// A panic in a handler is a bug: logged with its message, told as 500.
@@ -74,4 +80,113 @@ pub fn service(app: AppState) -> IntoMakeServiceWithConnectInfo<NormalizePath<Ro
 fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> axum::response::Response {
     let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     axum::response::IntoResponse::into_response(AppError::internal(format!("panic: {}", message.unwrap_or("unknown"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Mutex, PoisonError},
+    };
+
+    use axum::{
+        body::Body,
+        extract::Request,
+        routing::{get, post},
+    };
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use tower::ServiceExt;
+    use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
+
+    use super::*;
+    use crate::{
+        app::{App, Clock},
+        config::Config,
+    };
+
+    /// What has been logged.
+    #[derive(Debug, Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    impl Log {
+        fn lines(&self) -> Vec<Value> {
+            let bytes = self.0.lock().unwrap().clone();
+            String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    async fn desk(dir: &tempfile::TempDir, routes: Router<AppState>) -> NormalizePath<Router> {
+        let mut config = Config::default();
+        config.storage.url = format!("sled:{}", dir.path().display());
+        config.storage.cache_mib = 16;
+        layered(App::build(config, Clock::System).await.unwrap(), routes)
+    }
+
+    async fn broken() -> &'static str {
+        panic!("a planted {}", "bug")
+    }
+
+    fn ask(method: &str, path: &str) -> Request {
+        let request = Request::builder().method(method).uri(path).header("host", "desk").header("x-request-id", "id-1");
+        request.header("authorization", "Bearer SECRET").body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_a_logged_500_and_the_next_request_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let routes = Router::new().route("/panic/{id}", get(broken)).route("/good", get(|| async { "good" }));
+        let desk = desk(&dir, routes).await;
+        let log = Log::default();
+        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(log.clone());
+        let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let answer = desk.clone().oneshot(ask("GET", "/panic/7?token=SECRET")).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["x-request-id"].to_str().unwrap()), (500, "id-1"));
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        let problem: Value = serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
+        assert_eq!((&problem["type"], &problem["request_id"]), (&"/problems/internal".into(), &"id-1".into()));
+        assert!(!problem.to_string().contains("planted"), "{problem}");
+        assert_eq!(desk.oneshot(ask("GET", "/good")).await.unwrap().status(), 200);
+
+        let lines = log.lines();
+        let [panicked, good] = lines.as_slice() else { panic!("one line for each request: {lines:#?}") };
+        assert_eq!((&panicked["level"], &panicked["cause"]), (&"ERROR".into(), &"panic: a planted bug".into()));
+        assert_eq!((&panicked["method"], &panicked["route"], &panicked["status"]), (&"GET".into(), &"/panic/{id}".into(), &500.into()));
+        assert_eq!((&good["level"], &good["status"], &good["request_id"]), (&"INFO".into(), &200.into(), &"id-1".into()));
+        assert!(good["duration_us"].as_u64().is_some_and(|us| us > 0), "{good}");
+        assert!(!format!("{lines:?}").contains("SECRET"));
+    }
+
+    #[tokio::test]
+    async fn what_no_route_answers_is_logged_without_its_address() {
+        let dir = tempfile::tempdir().unwrap();
+        let desk = desk(&dir, Router::new().route("/api/v1/x", post(|| async {}))).await;
+        let log = Log::default();
+        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(log.clone());
+        let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        assert_eq!(desk.clone().oneshot(ask("GET", "/reset/SECRET")).await.unwrap().status(), 404);
+        assert_eq!(desk.oneshot(ask("GET", "/api/v1/x")).await.unwrap().status(), 405);
+        let routes: Vec<_> = log.lines().iter().map(|line| (line["route"].clone(), line["status"].clone())).collect();
+        assert_eq!(routes, [("none".into(), 404.into()), ("/api/v1/x".into(), 405.into())]);
+        assert!(!format!("{:?}", log.lines()).contains("SECRET"));
+    }
 }

@@ -1,13 +1,17 @@
-//! The outermost layer: gives every request its id, and writes every refusal as `application/problem+json`.
+//! The outermost layer: gives every request its id, writes every refusal as `application/problem+json`, and logs each
+//! request in one line, without anything that could be a secret: no query, no headers, no address that is no route.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
-    extract::Request,
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{
-        HeaderValue, StatusCode,
-        header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+        HeaderValue, Method, StatusCode,
+        header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     middleware::Next,
     response::Response,
@@ -15,7 +19,11 @@ use axum::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use tracing::Instrument;
 
-use crate::error::{AppError, Problem};
+use super::client;
+use crate::{
+    app::AppState,
+    error::{AppError, Problem},
+};
 
 /// The longest request id that is taken over from a client.
 const LONGEST_ID: usize = 64;
@@ -38,14 +46,17 @@ fn request_id(request: &Request) -> HeaderValue {
 }
 
 /// Runs a request under its id.
-pub async fn layer(mut request: Request, next: Next) -> Response {
+pub async fn layer(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let text = id.to_str().unwrap_or_default().to_owned();
+    let line = Line::begin(&app, &request);
     let api = request.uri().path().starts_with("/api");
-    let span = tracing::info_span!("request", id = %text, method = %request.method(), path = %request.uri().path());
-    let mut response = next.run(request).instrument(span.clone()).await;
-    span.in_scope(|| finish(&mut response, text));
+    let span = tracing::info_span!("request", id = %text);
+    let mut response = next.run(request).instrument(span).await;
+    let cause = finish(&mut response, &text);
+    line.write(response.status(), began.elapsed(), &text, cause.as_deref());
     if api {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -53,18 +64,52 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Writes the problem that a handler, an extractor or the router left.
-fn finish(response: &mut Response, request_id: String) {
+/// The line that the log gets for a request.
+struct Line {
+    method: Method,
+    route: Option<MatchedPath>,
+    client: IpAddr,
+}
+
+impl Line {
+    fn begin(app: &AppState, request: &Request) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+        Self {
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            client: client::address(peer, request.headers(), &client::networks(&app.config.server.trusted_proxies)),
+        }
+    }
+
+    fn write(&self, status: StatusCode, took: Duration, id: &str, cause: Option<&str>) {
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        let (status, ms) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    method = %self.method, route, status, duration_us = ms, request_id = id, client = %self.client, cause, "request"
+                )
+            };
+        }
+        match status {
+            503 => line!(warn),
+            500.. => line!(error),
+            // They come every few seconds, from whoever watches over the desk.
+            _ if route.starts_with("/health") || route == "/metrics" => line!(debug),
+            _ => line!(info),
+        }
+    }
+}
+
+/// Writes the problem that a handler, an extractor or the router left, and gives what the log alone may know about it.
+fn finish(response: &mut Response, request_id: &str) -> Option<String> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
-        return;
+        return None;
     }
     let left = response.extensions_mut().remove::<Problem>();
-    let Some(mut problem) = left.or_else(|| bare(response).map(|error| error.problem().clone())) else { return };
-    if let Some(cause) = &problem.cause {
-        tracing::error!(status = problem.status, %cause, "request failed");
-    }
-    problem.request_id = request_id;
+    let mut problem = left.or_else(|| bare(response).map(|error| error.problem().clone()))?;
+    request_id.clone_into(&mut problem.request_id);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.remove(CONTENT_LENGTH);
@@ -72,9 +117,14 @@ fn finish(response: &mut Response, request_id: String) {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Some(seconds) = problem.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(Duration::from_secs(u64::from(seconds)).as_secs()));
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // What the client still sends is not read.
+    if matches!(status.as_u16(), 408 | 413 | 414 | 431) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
+    problem.cause
 }
 
 /// The problem that a bare refusal of the router or of a layer stands for.

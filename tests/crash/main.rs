@@ -1,7 +1,8 @@
 //! The rigs that break the desk on purpose: the real binary is killed, its power is cut, its disk fills up, its starts are
 //! interrupted; then everything that it acknowledged must be there, whole.
 //!
-//! `TAQUILLA_CRASH_KILLS` and `TAQUILLA_CRASH_POWER` set the number of kills (20) and power cuts (10);
+//! `TAQUILLA_CRASH_KILLS`, `TAQUILLA_CRASH_POWER` and `TAQUILLA_CRASH_STOPS` set the number of kills (20), power cuts (10)
+//! and orderly stops under load (20);
 //! `TAQUILLA_CRASH_SEED` repeats the random choices of a run, whose seed is printed. The moments of crashes are timers, on
 //! purpose: the point is that no moment is safe to choose.
 
@@ -20,6 +21,7 @@ mod plan;
 mod power_cuts;
 mod replay;
 mod rng;
+mod stops;
 mod volume;
 
 use std::io::Write;

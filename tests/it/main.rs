@@ -13,6 +13,7 @@ mod bulk;
 mod cli;
 mod comments;
 mod config;
+mod connections;
 mod demo;
 mod etags;
 mod events;

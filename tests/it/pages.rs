@@ -64,7 +64,9 @@ async fn documentation_pages_have_a_policy_of_their_own_and_all_answers_a_strict
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
     }
-    assert_eq!(nobody.get("/tickets").await.header("cache-control"), "no-store");
+    for path in ["/tickets", "/nowhere", "/auth/me", "/setup"] {
+        assert_eq!(nobody.get(path).await.header("cache-control"), "no-store", "{path}");
+    }
 }
 
 #[tokio::test]
@@ -78,6 +80,45 @@ async fn the_root_is_a_page_for_browsers_and_json_for_programs() {
         let about = accepting(&nobody, "//", accept).await.expect(200);
         assert_eq!(about, serde_json::json!({"message": "Ticket System API", "version": env!("CARGO_PKG_VERSION"), "status": "running"}));
     }
+}
+
+#[tokio::test]
+async fn browsers_get_the_app_at_every_address_of_its_views() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    let accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+    for view in ["//", "//tickets/7", "//inbox/unassigned", "//tickets/7/"] {
+        let page = accepting(&nobody, view, accept).await;
+        let policy = page.header("content-security-policy").to_owned();
+        let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+        let wanted = format!(
+            "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; font-src 'self'; \
+             connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types taquilla"
+        );
+        assert_eq!((nonce.len(), policy.as_str()), (24, wanted.as_str()), "{view}");
+        assert_eq!((page.header("cache-control"), page.header("etag"), page.header("vary")), ("no-store", "", "accept"), "{view}");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert!(!page.expect(200).as_str().unwrap().contains("__CSP_NONCE__"), "{view}");
+        assert_ne!(accepting(&nobody, view, accept).await.header("content-security-policy"), policy, "a nonce is used once");
+    }
+}
+
+#[tokio::test]
+async fn only_views_are_answered_with_the_app() {
+    let desk = Desk::start().await;
+    let nobody = desk.anonymous();
+    let accept = "text/html,*/*;q=0.8";
+    for path in
+        ["/nowhere", "//api", "//api/v2/x", "//assets/index-old.js", "//docs/nothing", "//redoc/nothing", "//openapi.json/x", "//health/x"]
+    {
+        accepting(&nobody, path, accept).await.expect(404);
+    }
+    accepting(&nobody, "//tickets/7", "application/json").await.expect(404);
+    nobody.get("//index.html").await.expect(404);
+    nobody.send(nobody.request(Method::POST, "//tickets/7").header("accept", accept)).await.expect(404);
+    let head = nobody.send(nobody.request(Method::HEAD, "//tickets/7").header("accept", accept)).await;
+    assert_eq!((head.status, &head.body), (200, &Value::Null));
 }
 
 #[tokio::test]

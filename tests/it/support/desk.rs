@@ -100,6 +100,11 @@ impl Desk {
         self.base.lock().unwrap().clone_from(&self.url);
     }
 
+    /// Tells the desk to stop, and does not wait for it.
+    pub fn stop(&self) {
+        self.server.stop.cancel();
+    }
+
     /// What time it is at the desk.
     pub fn now(&self) -> Timestamp {
         self.app.now()

@@ -1,9 +1,12 @@
-//! What every test stands on: a running [`Desk`] and the [`Client`]s that talk to it.
+//! What every test stands on: a running [`Desk`], the [`Client`]s that talk to it, and [`Raw`] connections for those who
+//! do not talk as they should.
 
 mod client;
 mod desk;
+mod raw;
 mod stream;
 
 pub use client::{Client, Response};
 pub use desk::{Desk, PASSWORD};
+pub use raw::{Answer, Raw};
 pub use stream::Listener;

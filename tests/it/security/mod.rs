@@ -7,7 +7,6 @@ mod live_streams;
 mod malformed;
 mod mass_assignment;
 mod passwords;
-mod passwords;
 mod requests;
 mod series;
 mod tokens;

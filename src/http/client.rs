@@ -60,6 +60,19 @@ fn peer(parts: &Parts) -> IpAddr {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
 }
 
+/// The networks of the configuration, which has been checked.
+#[must_use]
+pub fn networks(texts: &[String]) -> Vec<Network> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+/// Whether an address is in one of these networks.
+#[must_use]
+pub fn is_among(address: IpAddr, networks: &[Network]) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(address))
+}
+
 /// Walks `X-Forwarded-For` from its end, the part that the nearest proxy wrote, for as long as the address before was a
 /// trusted proxy's. No other header is believed, and none of a stranger.
 #[must_use]

@@ -66,6 +66,11 @@ async fn redoc_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
     page(&headers, &format!("redoc/{name}"))
 }
 
+/// The page of the set-up: the build's own, or the app, which has a view for it.
+async fn setup(headers: HeaderMap) -> Response {
+    if Dist::get("setup.html").is_some() { page(&headers, "setup.html") } else { index() }
+}
+
 /// A file of the built pages, by its path.
 #[must_use]
 pub fn page(headers: &HeaderMap, path: &str) -> Response {

@@ -8,6 +8,7 @@
 
 mod changes;
 mod meters;
+pub mod postgres;
 mod rows;
 pub mod sled;
 

@@ -6,6 +6,7 @@ macro_rules! on_every_store {
     ($($test:ident),* $(,)?) => {
         on_store!(on_model, model, $($test),*);
         on_store!(on_sled, sled, $($test),*);
+        on_store!(on_postgres, postgres, $($test),*);
     };
 }
 

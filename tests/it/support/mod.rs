@@ -5,6 +5,7 @@ mod client;
 mod desk;
 mod raw;
 mod stream;
+pub mod postgres;
 
 pub use client::{Client, Response};
 pub use desk::{Desk, PASSWORD};

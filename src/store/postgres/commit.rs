@@ -114,7 +114,8 @@ impl PgStore {
     async fn look_for(&self, nr: i64, token: i64) -> Result<bool, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin().await?;
-        let again = "INSERT INTO taquilla.commits (nr, token, entries) OVERRIDING SYSTEM VALUE VALUES ($1, $2, 0) ON CONFLICT (nr) DO NOTHING";
+        let again =
+            "INSERT INTO taquilla.commits (nr, token, entries) OVERRIDING SYSTEM VALUE VALUES ($1, $2, 0) ON CONFLICT (nr) DO NOTHING";
         let written = sqlx::query(again).bind(nr).bind(token).execute(&mut *tx).await?.rows_affected();
         // After a crash of the server, which forgot it, the number may be somebody else's.
         let found = written == 0

@@ -141,13 +141,7 @@ const fn statement(kind: u8, lock: Lock) -> &'static str {
     }
 }
 
-async fn lock_kind(
-    tx: &mut PgConnection,
-    kind: u8,
-    lock: Lock,
-    keys: &[(&Place, &RowKey)],
-    versions: &mut Versions,
-) -> Result<(), Fault> {
+async fn lock_kind(tx: &mut PgConnection, kind: u8, lock: Lock, keys: &[(&Place, &RowKey)], versions: &mut Versions) -> Result<(), Fault> {
     let sql = statement(kind, lock);
     let numbers: Vec<i64> = keys.iter().map(|(place, _)| place.1).collect();
     let rows = match kind {

@@ -64,12 +64,12 @@ const fn column(by: SortBy) -> Option<&'static str> {
 fn keyset(select: &mut Builder, query: &TicketQuery, after: SortKey) {
     let compared = if query.sort.descending { " < " } else { " > " };
     let Some(column) = column(query.sort.by) else {
-        select.push(" AND id").push(compared).push_bind(after.id.0);
+        select.push(" AND (id, id)").push(compared).push("(").push_bind(after.value).push(", ").push_bind(after.id.0).push(")");
         return;
     };
     select.push(" AND (").push(column).push(", id)").push(compared).push("(");
     match query.sort.by {
-        SortBy::Priority => select.push_bind(i16::try_from(after.value).unwrap_or(i16::MAX)),
+        SortBy::Priority => select.push_bind(after.value),
         _ => select.push_bind(Instant(after.value)),
     };
     select.push(", ").push_bind(after.id.0).push(")");

@@ -3,10 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use sqlx::{
-    PgConnection, PgPool, Row as _,
-    postgres::PgListener,
-};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgListener};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
@@ -66,7 +63,8 @@ impl Numbers {
 pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry]) -> Result<i64, Fault> {
     let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
     if entries.is_empty() {
-        let row = sqlx::query("INSERT INTO taquilla.commits (token, entries) VALUES ($1, 0) RETURNING nr").bind(token).fetch_one(tx).await?;
+        let row =
+            sqlx::query("INSERT INTO taquilla.commits (token, entries) VALUES ($1, 0) RETURNING nr").bind(token).fetch_one(tx).await?;
         return Ok(row.try_get(0)?);
     }
     let mut bodies = Vec::with_capacity(entries.len());

@@ -9,7 +9,7 @@ use sqlx::{
 };
 
 use super::fault::told;
-use crate::store::StoreError;
+use crate::{store::StoreError, types::Secret};
 
 static STEPS: Migrator = sqlx::migrate!("src/store/postgres/migrations");
 
@@ -33,7 +33,40 @@ pub struct Step {
 }
 
 /// The steps of a database, known and unknown ones, in their order.
-pub(super) async fn status(connection: &mut PgConnection) -> Result<Vec<Step>, StoreError> {
+///
+/// # Errors
+/// A database that cannot be reached.
+pub async fn status(url: &Secret) -> Result<Vec<Step>, StoreError> {
+    let mut connection = connect(&super::connection(url.expose())?).await?;
+    let steps = all(&mut connection).await?;
+    close(connection).await?;
+    Ok(steps)
+}
+
+/// Applies every pending step.
+///
+/// # Errors
+/// A database that cannot be reached, or one that a newer version has used.
+pub async fn up(url: &Secret) -> Result<(), StoreError> {
+    bring_up(&super::connection(url.expose())?, true).await
+}
+
+/// Takes back every step above `to`, the latest first; what only they hold is gone then.
+///
+/// # Errors
+/// As [`up`].
+pub async fn down(url: &Secret, to: i64) -> Result<(), StoreError> {
+    let mut connection = connect(&super::connection(url.expose())?).await?;
+    pending(&mut connection).await?;
+    steps().undo(&mut connection, to).await.map_err(|error| failed(&error))?;
+    close(connection).await
+}
+
+async fn close(connection: PgConnection) -> Result<(), StoreError> {
+    connection.close().await.map_err(|error| told(&error))
+}
+
+async fn all(connection: &mut PgConnection) -> Result<Vec<Step>, StoreError> {
     let applied = applied(connection).await.map_err(|error| told(&error))?;
     let known = STEPS.iter().filter(|step| step.migration_type.is_up_migration());
     let mut all: Vec<Step> = known
@@ -53,8 +86,7 @@ pub(super) async fn status(connection: &mut PgConnection) -> Result<Vec<Step>, S
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, String)>, sqlx::Error> {
-    let there: Option<String> =
-        sqlx::query_scalar("SELECT to_regclass('taquilla.migrations')::text").fetch_one(&mut *connection).await?;
+    let there: Option<String> = sqlx::query_scalar("SELECT to_regclass('taquilla.migrations')::text").fetch_one(&mut *connection).await?;
     if there.is_none() {
         return Ok(Vec::new());
     }
@@ -63,8 +95,8 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, String)>, sq
 }
 
 /// The steps that are pending; an error when the database has one that this version does not know.
-pub(super) async fn pending(connection: &mut PgConnection) -> Result<Vec<Step>, StoreError> {
-    let all = status(connection).await?;
+async fn pending(connection: &mut PgConnection) -> Result<Vec<Step>, StoreError> {
+    let all = all(connection).await?;
     if let Some(unknown) = all.iter().find(|step| !STEPS.version_exists(step.version)) {
         let text = "the database has been used by a newer version of taquilla: it has step";
         return Err(StoreError::Unavailable(format!("{text} {} ({}) of the schema", unknown.version, unknown.description)));
@@ -78,31 +110,21 @@ pub(super) async fn bring_up(options: &PgConnectOptions, auto: bool) -> Result<(
     let pending = pending(&mut connection).await?;
     let outcome = match pending.as_slice() {
         [] => Ok(()),
-        _ if auto => up(&mut connection).await,
+        _ if auto => steps().run_direct(None, &mut connection, false).await.map_err(|error| failed(&error)),
         [first, ..] => Err(StoreError::Unavailable(format!(
             "step {} of the schema is pending and storage.auto_migrate is off: run `taquilla migrate up`",
             first.version
         ))),
     };
-    outcome.and(connection.close().await.map_err(|error| told(&error)))
+    outcome.and(close(connection).await)
 }
 
 /// A connection whose statements may take as long as they take.
-pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     let unhurried = options.clone().options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
     PgConnection::connect_with(&unhurried).await.map_err(|error| told(&error))
 }
 
-/// Applies what is pending.
-pub(super) async fn up(connection: &mut PgConnection) -> Result<(), StoreError> {
-    steps().run_direct(None, connection, false).await.map_err(failed)
-}
-
-/// Takes back every step above `to`.
-pub(super) async fn down(connection: &mut PgConnection, to: i64) -> Result<(), StoreError> {
-    steps().undo(connection, to).await.map_err(failed)
-}
-
-fn failed(error: MigrateError) -> StoreError {
+fn failed(error: &MigrateError) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }

@@ -7,7 +7,7 @@ mod ids;
 mod judge;
 mod lists;
 mod log;
-mod migrate;
+pub mod migrate;
 mod reads;
 mod rows;
 mod search;
@@ -120,7 +120,7 @@ fn connection(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = options.application_name("taquilla").disable_statement_logging().options([
         ("search_path", "taquilla"),
         ("timezone", "UTC"),
-        ("default_transaction_isolation", "read\\ committed"),
+        ("default_transaction_isolation", "read committed"),
         ("statement_timeout", STATEMENT_MS),
         ("idle_in_transaction_session_timeout", STATEMENT_MS),
     ]);

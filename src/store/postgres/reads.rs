@@ -38,8 +38,8 @@ macro_rules! asking {
     }};
 }
 
-fn maybe<T>(row: Option<PgRow>, read: fn(&PgRow) -> Read<T>) -> Result<Option<T>, StoreError> {
-    row.as_ref().map(read).transpose().map_err(|error| super::fault::told(&error))
+fn maybe<T>(row: Option<&PgRow>, read: fn(&PgRow) -> Read<T>) -> Result<Option<T>, StoreError> {
+    row.map(read).transpose().map_err(|error| super::fault::told(&error))
 }
 
 fn all<T>(found: &[PgRow], read: impl Fn(&PgRow) -> Read<T>) -> Result<Vec<T>, StoreError> {
@@ -62,7 +62,7 @@ impl Tickets for PgStore {
     async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         let sql = "SELECT * FROM taquilla.tickets WHERE id = $1";
         let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
-        Ok(maybe(row, rows::ticket)?.map(Arc::new))
+        Ok(maybe(row.as_ref(), rows::ticket)?.map(Arc::new))
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
@@ -72,7 +72,8 @@ impl Tickets for PgStore {
 
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
         let sql = "SELECT * FROM taquilla.comments WHERE id = $1 AND ticket_id = $2";
-        maybe(asking!(self, sqlx::query(sql).bind(id.0).bind(ticket.0).fetch_optional(&self.pool))?, rows::comment)
+        let row = asking!(self, sqlx::query(sql).bind(id.0).bind(ticket.0).fetch_optional(&self.pool))?;
+        maybe(row.as_ref(), rows::comment)
     }
 
     async fn comments(&self, ticket: TicketId, notes: bool, page: Page<CommentId>) -> Result<Slice<Comment, CommentId>, StoreError> {
@@ -99,7 +100,7 @@ impl PgStore {
     async fn single<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<(T, i64)>, StoreError> {
         let sql = "SELECT body, version FROM taquilla.singles WHERE name = $1";
         let row = asking!(self, sqlx::query(sql).bind(name).fetch_optional(&self.pool))?;
-        maybe(row, |row| Ok((rows::single(row)?, row.try_get("version")?)))
+        maybe(row.as_ref(), |row| Ok((rows::single(row)?, row.try_get("version")?)))
     }
 }
 
@@ -122,13 +123,13 @@ impl Users for PgStore {
     async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
         let sql = "SELECT * FROM taquilla.users WHERE id = $1";
         let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
-        Ok(maybe(row, rows::user)?.map(Arc::new))
+        Ok(maybe(row.as_ref(), rows::user)?.map(Arc::new))
     }
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<Arc<User>>, StoreError> {
         let sql = "SELECT * FROM taquilla.users WHERE email = $1";
         let row = asking!(self, sqlx::query(sql).bind(email.as_str()).fetch_optional(&self.pool))?;
-        Ok(maybe(row, rows::user)?.map(Arc::new))
+        Ok(maybe(row.as_ref(), rows::user)?.map(Arc::new))
     }
 
     async fn users(&self, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, StoreError> {
@@ -181,7 +182,7 @@ impl Sessions for PgStore {
     async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, StoreError> {
         let sql = "SELECT * FROM taquilla.sessions WHERE id = $1";
         let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
-        Ok(maybe(row, rows::session)?.map(Arc::new))
+        Ok(maybe(row.as_ref(), rows::session)?.map(Arc::new))
     }
 
     async fn sessions_of(&self, user: UserId) -> Result<Vec<Arc<Session>>, StoreError> {
@@ -199,7 +200,7 @@ impl Sessions for PgStore {
     async fn api_token(&self, hash: &Digest32) -> Result<Option<Arc<ApiToken>>, StoreError> {
         let sql = "SELECT * FROM taquilla.api_tokens WHERE hash = $1 ORDER BY id DESC LIMIT 1";
         let row = asking!(self, sqlx::query(sql).bind(&hash[..]).fetch_optional(&self.pool))?;
-        Ok(maybe(row, rows::api_token)?.map(Arc::new))
+        Ok(maybe(row.as_ref(), rows::api_token)?.map(Arc::new))
     }
 
     async fn api_tokens_of(&self, user: UserId) -> Result<Vec<Arc<ApiToken>>, StoreError> {
@@ -211,13 +212,13 @@ impl Sessions for PgStore {
     async fn api_token_by_id(&self, id: TokenId) -> Result<Option<Arc<ApiToken>>, StoreError> {
         let sql = "SELECT * FROM taquilla.api_tokens WHERE id = $1";
         let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
-        Ok(maybe(row, rows::api_token)?.map(Arc::new))
+        Ok(maybe(row.as_ref(), rows::api_token)?.map(Arc::new))
     }
 
     async fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, StoreError> {
         let sql = "SELECT * FROM taquilla.answers WHERE user_id = $1 AND key = $2";
         let row = asking!(self, sqlx::query(sql).bind(key.user_id.0).bind(&key.key[..]).fetch_optional(&self.pool))?;
-        maybe(row, rows::answer)
+        maybe(row.as_ref(), rows::answer)
     }
 
     async fn old_answers(&self, before: Timestamp, most: usize) -> Result<Vec<AnswerKey>, StoreError> {
@@ -282,7 +283,7 @@ impl Activities for PgStore {
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError> {
         let sql = "SELECT seq, version FROM taquilla.cursors WHERE name = $1";
         let row = asking!(self, sqlx::query(sql).bind(name).fetch_optional(&self.pool))?;
-        let found = maybe(row, |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
+        let found = maybe(row.as_ref(), |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
         let (seq, version) = found.unwrap_or((0, 0));
         Ok(LogCursor { name: name.to_owned(), seq, version })
     }

@@ -46,7 +46,7 @@ impl PgHasArrayType for Instant {
 
 impl Encode<'_, Postgres> for Instant {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        let micros = if self.0 == i64::MAX { i64::MAX } else { (self.0 - SERVER_EPOCH).max(SERVER_MIN) };
+        let micros = if self.0 == i64::MAX { i64::MAX } else { self.0.saturating_sub(SERVER_EPOCH).max(SERVER_MIN) };
         <i64 as Encode<Postgres>>::encode(micros, buffer)
     }
 }

@@ -4,7 +4,13 @@ use std::collections::HashSet;
 
 use sqlx::{PgConnection, Postgres, Row as _, postgres::PgArguments, query::Query, types::Json};
 
-use super::{fault::Fault, judge::single_name, rows::Targets, search, values::{Instant, word}};
+use super::{
+    fault::Fault,
+    judge::single_name,
+    rows::Targets,
+    search,
+    values::{Instant, word},
+};
 use crate::{
     auth::model::{ApiToken, Session},
     store::{Addition, Answer, Changes, Expect, LogCursor, Row, RowKey, StoreError, Write},

@@ -35,6 +35,7 @@ mod lists;
 mod meters;
 mod model;
 mod mutant;
+mod of_postgres;
 mod outbox;
 mod queries;
 mod races;

@@ -96,6 +96,14 @@ impl Site {
         }
     }
 
+    /// How many histories of a property test are worth their time: each question costs more where a server is asked.
+    pub fn histories(&self) -> u32 {
+        match self.home {
+            Home::Model(_) | Home::Sled(_) => 64,
+            Home::Postgres(_) => 12,
+        }
+    }
+
     /// Closes the store and opens it again.
     pub async fn reopen(&mut self) {
         self.close().await.expect("the store closes");

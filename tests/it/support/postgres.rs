@@ -229,4 +229,3 @@ impl Drop for Database {
         LEFT.lock().unwrap().push(std::mem::take(&mut self.name));
     }
 }
-

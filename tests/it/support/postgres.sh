@@ -12,16 +12,20 @@ as() {
   if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups --reset-env "$@"; else "$@"; fi
 }
 
+# After a crash the dead server's children may hold its memory for a moment: then it is tried again.
 start() {
-  (cd "$dir" && as_exec) >>"$dir/log" 2>&1 </dev/null &
-  server=$!
-  for _ in $(seq 600); do
-    if [ -S "$dir/.s.PGSQL.5432" ] && as "$bin/pg_isready" -q -h "$dir" -d postgres -U postgres; then
-      echo started
-      return
-    fi
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.05
+  local try
+  for try in 1 2 3 4 5 6 7 8; do
+    as_exec >>"$dir/log" 2>&1 </dev/null &
+    server=$!
+    while kill -0 "$server" 2>/dev/null; do
+      if [ -S "$dir/.s.PGSQL.5432" ] && as "$bin/pg_isready" -q -h "$dir" -d postgres -U postgres; then
+        echo started
+        return
+      fi
+      sleep 0.05
+    done
+    sleep 0.1
   done
   echo "failed: $(tail -n 5 "$dir/log" | tr '\n' ' ')"
 }

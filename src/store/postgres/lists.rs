@@ -8,6 +8,7 @@ use super::{
     values::Instant,
 };
 use crate::{
+    analytics::figures::Kind,
     tickets::{
         model::Ticket,
         query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
@@ -129,12 +130,12 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
     }
 }
 
-/// The size of a list: from the tallies where they tell it, else counted, up to the cap where that is allowed.
+/// The size of a list: from the counters where they tell it, else counted, up to the cap where that is allowed.
 async fn total(pool: &PgPool, query: &TicketQuery) -> Read<Total> {
     let exact = query.counts_exactly();
     let mut select = Builder::new("SELECT ");
-    if exact && query.scope == Scope::All && query.creator.is_none() {
-        tallied(&mut select, query);
+    if exact && !query.deleted && query.scope == Scope::All && query.creator.is_none() {
+        counted(&mut select, query);
     } else {
         select.push("count(*) FROM (SELECT FROM taquilla.tickets t WHERE ");
         filter(&mut select, query);
@@ -148,23 +149,24 @@ async fn total(pool: &PgPool, query: &TicketQuery) -> Read<Total> {
     Ok(if !exact && n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) })
 }
 
-fn tallied(select: &mut Builder, query: &TicketQuery) {
-    select.push(
-        "coalesce(sum(n), 0)::bigint FROM (SELECT * FROM taquilla.tallies UNION ALL SELECT * FROM taquilla.tally_changes) AS all_tallies \
-         WHERE deleted = ",
-    );
-    select.push_bind(query.deleted);
-    match query.assignee {
-        Some(Assignee::None) => drop(select.push(" AND assignee = 0")),
-        Some(Assignee::Is(id)) => drop(select.push(" AND assignee = ").push_bind(id.0)),
-        None => {}
+/// The counters of tickets of now: by status and priority, or by whose work they are.
+fn counted(select: &mut Builder, query: &TicketQuery) {
+    select.push("coalesce(sum(tickets), 0)::bigint FROM taquilla.counters WHERE kind = ");
+    if let Some(assignee) = query.assignee {
+        let agent = match assignee {
+            Assignee::None => 0,
+            Assignee::Is(id) => id.0,
+        };
+        select.push_bind(i16::from(Kind::Work.code())).push(" AND of = ").push_bind(agent);
+        return;
     }
+    select.push_bind(i16::from(Kind::Tickets.code()));
     if !query.status.is_empty() {
-        let names: Vec<&str> = query.status.iter().map(|status| status.name()).collect();
-        select.push(" AND status = ANY(").push_bind(names).push(")");
+        let places: Vec<i32> = query.status.iter().map(|status| *status as i32).collect();
+        select.push(" AND at = ANY(").push_bind(places).push(")");
     }
     if !query.priority.is_empty() {
-        let numbers: Vec<i16> = query.priority.iter().map(|priority| *priority as i16).collect();
-        select.push(" AND priority = ANY(").push_bind(numbers).push(")");
+        let places: Vec<i64> = query.priority.iter().map(|priority| *priority as i64).collect();
+        select.push(" AND of = ANY(").push_bind(places).push(")");
     }
 }

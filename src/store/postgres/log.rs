@@ -9,7 +9,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
-use super::fault::Fault;
+use super::{
+    Lost,
+    fault::{Fault, is_lost},
+};
 use crate::{
     activity::model::{Entry, NewEntry},
     store::StoreError,
@@ -24,9 +27,11 @@ const BETWEEN_MESSAGES: Duration = Duration::from_millis(20);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// How long a commit waits for its place. It has happened by then: what is late is only the number.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often tallies are summed up and old rows of commits without entries are removed, in looks.
-const LOOKS_BETWEEN_SUMS: u32 = 5;
+/// How often old rows of commits without entries are removed, in looks.
 const LOOKS_BETWEEN_PURGES: u32 = 300;
+
+/// How often a numbering is tried again at once, when its connection is lost.
+const MOST_TRIES: u32 = 2;
 
 /// A commit that waits for its place.
 #[derive(Debug)]
@@ -95,8 +100,9 @@ pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry
 /// Gives commits their places, tells other instances, and listens to them. Ends when it is aborted.
 pub(super) struct Sequencer {
     pool: PgPool,
+    lost: Arc<Lost>,
     waiting: mpsc::UnboundedReceiver<Waiting>,
-    end: Arc<watch::Sender<Seq>>,
+    end: watch::Sender<Seq>,
     below: i64,
 }
 
@@ -107,10 +113,10 @@ struct Numbered {
 
 impl Sequencer {
     /// Numbers what is left over, and gives the log's end with the way to hand in.
-    pub(super) async fn begin(pool: PgPool) -> Result<(Self, Numbers), sqlx::Error> {
+    pub(super) async fn begin(pool: PgPool, lost: Arc<Lost>) -> Result<(Self, Numbers), sqlx::Error> {
         let (sender, waiting) = mpsc::unbounded_channel();
         let end = watch::Sender::new(0);
-        let mut sequencer = Self { pool, waiting, end: Arc::new(end.clone()), below: 0 };
+        let mut sequencer = Self { pool, lost, waiting, end: end.clone(), below: 0 };
         sequencer.number().await?;
         Ok((sequencer, Numbers { waiting: sender, end }))
     }
@@ -155,10 +161,18 @@ impl Sequencer {
     }
 
     async fn number(&mut self) -> Result<Numbered, sqlx::Error> {
-        let row = sqlx::query("SELECT below, log_end, numbers, places FROM taquilla.number_log($1)")
-            .bind(self.below)
-            .fetch_one(&self.pool)
-            .await?;
+        let mut tries = 0;
+        let row = loop {
+            let numbering = sqlx::query("SELECT below, log_end, numbers, places FROM taquilla.number_log($1)").bind(self.below);
+            match numbering.fetch_one(&self.pool).await {
+                // What a lost try has numbered is found as if another instance had done it.
+                Err(error) if is_lost(&error) && tries < MOST_TRIES => {
+                    self.lost.note();
+                    tries += 1;
+                }
+                numbered => break numbered?,
+            }
+        };
         self.below = row.try_get(0)?;
         advance(&self.end, row.try_get(1)?);
         let (numbers, places): (Vec<i64>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
@@ -194,10 +208,8 @@ impl Sequencer {
     }
 
     async fn keep_house(&self, looks: u32) {
-        if looks.is_multiple_of(LOOKS_BETWEEN_SUMS)
-            && let Err(error) = sqlx::query("SELECT taquilla.sum_tallies()").execute(&self.pool).await
-        {
-            tracing::debug!(%error, "tallies were not summed up");
+        if let Err(error) = sqlx::query("SELECT taquilla.sum_figures()").execute(&self.pool).await {
+            tracing::debug!(%error, "counters were not summed up");
         }
         if looks.is_multiple_of(LOOKS_BETWEEN_PURGES) {
             let purge = "DELETE FROM taquilla.commits WHERE entries = 0 AND last_seq IS NOT NULL AND made_at < now() - interval '1 hour'";
@@ -240,7 +252,7 @@ async fn tell(pool: PgPool, mut end: watch::Receiver<Seq>) {
 }
 
 /// Hears where other instances say that the log ends.
-async fn listen(pool: PgPool, end: Arc<watch::Sender<Seq>>) {
+async fn listen(pool: PgPool, end: watch::Sender<Seq>) {
     loop {
         let heard = hear(&pool, &end).await;
         if pool.is_closed() {

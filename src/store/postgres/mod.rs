@@ -1,8 +1,22 @@
 //! The store on PostgreSQL, for many instances of the desk on one database. It interprets the same changes as the
 //! embedded store: judge all, then write, in one transaction.
 
+/// Asks, and asks again when the connection was lost.
+macro_rules! asking {
+    ($store:expr, $question:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $question.await {
+                Err(error) if $store.may_ask_again(&error, tries) => tries += 1,
+                answer => break answer.map_err(|error| $crate::store::postgres::fault::told(&error)),
+            }
+        }
+    }};
+}
+
 mod commit;
 mod fault;
+mod figures;
 mod ids;
 mod judge;
 mod lists;
@@ -72,6 +86,11 @@ pub struct PgStore {
 struct Lost(Mutex<Option<Instant>>);
 
 impl Lost {
+    /// It was just now.
+    fn note(&self) {
+        *self.0.lock() = Some(Instant::now());
+    }
+
     /// Whether a connection that is idle for so long may be broken.
     fn doubts(&self, idle: Duration) -> bool {
         idle > TRUSTED_IDLE || self.0.lock().is_some_and(|at| at.elapsed() <= idle)
@@ -94,14 +113,14 @@ impl PgStore {
         let lost = Arc::new(Lost::default());
         let pool = pool_of(options.connections, &lost).connect_lazy_with(connect.clone());
         let inner = pool_of(INNER_CONNECTIONS, &lost).connect_lazy_with(connect);
-        let (sequencer, numbers) = Sequencer::begin(inner.clone()).await.map_err(|error| told(&error))?;
+        let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone()).await.map_err(|error| told(&error))?;
         let sequencer = AbortOnDrop(tokio::spawn(sequencer.run()));
         Ok(Arc::new(Self { pool, inner, ids: Ids::default(), numbers, lost, _sequencer: sequencer }))
     }
 
     /// Notes that a connection was lost.
     fn suspect(&self) {
-        *self.lost.0.lock() = Some(Instant::now());
+        self.lost.note();
     }
 
     /// Whether a question that failed is asked again: when its connection was lost.

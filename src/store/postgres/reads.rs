@@ -25,19 +25,6 @@ use crate::{
     users::model::{Roster, Settings, SetupToken, User, UserQuery},
 };
 
-/// Asks, and asks again when the connection was lost.
-macro_rules! asking {
-    ($store:expr, $question:expr) => {{
-        let mut tries = 0;
-        loop {
-            match $question.await {
-                Err(error) if $store.may_ask_again(&error, tries) => tries += 1,
-                answer => break answer.map_err(|error| super::fault::told(&error)),
-            }
-        }
-    }};
-}
-
 fn maybe<T>(row: Option<&PgRow>, read: fn(&PgRow) -> Read<T>) -> Result<Option<T>, StoreError> {
     row.map(read).transpose().map_err(|error| super::fault::told(&error))
 }

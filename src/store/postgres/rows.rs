@@ -6,6 +6,7 @@ use sqlx::{Row as _, postgres::PgRow, types::Json};
 use super::values::{Instant, of_word};
 use crate::{
     activity::model::Entry,
+    analytics::figures::{Decided, Standing},
     auth::model::{ApiToken, Digest32, Session},
     store::{Answer, AnswerKey},
     tickets::{
@@ -21,7 +22,8 @@ pub(super) type Read<T> = Result<T, sqlx::Error>;
 
 pub(super) const TICKET: &str = "id, title, description, status, priority, tags, channel, creator_id, opened_by_id, assigned_agent_id, \
      created_at, updated_at, first_response_at, first_response_due_at, resolved_at, resolution_due_at, first_resolved_at, closed_at, \
-     status_since, reopen_count, first_response, resolution, targets, public_comments, internal_notes, deleted_at, version";
+     status_since, reopen_count, first_response, resolution, first_response_decided_at, resolution_decided_at, \
+     targets, public_comments, internal_notes, deleted_at, version";
 
 fn damaged(what: impl Into<String>) -> sqlx::Error {
     sqlx::Error::Decode(what.into().into())
@@ -48,14 +50,18 @@ fn digest(row: &PgRow, column: &str) -> Read<Digest32> {
     row.try_get::<&[u8], _>(column)?.try_into().map_err(|_| damaged("a digest has 32 bytes"))
 }
 
+fn priority(row: &PgRow) -> Read<Priority> {
+    let place = usize::try_from(row.try_get::<i16, _>("priority")?).ok();
+    place.and_then(|place| Priority::ALL.get(place).copied()).ok_or_else(|| damaged("no such priority"))
+}
+
 pub(super) fn ticket(row: &PgRow) -> Read<Ticket> {
-    let priority = usize::try_from(row.try_get::<i16, _>("priority")?).ok().and_then(|n| Priority::ALL.get(n).copied());
     Ok(Ticket {
         id: TicketId(row.try_get("id")?),
         title: row.try_get("title")?,
         description: row.try_get("description")?,
         status: named(row, "status")?,
-        priority: priority.ok_or_else(|| damaged("no such priority"))?,
+        priority: priority(row)?,
         tags: row.try_get("tags")?,
         channel: named(row, "channel")?,
         creator_id: UserId(row.try_get("creator_id")?),
@@ -73,11 +79,30 @@ pub(super) fn ticket(row: &PgRow) -> Read<Ticket> {
         reopen_count: row.try_get("reopen_count")?,
         first_response: named(row, "first_response")?,
         resolution: named(row, "resolution")?,
+        first_response_decided_at: maybe_at(row, "first_response_decided_at")?,
+        resolution_decided_at: maybe_at(row, "resolution_decided_at")?,
         targets: row.try_get::<Json<Targets>, _>("targets")?.0.0,
         public_comments: row.try_get("public_comments")?,
         internal_notes: row.try_get("internal_notes")?,
         deleted_at: maybe_at(row, "deleted_at")?,
         version: row.try_get("version")?,
+    })
+}
+
+/// What a ticket counted for before a write, with the columns that decide it.
+pub(super) fn standing(row: &PgRow) -> Read<Standing> {
+    let due: Instant = row.try_get("due_at")?;
+    Ok(Standing {
+        created_at: at(row, "created_at")?,
+        status: named(row, "status")?,
+        priority: priority(row)?,
+        assigned_agent_id: row.try_get::<Option<i64>, _>("assigned_agent_id")?.map(UserId),
+        due_at: (due.0 != i64::MAX).then(|| due.stamp()),
+        first_response_at: maybe_at(row, "first_response_at")?,
+        resolved_at: maybe_at(row, "resolved_at")?,
+        first_response: Decided::of(named(row, "first_response")?, maybe_at(row, "first_response_decided_at")?),
+        resolution: Decided::of(named(row, "resolution")?, maybe_at(row, "resolution_decided_at")?),
+        deleted: maybe_at(row, "deleted_at")?.is_some(),
     })
 }
 

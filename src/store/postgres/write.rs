@@ -6,12 +6,14 @@ use sqlx::{PgConnection, Postgres, Row as _, postgres::PgArguments, query::Query
 
 use super::{
     fault::Fault,
+    figures::{self, Moves},
     judge::single_name,
-    rows::Targets,
+    rows::{Targets, standing},
     search,
     values::{Instant, word},
 };
 use crate::{
+    analytics::figures::{Standing, moves},
     auth::model::{ApiToken, Session},
     store::{Addition, Answer, Changes, Expect, LogCursor, Row, RowKey, StoreError, Write},
     tickets::model::{Comment, Ticket},
@@ -23,11 +25,11 @@ type Statement<'a> = Query<'a, Postgres, PgArguments>;
 
 /// An insertion that leaves alone what is there, or one that replaces it: the first for a row that must be new.
 macro_rules! put {
-    ($new:expr, $insert:literal, on $key:literal, set $set:literal) => {
+    ($new:expr, $insert:literal, on $key:literal, set $set:literal $(, then $rest:literal)?) => {
         if $new {
-            concat!($insert, " ON CONFLICT (", $key, ") DO NOTHING")
+            concat!($insert, " ON CONFLICT (", $key, ") DO NOTHING" $(, $rest)?)
         } else {
-            concat!($insert, " ON CONFLICT (", $key, ") DO UPDATE SET ", $set)
+            concat!($insert, " ON CONFLICT (", $key, ") DO UPDATE SET ", $set $(, $rest)?)
         }
     };
 }
@@ -35,12 +37,13 @@ macro_rules! put {
 /// Writes the rows of a commit, in its order.
 pub(super) async fn rows(tx: &mut PgConnection, changes: &Changes) -> Result<(), Fault> {
     let mut written = HashSet::new();
+    let mut moved = Moves::new();
     for write in &changes.writes {
         match write {
             Write::Put(row, expect) => {
                 let key = row.key();
                 let new = *expect == Expect::New && !written.contains(&key);
-                put(tx, row, new).await?;
+                put(tx, row, new, &mut moved).await?;
                 written.insert(key);
             }
             Write::Delete(key, _) => {
@@ -52,12 +55,12 @@ pub(super) async fn rows(tx: &mut PgConnection, changes: &Changes) -> Result<(),
     for addition in &changes.additions {
         add(tx, *addition).await?;
     }
-    Ok(())
+    figures::moved(tx, &moved).await
 }
 
-async fn put(tx: &mut PgConnection, row: &Row, new: bool) -> Result<(), Fault> {
+async fn put(tx: &mut PgConnection, row: &Row, new: bool, moved: &mut Moves) -> Result<(), Fault> {
     let statement = match row {
-        Row::Ticket(row) => return ticket(tx, row, new).await,
+        Row::Ticket(row) => return ticket(tx, row, new, moved).await,
         Row::Comment(row) => {
             made(comment(row, new).execute(&mut *tx).await?.rows_affected())?;
             return search::comment(tx, row, new).await;
@@ -84,16 +87,16 @@ fn instant(at: Option<crate::types::Timestamp>) -> Option<Instant> {
     at.map(Instant::from)
 }
 
-async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool) -> Result<(), Fault> {
+/// Writes a ticket, and notes by what that moves the counters.
+async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, moved: &mut Moves) -> Result<(), Fault> {
     let sql = put!(
         new,
-        "WITH old AS (SELECT title, description FROM taquilla.tickets WHERE id = $1) \
-         INSERT INTO taquilla.tickets AS t (id, title, description, status, priority, tags, channel, creator_id, opened_by_id, \
+        "WITH old AS (SELECT * FROM taquilla.tickets WHERE id = $1), put AS (INSERT INTO taquilla.tickets AS t (id, title, description, status, priority, tags, channel, creator_id, opened_by_id, \
          assigned_agent_id, created_at, updated_at, first_response_at, first_response_due_at, resolved_at, resolution_due_at, \
          first_resolved_at, closed_at, status_since, reopen_count, first_response, resolution, targets, deleted_at, due_at, \
-         public_comments, internal_notes, version) \
+         public_comments, internal_notes, first_response_decided_at, resolution_decided_at, version) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
-         $26, $27, 1)",
+         $26, $27, $28, $29, 1)",
         on "id",
         set "title = excluded.title, description = excluded.description, status = excluded.status, priority = excluded.priority, \
          tags = excluded.tags, channel = excluded.channel, creator_id = excluded.creator_id, opened_by_id = excluded.opened_by_id, \
@@ -103,8 +106,11 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool) -> Result<(), Fa
          resolution_due_at = excluded.resolution_due_at, first_resolved_at = excluded.first_resolved_at, \
          closed_at = excluded.closed_at, status_since = excluded.status_since, reopen_count = excluded.reopen_count, \
          first_response = excluded.first_response, resolution = excluded.resolution, targets = excluded.targets, \
-         deleted_at = excluded.deleted_at, due_at = excluded.due_at, version = t.version + 1 \
-         RETURNING (SELECT (old.title, old.description) IS DISTINCT FROM ($2, $3) FROM old)"
+         first_response_decided_at = excluded.first_response_decided_at, resolution_decided_at = excluded.resolution_decided_at, \
+         deleted_at = excluded.deleted_at, due_at = excluded.due_at, version = t.version + 1",
+        then " RETURNING t.id) SELECT old.id IS NOT NULL, (old.title, old.description) IS DISTINCT FROM ($2, $3), old.status, \
+         old.priority, old.assigned_agent_id, old.created_at, old.due_at, old.first_response_at, old.resolved_at, old.first_response, \
+         old.first_response_decided_at, old.resolution, old.resolution_decided_at, old.deleted_at FROM put LEFT JOIN old ON true"
     );
     let due = row.due_at().map_or(Instant(i64::MAX), Instant::from);
     let statement = sqlx::query(sql)
@@ -134,16 +140,16 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool) -> Result<(), Fa
         .bind(instant(row.deleted_at))
         .bind(due)
         .bind(row.public_comments)
-        .bind(row.internal_notes);
-    if new {
-        made(statement.execute(&mut *tx).await?.rows_affected())?;
-        return search::ticket(tx, row, true).await;
+        .bind(row.internal_notes)
+        .bind(instant(row.first_response_decided_at))
+        .bind(instant(row.resolution_decided_at));
+    let Some(old) = statement.fetch_optional(&mut *tx).await? else { return Err(Fault::Overtaken) };
+    let was_there: bool = old.try_get(0)?;
+    let before = if was_there { Some(standing(&old)?) } else { None };
+    for (key, amount) in moves(before.as_ref(), Some(&Standing::from(row))) {
+        *moved.entry(key).or_default() += amount;
     }
-    // Null when there was none before.
-    match statement.fetch_one(&mut *tx).await?.try_get::<Option<bool>, _>(0)? {
-        Some(false) => Ok(()),
-        before => search::ticket(tx, row, before.is_none()).await,
-    }
+    if old.try_get(1)? { search::ticket(tx, row, !was_there).await } else { Ok(()) }
 }
 
 fn comment(row: &Comment, new: bool) -> Statement<'_> {

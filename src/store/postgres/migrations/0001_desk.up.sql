@@ -52,6 +52,8 @@ CREATE TABLE taquilla.tickets (
     reopen_count          bigint NOT NULL,
     first_response        text NOT NULL CHECK (first_response IN ('running', 'met', 'breached', 'none')),
     resolution            text NOT NULL CHECK (resolution IN ('running', 'met', 'breached', 'none')),
+    first_response_decided_at timestamptz,
+    resolution_decided_at timestamptz,
     -- Minutes to first response and resolution: critical, high, medium, low.
     targets               jsonb NOT NULL,
     public_comments       bigint NOT NULL DEFAULT 0,
@@ -211,58 +213,41 @@ BEGIN
 END
 $$;
 
--- How many tickets there are of each kind: the tallies, and what has changed since they were summed up. Changes are
--- only added, so that no two writers wait for each other.
-CREATE TABLE taquilla.tallies (
-    deleted  boolean NOT NULL,
-    status   text NOT NULL,
-    priority smallint NOT NULL,
-    -- 0 for nobody.
-    assignee bigint NOT NULL,
-    n        bigint NOT NULL,
-    PRIMARY KEY (deleted, status, priority, assignee)
-);
-CREATE TABLE taquilla.tally_changes (
-    deleted  boolean NOT NULL,
-    status   text NOT NULL,
-    priority smallint NOT NULL,
-    assignee bigint NOT NULL,
-    n        bigint NOT NULL
-);
+-- The counters of analytics, and what has moved since they were summed up. Moves are only added, so that no two writers
+-- wait for each other; a counter is the sum of both.
+CREATE TABLE taquilla.figures (
+    kind    smallint NOT NULL,
+    at      integer NOT NULL,
+    of      bigint NOT NULL,
+    tickets bigint NOT NULL,
+    micros  bigint NOT NULL,
+    PRIMARY KEY (kind, at, of)
+) WITH (fillfactor = 80);
+CREATE TABLE taquilla.figure_moves (
+    kind    smallint NOT NULL,
+    at      integer NOT NULL,
+    of      bigint NOT NULL,
+    tickets bigint NOT NULL,
+    micros  bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+CREATE VIEW taquilla.counters AS
+    SELECT kind, at, of, tickets, micros FROM taquilla.figures
+    UNION ALL
+    SELECT kind, at, of, tickets, micros FROM taquilla.figure_moves;
 
-CREATE FUNCTION taquilla.tally_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        IF (OLD.deleted_at IS NULL, OLD.status, OLD.priority, OLD.assigned_agent_id)
-            IS NOT DISTINCT FROM (NEW.deleted_at IS NULL, NEW.status, NEW.priority, NEW.assigned_agent_id) THEN
-            RETURN NULL;
-        END IF;
-        INSERT INTO taquilla.tally_changes
-        VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.priority, coalesce(OLD.assigned_agent_id, 0), -1),
-               (NEW.deleted_at IS NOT NULL, NEW.status, NEW.priority, coalesce(NEW.assigned_agent_id, 0), 1);
-    ELSE
-        INSERT INTO taquilla.tally_changes
-        VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.priority, coalesce(NEW.assigned_agent_id, 0), 1);
-    END IF;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER tickets_are_tallied AFTER INSERT OR UPDATE ON taquilla.tickets
-FOR EACH ROW EXECUTE FUNCTION taquilla.tally_ticket();
-
--- Sums the changes up, unless somebody else is doing it.
-CREATE FUNCTION taquilla.sum_tallies() RETURNS void LANGUAGE plpgsql AS $$
+-- Sums the moves up, unless somebody else is doing it.
+CREATE FUNCTION taquilla.sum_figures() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock(8391837, 2) THEN
         RETURN;
     END IF;
     WITH gone AS (
-        DELETE FROM taquilla.tally_changes RETURNING *
+        DELETE FROM taquilla.figure_moves RETURNING *
     ), sums AS (
-        SELECT g.deleted, g.status, g.priority, g.assignee, sum(g.n) AS n FROM gone g GROUP BY 1, 2, 3, 4
+        SELECT g.kind, g.at, g.of, sum(g.tickets) AS tickets, sum(g.micros) AS micros FROM gone g GROUP BY 1, 2, 3
     )
-    INSERT INTO taquilla.tallies AS t SELECT * FROM sums
-    ON CONFLICT (deleted, status, priority, assignee) DO UPDATE SET n = t.n + excluded.n;
+    INSERT INTO taquilla.figures AS f SELECT * FROM sums
+    ON CONFLICT (kind, at, of) DO UPDATE SET tickets = f.tickets + excluded.tickets, micros = f.micros + excluded.micros;
 END
 $$;
 

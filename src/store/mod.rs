@@ -8,6 +8,7 @@
 
 mod changes;
 mod meters;
+mod fsck;
 pub mod postgres;
 mod rows;
 pub mod sled;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 
 pub use changes::{Addition, Changes, Committed, Expect, Write};
 pub use meters::Meters;
+pub use fsck::FsckReport;
 pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
 
 use crate::{
@@ -103,9 +105,25 @@ impl IdKind {
 /// # Errors
 /// Why it cannot be opened.
 pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let StorageUrl::Sled(dir) = config.storage_url()?;
-    let options = sled::Options { dir, cache_mib: config.storage.cache_mib };
-    Ok(tokio::task::spawn_blocking(move || sled::SledStore::open(options)).await??)
+    open_at(config, config.storage_url()?).await
+}
+
+/// Opens the store at another address than the configured one, otherwise as configured.
+///
+/// # Errors
+/// Why it cannot be opened.
+pub async fn open_at(config: &Config, url: StorageUrl) -> anyhow::Result<Arc<dyn Store>> {
+    let storage = &config.storage;
+    Ok(match url {
+        StorageUrl::Sled(dir) => {
+            let options = sled::Options { dir, cache_mib: storage.cache_mib };
+            tokio::task::spawn_blocking(move || sled::SledStore::open(options)).await??
+        }
+        StorageUrl::Postgres(url) => {
+            let options = postgres::Options { url, connections: storage.connections, auto_migrate: storage.auto_migrate };
+            postgres::PgStore::open(options).await?
+        }
+    })
 }
 
 /// What every store can do.

@@ -23,6 +23,7 @@ mod licences;
 mod lists;
 mod metrics;
 mod old_desk;
+mod on_postgres;
 mod openapi;
 mod pages;
 mod people;

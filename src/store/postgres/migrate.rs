@@ -95,7 +95,7 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, String)>, sq
 }
 
 /// The steps that are pending; an error when the database has one that this version does not know.
-async fn pending(connection: &mut PgConnection) -> Result<Vec<Step>, StoreError> {
+pub(super) async fn pending(connection: &mut PgConnection) -> Result<Vec<Step>, StoreError> {
     let all = all(connection).await?;
     if let Some(unknown) = all.iter().find(|step| !STEPS.version_exists(step.version)) {
         let text = "the database has been used by a newer version of taquilla: it has step";
@@ -120,7 +120,7 @@ pub(super) async fn bring_up(options: &PgConnectOptions, auto: bool) -> Result<(
 }
 
 /// A connection whose statements may take as long as they take.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     let unhurried = options.clone().options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
     PgConnection::connect_with(&unhurried).await.map_err(|error| told(&error))
 }

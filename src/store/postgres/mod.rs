@@ -17,6 +17,7 @@ macro_rules! asking {
 mod commit;
 mod fault;
 mod figures;
+pub mod fsck;
 mod ids;
 mod judge;
 mod lists;
@@ -113,6 +114,7 @@ impl PgStore {
         let lost = Arc::new(Lost::default());
         let pool = pool_of(options.connections, &lost).connect_lazy_with(connect.clone());
         let inner = pool_of(INNER_CONNECTIONS, &lost).connect_lazy_with(connect);
+        warn_of_shortcuts(&inner).await.map_err(|error| told(&error))?;
         let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone()).await.map_err(|error| told(&error))?;
         let sequencer = AbortOnDrop(tokio::spawn(sequencer.run()));
         Ok(Arc::new(Self { pool, inner, ids: Ids::default(), numbers, lost, _sequencer: sequencer }))
@@ -131,6 +133,17 @@ impl PgStore {
         }
         again
     }
+}
+
+/// Says so when the server may forget what it has acknowledged.
+async fn warn_of_shortcuts(pool: &PgPool) -> Result<(), sqlx::Error> {
+    for setting in ["fsync", "synchronous_commit"] {
+        let value: String = sqlx::query_scalar("SELECT current_setting($1)").bind(setting).fetch_one(pool).await?;
+        if value == "off" {
+            tracing::warn!(setting, "PostgreSQL is set not to wait for the disk: a crash can lose what was acknowledged");
+        }
+    }
+    Ok(())
 }
 
 /// How each connection is made.

@@ -11,3 +11,4 @@ pub use client::{Client, Response};
 pub use desk::{Desk, PASSWORD};
 pub use raw::{Answer, Raw};
 pub use stream::Listener;
+pub use desk::{Desk, ON_POSTGRES, PASSWORD};

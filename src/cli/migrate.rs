@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Context, Exit, Failure, block_on, desk};
+use super::{Context, Exit, Failure, block_on};
 use crate::{
     config::StorageUrl,
     store::{StoreError, postgres::migrate, sled::SCHEMA},

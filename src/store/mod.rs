@@ -135,6 +135,13 @@ pub trait Store: Tickets + Users + Sessions + Activities + Analytics + Send + Sy
     /// An id for a row to be decided; never issued again, also after a crash.
     async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError>;
 
+    /// Whether the instance `holder` may do what only one instance shall do, for so many seconds from now: it is the first to
+    /// ask, it has the lease already, or the one that had it has let it expire. Who shares its storage with nobody always may.
+    async fn lease(&self, name: &str, holder: i64, seconds: u32) -> Result<bool, StoreError> {
+        let _ = (name, holder, seconds);
+        Ok(true)
+    }
+
     /// Whether it can read and write, really.
     async fn ready(&self) -> Result<(), StoreError>;
 

@@ -191,6 +191,15 @@ impl Store for PgStore {
         }
     }
 
+    async fn lease(&self, name: &str, holder: i64, seconds: u32) -> Result<bool, StoreError> {
+        // By the server's clock, since those of the instances may differ.
+        let sql = "INSERT INTO taquilla.leases AS l (name, holder, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3)) \
+                   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+                   WHERE l.holder = excluded.holder OR l.expires_at < now()";
+        let taken = asking!(self, sqlx::query(sql).bind(name).bind(holder).bind(f64::from(seconds)).execute(&self.pool))?;
+        Ok(taken.rows_affected() > 0)
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         let sql = "INSERT INTO taquilla.probes (name, at) VALUES ('ready', now()) ON CONFLICT (name) DO UPDATE SET at = excluded.at";
         sqlx::query(sql).execute(&self.pool).await.map(drop).map_err(|error| told(&error))

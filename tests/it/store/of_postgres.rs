@@ -8,7 +8,7 @@ use taquilla::{
     activity::model::Action,
     store::{
         Activities, Changes, EntryQuery, From, IdKind, Store, StoreError,
-        postgres::{Options, PgStore, migrate},
+        postgres::{Options, PgStore, fsck, migrate},
     },
     tickets::query::{Scope, TicketQuery},
     types::{Secret, TicketId, UserId},
@@ -245,4 +245,53 @@ async fn a_database_of_a_newer_version_is_refused() {
     execute(&mut connection, "INSERT INTO taquilla.migrations VALUES (999, 'to come', now(), true, '', 0)").await;
     let refused = PgStore::open(database.options()).await.err().expect("it is newer").to_string();
     assert!(refused.contains("newer version") && refused.contains("999"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_lease_is_held_by_one_until_it_gives_it_back_or_is_gone() {
+    let database = Database::new().await;
+    let (one, other) = (open(&database).await, open(&database).await);
+    assert!(one.lease("job", 1, 60).await.unwrap());
+    assert!(one.lease("job", 1, 60).await.unwrap(), "it is renewed");
+    assert!(!other.lease("job", 2, 60).await.unwrap());
+    assert!(other.lease("another job", 2, 60).await.unwrap());
+    assert!(one.lease("job", 1, 0).await.unwrap(), "it is given back");
+    let mut connection = database.connect().await;
+    execute(&mut connection, "UPDATE taquilla.leases SET expires_at = now() - interval '1 second' WHERE name = 'job'").await;
+    assert!(other.lease("job", 2, 60).await.unwrap());
+    assert!(!one.lease("job", 1, 60).await.unwrap());
+    execute(&mut connection, "UPDATE taquilla.leases SET expires_at = now() - interval '1 second'").await;
+    assert!(one.lease("job", 1, 60).await.unwrap(), "whoever had it is gone");
+}
+
+#[tokio::test]
+async fn a_check_finds_what_does_not_agree_and_mends_it() {
+    let database = Database::new().await;
+    let url = Secret::new(database.url());
+    let store = open(&database).await;
+    for n in 0..12 {
+        let ticket = open_ticket(&*store).await;
+        for m in 0..n % 3 {
+            add_comment(&*store, &ticket, &format!("word{n} {m}"), m == 1).await;
+        }
+    }
+    let sound = fsck::fsck(&url, false).await.unwrap();
+    assert_eq!((sound.tickets, sound.comments, sound.entries, &sound.problems[..]), (12, 12, 24, &[][..]));
+    let mut connection = database.connect().await;
+    for damage in [
+        "UPDATE taquilla.tickets SET public_comments = 7 WHERE id = 3",
+        "UPDATE taquilla.tickets SET due_at = now() WHERE id = 4",
+        "DELETE FROM taquilla.search_terms WHERE ticket_id = 5 AND comment_id = 0",
+        "UPDATE taquilla.search_terms SET internal = true WHERE ticket_id = 6 AND comment_id = 0",
+        "INSERT INTO taquilla.figure_moves VALUES (1, 0, 0, 5, 0)",
+        "DELETE FROM taquilla.figures; DELETE FROM taquilla.figure_moves",
+    ] {
+        execute(&mut connection, damage).await;
+        let found = fsck::fsck(&url, true).await.unwrap();
+        assert!(!found.problems.is_empty(), "{damage}");
+        let mended = fsck::fsck(&url, false).await.unwrap();
+        assert_eq!(mended.problems, [String::new(); 0], "after {damage}");
+    }
+    execute(&mut connection, "DELETE FROM taquilla.entries WHERE commit_nr = (SELECT min(commit_nr) FROM taquilla.entries)").await;
+    assert!(fsck::fsck(&url, false).await.unwrap().problems[0].contains("log entries"));
 }

@@ -113,6 +113,21 @@ impl Desk {
     /// Tells the desk to stop, and does not wait for it.
     pub fn stop(&self) {
         self.server.stop.cancel();
+    /// Starts another instance on the same storage, with the same clock, which must be one that instances can share.
+    pub async fn another(&self) -> Self {
+        let app = App::build(self.config.clone(), Clock::Manual(self.clock.clone())).await.unwrap();
+        let (url, server) = serve(&app).await;
+        Self {
+            app,
+            base: Arc::new(Mutex::new(url.clone())),
+            url,
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            http: self.http.clone(),
+            server,
+            _dir: tempfile::tempdir().unwrap(),
+            _database: None,
+        }
     }
 
     /// What time it is at the desk.

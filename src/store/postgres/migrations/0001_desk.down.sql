@@ -1,4 +1,5 @@
 DROP TABLE taquilla.probes;
+DROP TABLE taquilla.leases;
 DROP FUNCTION taquilla.sum_figures();
 DROP VIEW taquilla.counters;
 DROP TABLE taquilla.figure_moves;

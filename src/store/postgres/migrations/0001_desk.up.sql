@@ -251,6 +251,13 @@ BEGIN
 END
 $$;
 
+-- Who does what only one instance shall do, and until when.
+CREATE TABLE taquilla.leases (
+    name       text PRIMARY KEY,
+    holder     bigint NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
 -- What the readiness probe writes.
 CREATE TABLE taquilla.probes (
     name text PRIMARY KEY,

@@ -17,15 +17,11 @@ const SETUP: Duration = Duration::from_secs(setup::TOKEN_SECONDS.unsigned_abs())
 
 /// Starts the jobs of a desk that listens at `address`; they end with [`App::shutdown`](crate::app::App::shutdown).
 pub fn start(app: &AppState, address: SocketAddr) {
-    every(app, "purge sessions", PURGE, |app| async move { purge::sessions(&app).await });
-    every(app, "purge answers", PURGE, |app| async move { purge::answers(&app).await });
-    every(app, "print the set-up address", SETUP, move |app| async move { setup::print_address(&app, address).await });
-    every(app, "log failed sign-ins", FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
-    app.tasks.spawn(live::follow(app.clone()));
     every(app, "purge sessions", By::OneInstance, PURGE, |app| async move { purge::sessions(&app).await });
     every(app, "purge answers", By::OneInstance, PURGE, |app| async move { purge::answers(&app).await });
     every(app, "print the set-up address", By::OneInstance, SETUP, move |app| async move { setup::print_address(&app, address).await });
     every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
+    app.tasks.spawn(live::follow(app.clone()));
     // What was only counted when the desk stops is written then.
     let app = app.clone();
     app.tasks.clone().spawn(async move {

@@ -6,9 +6,11 @@ mod desk;
 mod raw;
 mod stream;
 pub mod postgres;
+mod stream;
 
 pub use client::{Client, Response};
 pub use desk::{Desk, PASSWORD};
 pub use raw::{Answer, Raw};
 pub use stream::Listener;
 pub use desk::{Desk, ON_POSTGRES, PASSWORD};
+pub use stream::Listener;

@@ -86,7 +86,7 @@ section! {
         cache_mib: u64 = 64, in 16..=65_536;
         /// Connections to PostgreSQL that the requests of this instance share; a few more are its own.
         connections: u32 = 10, in 2..=1_000;
-        /// Whether a start applies pending steps of PostgreSQL's schema. When false, it waits for `taquilla migrate up`.
+        /// Whether a start applies pending steps of PostgreSQL's schema. When false, it is refused until `taquilla migrate up`.
         auto_migrate: bool = true;
     }
 }

@@ -290,7 +290,7 @@ async fn a_check_finds_what_does_not_agree_and_mends_it() {
         let found = fsck::fsck(&url, true).await.unwrap();
         assert!(!found.problems.is_empty(), "{damage}");
         let mended = fsck::fsck(&url, false).await.unwrap();
-        assert_eq!(mended.problems, [String::new(); 0], "after {damage}");
+        assert!(mended.problems.is_empty(), "after {damage}: {:?}", mended.problems);
     }
     execute(&mut connection, "DELETE FROM taquilla.entries WHERE commit_nr = (SELECT min(commit_nr) FROM taquilla.entries)").await;
     assert!(fsck::fsck(&url, false).await.unwrap().problems[0].contains("log entries"));

@@ -12,9 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, Exit, Failure, block_on, desk};
 use crate::{
     app::{App, AppState, Clock},
-    config::{Flag, Loaded, LogFormat},
-    http::server::raise_descriptors,
     config::{Flag, Loaded, LogFormat, without_password},
+    http::server::raise_descriptors,
     telemetry,
 };
 

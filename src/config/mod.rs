@@ -224,6 +224,7 @@ impl StorageUrl {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Sled(_) => "sled",
+            Self::Postgres(_) => "postgres",
         }
     }
 }

@@ -7,8 +7,8 @@
 //! sees none twice · ids are never issued twice, also across crashes · reopening keeps all.
 
 mod changes;
-mod meters;
 mod fsck;
+mod meters;
 pub mod postgres;
 mod rows;
 pub mod sled;
@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use changes::{Addition, Changes, Committed, Expect, Write};
-pub use meters::Meters;
 pub use fsck::FsckReport;
+pub use meters::Meters;
 pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
 
 use crate::{

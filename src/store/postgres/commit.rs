@@ -76,7 +76,10 @@ impl PgStore {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin().await?;
         let nr = self.within(&mut tx, changes, token).await?;
-        match tx.commit().await {
+        let start = Instant::now();
+        let committed = tx.commit().await;
+        self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());
+        match committed {
             Ok(()) => Ok(Outcome::Done(nr)),
             Err(error) if is_lost(&error) => {
                 self.suspect();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     activity::model::{Entry, NewEntry},
-    store::StoreError,
+    store::{Meters, StoreError},
     types::Seq,
 };
 
@@ -101,6 +101,7 @@ pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry
 pub(super) struct Sequencer {
     pool: PgPool,
     lost: Arc<Lost>,
+    meters: Arc<Meters>,
     waiting: mpsc::UnboundedReceiver<Waiting>,
     end: watch::Sender<Seq>,
     below: i64,
@@ -113,10 +114,10 @@ struct Numbered {
 
 impl Sequencer {
     /// Numbers what is left over, and gives the log's end with the way to hand in.
-    pub(super) async fn begin(pool: PgPool, lost: Arc<Lost>) -> Result<(Self, Numbers), sqlx::Error> {
+    pub(super) async fn begin(pool: PgPool, lost: Arc<Lost>, meters: Arc<Meters>) -> Result<(Self, Numbers), sqlx::Error> {
         let (sender, waiting) = mpsc::unbounded_channel();
         let end = watch::Sender::new(0);
-        let mut sequencer = Self { pool, lost, waiting, end: end.clone(), below: 0 };
+        let mut sequencer = Self { pool, lost, meters, waiting, end: end.clone(), below: 0 };
         sequencer.number().await?;
         Ok((sequencer, Numbers { waiting: sender, end }))
     }
@@ -145,6 +146,9 @@ impl Sequencer {
             }
             while let Ok(more) = self.waiting.try_recv() {
                 handed_in.push(more);
+            }
+            if !handed_in.is_empty() {
+                self.meters.group_size.observe(f64::from(u16::try_from(handed_in.len()).unwrap_or(u16::MAX)));
             }
             match self.number().await {
                 Ok(numbered) => self.answer(handed_in, &numbered.places).await,

@@ -46,7 +46,7 @@ use self::{
     ids::Ids,
     log::{AbortOnDrop, Numbers, Sequencer},
 };
-use crate::store::{Changes, Committed, IdKind, Store, StoreError};
+use crate::store::{Changes, Committed, IdKind, Meters, Store, StoreError};
 
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -79,7 +79,24 @@ pub struct PgStore {
     ids: Ids,
     numbers: Numbers,
     lost: Arc<Lost>,
+    meters: Arc<Meters>,
     _sequencer: AbortOnDrop,
+}
+
+/// Counts a commit among those that wait, for as long as it does.
+struct Waits<'a>(&'a prometheus::IntGauge);
+
+impl<'a> Waits<'a> {
+    fn new(gauge: &'a prometheus::IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// When a connection was lost last: those that are idle since before are tried before they are used.
@@ -115,9 +132,10 @@ impl PgStore {
         let pool = pool_of(options.connections, &lost).connect_lazy_with(connect.clone());
         let inner = pool_of(INNER_CONNECTIONS, &lost).connect_lazy_with(connect);
         warn_of_shortcuts(&inner).await.map_err(|error| told(&error))?;
-        let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone()).await.map_err(|error| told(&error))?;
+        let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);
+        let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone(), meters.clone()).await.map_err(|error| told(&error))?;
         let sequencer = AbortOnDrop(tokio::spawn(sequencer.run()));
-        Ok(Arc::new(Self { pool, inner, ids: Ids::default(), numbers, lost, _sequencer: sequencer }))
+        Ok(Arc::new(Self { pool, inner, ids: Ids::default(), numbers, lost, meters, _sequencer: sequencer }))
     }
 
     /// Notes that a connection was lost.
@@ -177,7 +195,11 @@ fn pool_of(connections: u32, lost: &Arc<Lost>) -> PgPoolOptions {
 #[async_trait]
 impl Store for PgStore {
     async fn commit(&self, changes: Changes) -> Result<Committed, StoreError> {
-        self.apply(&changes).await
+        let _waits = Waits::new(&self.meters.queue_depth);
+        let start = Instant::now();
+        let committed = self.apply(&changes).await;
+        self.meters.commit_seconds.observe(start.elapsed().as_secs_f64());
+        committed
     }
 
     async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError> {
@@ -203,6 +225,17 @@ impl Store for PgStore {
     async fn ready(&self) -> Result<(), StoreError> {
         let sql = "INSERT INTO taquilla.probes (name, at) VALUES ('ready', now()) ON CONFLICT (name) DO UPDATE SET at = excluded.at";
         sqlx::query(sql).execute(&self.pool).await.map(drop).map_err(|error| told(&error))
+    }
+
+    fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Of the whole database, in which nothing else need be.
+    async fn size_bytes(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT pg_database_size(current_database())";
+        let bytes: i64 = asking!(self, sqlx::query_scalar(sql).fetch_one(&self.pool))?;
+        Ok(u64::try_from(bytes).unwrap_or(0))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

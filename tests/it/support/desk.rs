@@ -113,6 +113,8 @@ impl Desk {
     /// Tells the desk to stop, and does not wait for it.
     pub fn stop(&self) {
         self.server.stop.cancel();
+    }
+
     /// Starts another instance on the same storage, with the same clock, which must be one that instances can share.
     pub async fn another(&self) -> Self {
         let app = App::build(self.config.clone(), Clock::Manual(self.clock.clone())).await.unwrap();

@@ -3,14 +3,11 @@
 
 mod client;
 mod desk;
-mod raw;
-mod stream;
 pub mod postgres;
+mod raw;
 mod stream;
 
 pub use client::{Client, Response};
-pub use desk::{Desk, PASSWORD};
-pub use raw::{Answer, Raw};
-pub use stream::Listener;
 pub use desk::{Desk, ON_POSTGRES, PASSWORD};
+pub use raw::{Answer, Raw};
 pub use stream::Listener;

@@ -68,6 +68,8 @@ pub struct App {
     pub live: Live,
     /// What the desk tells of itself at `/metrics`.
     pub metrics: Metrics,
+    /// Tells this process from others on the same storage.
+    pub instance: i64,
     /// Held by the one use case that is being decided again.
     turn: tokio::sync::Mutex<()>,
     /// Ends everything that runs beside requests.
@@ -103,6 +105,7 @@ impl App {
             running_keys: RunningKeys::default(),
             live: Live::at(*store.durable_seq().borrow()),
             metrics: Metrics::new(config.storage_url()?.name())?,
+            instance: i64::from_be_bytes(crate::auth::token::random()),
             turn: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

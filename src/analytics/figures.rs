@@ -207,7 +207,9 @@ pub struct Decided {
 }
 
 impl Decided {
-    fn of(verdict: Verdict, at: Option<Timestamp>) -> Option<Self> {
+    /// The verdict and the day on which it was recorded, once it is decided.
+    #[must_use]
+    pub fn of(verdict: Verdict, at: Option<Timestamp>) -> Option<Self> {
         let met = match verdict {
             Verdict::Met => true,
             Verdict::Breached => false,

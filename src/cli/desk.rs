@@ -59,7 +59,8 @@ pub(super) fn local(listen: SocketAddr) -> String {
 /// The storage, when there is one.
 pub(super) fn existing(config: &Config) -> Result<StorageUrl, Failure> {
     let url = config.storage_url().map_err(|error| Failure::new(Exit::Config, format!("storage.url: {error}")))?;
-    let StorageUrl::Sled(dir) = &url;
+    // Whether there is a database, connecting to it tells.
+    let StorageUrl::Sled(dir) = &url else { return Ok(url) };
     if dir.is_dir() {
         return Ok(url);
     }

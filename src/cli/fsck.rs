@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, desk};
+use super::{Context, Exit, Failure, block_on, desk};
 use crate::{
     config::StorageUrl,
-    store::sled::{Options, fsck},
+    store::{postgres, sled::Options, sled::fsck},
 };
 
 #[derive(Debug, Args)]
@@ -20,9 +20,16 @@ pub(super) struct Fsck {
 impl Fsck {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let loaded = context.load_for_verb()?;
-        let StorageUrl::Sled(dir) = desk::existing(&loaded.config)?;
-        let options = Options { dir, cache_mib: loaded.config.storage.cache_mib };
-        let report = fsck(&options, self.rebuild).map_err(|error| desk::shut(&error, None))?;
+        let report = match desk::existing(&loaded.config)? {
+            StorageUrl::Sled(dir) => {
+                let options = Options { dir, cache_mib: loaded.config.storage.cache_mib };
+                fsck(&options, self.rebuild).map_err(|error| desk::shut(&error, None))?
+            }
+            StorageUrl::Postgres(url) => {
+                let checked = block_on(postgres::fsck::fsck(&url, self.rebuild))?;
+                checked.map_err(|error| Failure::new(Exit::Storage, error.to_string()))?
+            }
+        };
         context.out.data(&report, || {
             let mut text = format!(
                 "{} tickets, {} comments, {} accounts, {} log entries\n",

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod desk;
 mod fsck;
+mod migrate;
 mod output;
 mod password;
 mod plain;
@@ -67,6 +68,9 @@ enum Verb {
     Fsck(fsck::Fsck),
     /// Fill an empty desk with believable people and tickets, to look at it or to measure it.
     Demo(demo::Demo),
+    /// Bring the storage's schema up or down, or show its steps.
+    #[command(subcommand, arg_required_else_help = true)]
+    Migrate(migrate::MigrateVerb),
     #[command(about = "Print the OpenAPI document")]
     Openapi,
     /// Ask a running desk whether it is ready.
@@ -137,6 +141,7 @@ fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Config(verb) => verb.run(context),
         Verb::Fsck(verb) => verb.run(context),
         Verb::Demo(verb) => verb.run(context),
+        Verb::Migrate(verb) => verb.run(context),
         Verb::Openapi => plain::openapi(context),
         Verb::Healthcheck(verb) => verb.run(context),
         Verb::Completions(verb) => verb.run(context),

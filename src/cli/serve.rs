@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, Exit, Failure, block_on, desk};
 use crate::{
     app::{App, AppState, Clock},
-    config::{Flag, Loaded, LogFormat},
+    config::{Flag, Loaded, LogFormat, without_password},
     http::server::raise_descriptors,
     telemetry,
 };
@@ -23,7 +23,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// Where the data is kept [setting storage.url; sled:./data].
-    #[arg(long, value_name = "sled:FOLDER")]
+    #[arg(long, value_name = "sled:FOLDER|postgres://…")]
     storage_url: Option<String>,
     /// How log lines look [setting log.format; text on a terminal, else JSON].
     #[arg(long, value_enum)]
@@ -88,7 +88,8 @@ async fn serve(context: &Context, loaded: Loaded) -> Result<(), Failure> {
 
 /// Says what runs and where.
 fn announce(context: &Context, app: &AppState, address: SocketAddr) {
-    let (version, store, url) = (env!("CARGO_PKG_VERSION"), &app.config.storage.url, app.public_url(address));
+    let (version, url) = (env!("CARGO_PKG_VERSION"), app.public_url(address));
+    let store = without_password(&app.config.storage.url);
     let docs = format!("{url}/docs");
     if telemetry::is_json(app.config.log.format) {
         tracing::info!(version, store, address = %address, url, docs, "listening");

@@ -101,8 +101,17 @@ macro_rules! settings {
     )*};
 }
 
+impl Setting for String {
+    const KIND: Kind = Kind::Text;
+    const EXPECTED: &'static str = "a text";
+
+    /// Addresses may hold a password.
+    fn shown(&self) -> Shown {
+        Shown::Value(Value::from(super::without_password(self)))
+    }
+}
+
 settings! {
-    String: Text, "a text";
     SocketAddr: Text, "an address and port such as 127.0.0.1:8000";
     RateLimit: Text, "\"on\" or \"off\"";
     LogFormat: Text, "\"auto\", \"text\" or \"json\"";

@@ -78,10 +78,16 @@ section! {
 section! {
     /// Where the desk keeps its data.
     pub struct Storage in storage {
-        /// `sled:FOLDER`. A relative folder is one of the folder in which the desk is started.
+        /// `sled:FOLDER`, the embedded store; a relative folder is one of the folder in which the desk is started. Or
+        /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, for many instances on one database; `?sslmode=verify-full` (or
+        /// disable, allow, prefer, require, verify-ca) says how the connection is encrypted, `sslrootcert=FILE` by whom.
         url: String = "sled:./data".into();
         /// Memory for the pages of the embedded store, in MiB.
         cache_mib: u64 = 64, in 16..=65_536;
+        /// Connections to PostgreSQL that the requests of this instance share; a few more are its own.
+        connections: u32 = 10, in 2..=1_000;
+        /// Whether a start applies pending steps of PostgreSQL's schema. When false, it is refused until `taquilla migrate up`.
+        auto_migrate: bool = true;
     }
 }
 
@@ -208,6 +214,8 @@ pub enum LogFormat {
 pub enum StorageUrl {
     /// An embedded store in this folder.
     Sled(PathBuf),
+    /// A database at this address, which may hold a password.
+    Postgres(Secret),
 }
 
 impl StorageUrl {
@@ -216,6 +224,7 @@ impl StorageUrl {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Sled(_) => "sled",
+            Self::Postgres(_) => "postgres",
         }
     }
 }
@@ -243,16 +252,54 @@ impl Config {
     /// # Errors
     /// An address that this version cannot use. The message does not repeat it: it may hold a password.
     pub fn storage_url(&self) -> Result<StorageUrl, BadStorageUrl> {
-        let url = self.storage.url.as_str();
-        let scheme = url.split(':').next().unwrap_or_default().to_lowercase();
-        if scheme.starts_with("postgres") {
-            return Err(BadStorageUrl("must be sled:FOLDER: this version stores in sled only, not in PostgreSQL"));
+        storage_url(&self.storage.url)
+    }
+}
+
+/// Understands the address of a storage.
+///
+/// # Errors
+/// An address that this version cannot use. The message does not repeat it: it may hold a password.
+pub fn storage_url(url: &str) -> Result<StorageUrl, BadStorageUrl> {
+    let scheme = url.split(':').next().unwrap_or_default().to_lowercase();
+    if scheme.starts_with("postgres") {
+        return postgres_url(url, &scheme).map(StorageUrl::Postgres);
+    }
+    match url.strip_prefix("sled:") {
+        Some(folder) if folder.starts_with("//") => Err(BadStorageUrl("must be sled:FOLDER, without slashes before the folder")),
+        Some(folder) if folder.starts_with('~') => Err(BadStorageUrl("must name the folder in full: ~ is not replaced here")),
+        Some(folder) if !folder.is_empty() && !folder.contains('\0') => Ok(StorageUrl::Sled(folder.into())),
+        _ => Err(BadStorageUrl("must be sled:FOLDER, such as sled:./data, or postgres://USER:PASSWORD@HOST/DATABASE")),
+    }
+}
+
+/// An address of PostgreSQL. The driver that the former desk names in it (`postgresql+asyncpg`) is left out.
+fn postgres_url(url: &str, scheme: &str) -> Result<Secret, BadStorageUrl> {
+    const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+    const NOT_ONE: BadStorageUrl = BadStorageUrl("must be postgres://USER:PASSWORD@HOST:PORT/DATABASE");
+    let known = scheme == "postgres" || scheme == "postgresql" || scheme.starts_with("postgresql+");
+    let rest = url.get(scheme.len()..).filter(|rest| known && rest.starts_with("://")).ok_or(NOT_ONE)?;
+    let url = format!("postgres{rest}");
+    let parsed = reqwest::Url::parse(&url).map_err(|_| NOT_ONE)?;
+    if parsed.path().trim_matches('/').is_empty() {
+        return Err(BadStorageUrl("must name a database: postgres://USER:PASSWORD@HOST:PORT/DATABASE"));
+    }
+    let unknown_mode = parsed.query_pairs().any(|(name, value)| name == "sslmode" && !SSL_MODES.contains(&value.as_ref()));
+    if unknown_mode {
+        return Err(BadStorageUrl("has an sslmode that there is not: disable, allow, prefer, require, verify-ca or verify-full"));
+    }
+    Ok(Secret::new(url))
+}
+
+/// An address without the password in it.
+#[must_use]
+pub fn without_password(address: &str) -> String {
+    match reqwest::Url::parse(address) {
+        Ok(mut url) if url.password().is_some() => {
+            // Only addresses without a host refuse it, and those have no password.
+            let _ = url.set_password(Some("***"));
+            url.to_string()
         }
-        match url.strip_prefix("sled:") {
-            Some(folder) if folder.starts_with("//") => Err(BadStorageUrl("must be sled:FOLDER, without slashes before the folder")),
-            Some(folder) if folder.starts_with('~') => Err(BadStorageUrl("must name the folder in full: ~ is not replaced here")),
-            Some(folder) if !folder.is_empty() && !folder.contains('\0') => Ok(StorageUrl::Sled(folder.into())),
-            _ => Err(BadStorageUrl("must be sled:FOLDER, such as sled:./data")),
-        }
+        _ => address.to_owned(),
     }
 }

@@ -17,10 +17,10 @@ const SETUP: Duration = Duration::from_secs(setup::TOKEN_SECONDS.unsigned_abs())
 
 /// Starts the jobs of a desk that listens at `address`; they end with [`App::shutdown`](crate::app::App::shutdown).
 pub fn start(app: &AppState, address: SocketAddr) {
-    every(app, "purge sessions", PURGE, |app| async move { purge::sessions(&app).await });
-    every(app, "purge answers", PURGE, |app| async move { purge::answers(&app).await });
-    every(app, "print the set-up address", SETUP, move |app| async move { setup::print_address(&app, address).await });
-    every(app, "log failed sign-ins", FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
+    every(app, "purge sessions", By::OneInstance, PURGE, |app| async move { purge::sessions(&app).await });
+    every(app, "purge answers", By::OneInstance, PURGE, |app| async move { purge::answers(&app).await });
+    every(app, "print the set-up address", By::OneInstance, SETUP, move |app| async move { setup::print_address(&app, address).await });
+    every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
     app.tasks.spawn(live::follow(app.clone()));
     // What was only counted when the desk stops is written then.
     let app = app.clone();
@@ -32,8 +32,20 @@ pub fn start(app: &AppState, address: SocketAddr) {
     });
 }
 
+/// Who does a job, of the instances that share a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// One of them, by a lease; another one when it is gone.
+    OneInstance,
+    /// Each, since it is about something of its own.
+    EachInstance,
+}
+
+/// By how much a lease outlives the time at which it is renewed.
+const LEASE_MARGIN_SECONDS: u64 = 30;
+
 /// Repeats a step, at once for the first time, until the desk stops. A step that fails is tried again at its next time.
-fn every<Fut>(app: &AppState, name: &'static str, period: Duration, step: impl Fn(AppState) -> Fut + Send + 'static)
+fn every<Fut>(app: &AppState, name: &'static str, by: By, period: Duration, step: impl Fn(AppState) -> Fut + Send + 'static)
 where
     Fut: Future<Output = Result<(), AppError>> + Send,
 {
@@ -43,12 +55,28 @@ where
         times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = app.shutdown.cancelled() => return,
+                () = app.shutdown.cancelled() => break,
                 _ = times.tick() => {}
+            }
+            if by == By::OneInstance && !may(&app, name, period.as_secs() + LEASE_MARGIN_SECONDS).await {
+                continue;
             }
             if let Err(error) = step(app.clone()).await {
                 tracing::warn!(job = name, %error, cause = error.problem().cause, "a job failed; it is tried again");
             }
         }
+        if by == By::OneInstance {
+            // Another instance need not wait until it expires.
+            may(&app, name, 0).await;
+        }
     });
+}
+
+/// Whether this instance has the lease of a job, for so many seconds.
+async fn may(app: &AppState, name: &str, seconds: u64) -> bool {
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    app.store.lease(name, app.instance, seconds).await.unwrap_or_else(|error| {
+        tracing::warn!(job = name, %error, "whether a job is this instance's is not known; it is left out once");
+        false
+    })
 }

@@ -7,7 +7,9 @@
 //! sees none twice · ids are never issued twice, also across crashes · reopening keeps all.
 
 mod changes;
+mod fsck;
 mod meters;
+pub mod postgres;
 mod rows;
 pub mod sled;
 
@@ -17,6 +19,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use changes::{Addition, Changes, Committed, Expect, Write};
+pub use fsck::FsckReport;
 pub use meters::Meters;
 pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
 
@@ -105,9 +108,25 @@ impl IdKind {
 /// # Errors
 /// Why it cannot be opened.
 pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let StorageUrl::Sled(dir) = config.storage_url()?;
-    let options = sled::Options { dir, cache_mib: config.storage.cache_mib };
-    Ok(tokio::task::spawn_blocking(move || sled::SledStore::open(options)).await??)
+    open_at(config, config.storage_url()?).await
+}
+
+/// Opens the store at another address than the configured one, otherwise as configured.
+///
+/// # Errors
+/// Why it cannot be opened.
+pub async fn open_at(config: &Config, url: StorageUrl) -> anyhow::Result<Arc<dyn Store>> {
+    let storage = &config.storage;
+    Ok(match url {
+        StorageUrl::Sled(dir) => {
+            let options = sled::Options { dir, cache_mib: storage.cache_mib };
+            tokio::task::spawn_blocking(move || sled::SledStore::open(options)).await??
+        }
+        StorageUrl::Postgres(url) => {
+            let options = postgres::Options { url, connections: storage.connections, auto_migrate: storage.auto_migrate };
+            postgres::PgStore::open(options).await?
+        }
+    })
 }
 
 /// What every store can do.
@@ -118,6 +137,13 @@ pub trait Store: Tickets + Users + Sessions + Activities + Analytics + Send + Sy
 
     /// An id for a row to be decided; never issued again, also after a crash.
     async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError>;
+
+    /// Whether the instance `holder` may do what only one instance shall do, for so many seconds from now: it is the first to
+    /// ask, it has the lease already, or the one that had it has let it expire. Who shares its storage with nobody always may.
+    async fn lease(&self, name: &str, holder: i64, seconds: u32) -> Result<bool, StoreError> {
+        let _ = (name, holder, seconds);
+        Ok(true)
+    }
 
     /// Whether it can read and write, really.
     async fn ready(&self) -> Result<(), StoreError>;

@@ -90,6 +90,7 @@ impl Walls {
         [
             (!self.wire && word(line, "axum"), "names axum outside the wire"),
             (!self.engine && names_engine(line, self.storage), "names the storage engine outside store/sled"),
+            (!self.storage && word(line, "sqlx"), "names sqlx outside the storage"),
             (self.pure && word(line, "async"), "waits in a file of pure rules"),
             (self.pure && any(&["crate::store", "crate::app", "crate::http", "tokio::"]), "lets a rule reach out of its room"),
             (self.use_cases && says("crate::http::"), "goes back to the wire from a use case"),
@@ -180,6 +181,7 @@ fn the_checker_finds_planted_violations() {
         ("src/app.rs", "let db = sled::open(path);"),
         ("src/cli/fsck.rs", "let db = ::sled::open(path);"),
         ("src/store/mod.rs", "let db = ::sled::open(path);"),
+        ("src/app.rs", "use sqlx::PgPool;"),
         ("src/app.rs", "let x = y.unwrap();"),
         ("src/http/mod.rs", "let x = y.expect(\"z\");"),
         ("src/app.rs", "panic!(\"no\");"),

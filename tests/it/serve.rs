@@ -133,7 +133,11 @@ fn a_second_process_is_told_who_holds_the_storage() {
 fn a_wrong_configuration_stops_the_start() {
     let place = Place::new();
     place.run(&["serve", "--listen", "here"]).expect(3).says("server.listen: must be an address and port").says("(flag --listen)");
-    place.run(&["serve", "--storage-url", "postgres://desk:hunter2@db/desk"]).expect(3).says("sled only").says("(flag --storage-url)");
+    place
+        .run(&["serve", "--storage-url", "postgres://desk:hunter2@db"])
+        .expect(3)
+        .says("must name a database")
+        .says("(flag --storage-url)");
     place.run_in(&[("DATABASE_URL", "postgres://db")], &["serve"]).expect(3).says("DATABASE_URL");
     place.run_in(&[("SECRET_KEY", "changeme")], &["serve"]).expect(3).says("SECRET_KEY");
     place.run(&["--config", "absent.toml", "serve"]).expect(3).says("absent.toml");

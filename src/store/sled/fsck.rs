@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use sled::Batch;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     activity::model::Entry,
     auth::model::{ApiToken, Session},
-    store::{Answer, IdKind, LogCursor, StoreError},
+    store::{Answer, FsckReport, IdKind, LogCursor, StoreError},
     tickets::model::{Comment, Ticket},
     types::{Seq, TicketId, UserId},
     users::{
@@ -27,23 +27,6 @@ use crate::{
 
 /// At most so many problems are spelled out.
 const MOST_PROBLEMS: usize = 1_000;
-
-/// What a check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct FsckReport {
-    /// Tickets, deleted ones included.
-    pub tickets: usize,
-    /// Comments, deleted ones included.
-    pub comments: usize,
-    /// Accounts.
-    pub users: usize,
-    /// Entries of the log.
-    pub entries: usize,
-    /// What is wrong, in sentences; empty for a sound store.
-    pub problems: Vec<String>,
-    /// Whether indexes, counters and projections were made anew.
-    pub rebuilt: bool,
-}
 
 /// Checks the store in a folder, which no process may hold, and mends what can be mended when `rebuild` is set. The
 /// problems are those found before.

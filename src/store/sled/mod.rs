@@ -34,8 +34,8 @@ use parking_lot::{Mutex, RwLock};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{oneshot, watch};
 
-pub use fsck::{FsckReport, fsck};
-pub use open::{Holder, OpenError, Options};
+pub use fsck::fsck;
+pub use open::{Holder, OpenError, Options, SCHEMA};
 
 use self::{
     commit::{Command, Committer},

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The layout that this version writes; a newer one is refused.
-const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 1;
 /// Room that must be free before the store is opened.
 pub(super) const ROOM: u64 = 8 * 1024 * 1024;
 /// sled reads its whole log when it was not closed; it never takes longer than this unless it hangs.

@@ -6,6 +6,7 @@ macro_rules! on_every_store {
     ($($test:ident),* $(,)?) => {
         on_store!(on_model, model, $($test),*);
         on_store!(on_sled, sled, $($test),*);
+        on_store!(on_postgres, postgres, $($test),*);
     };
 }
 
@@ -34,6 +35,7 @@ mod lists;
 mod meters;
 mod model;
 mod mutant;
+mod of_postgres;
 mod outbox;
 mod queries;
 mod races;

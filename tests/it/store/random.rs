@@ -31,18 +31,19 @@ on_every_store!(any_history_gives_the_same_answers_as_the_model, every_planted_f
 
 /// How long the histories are.
 const LENGTH: usize = 60;
-/// How many are tried, unless `PROPTEST_CASES` says otherwise.
+/// In how many a planted fault must be found.
 const CASES: u32 = 64;
 
-fn config() -> Config {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(CASES);
+/// `PROPTEST_CASES` may say how many histories are tried.
+fn config(site: &Site) -> Config {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(site.histories());
     Config { cases, max_shrink_iters: 400, failure_persistence: None, ..Config::default() }
 }
 
 async fn any_history_gives_the_same_answers_as_the_model(site: Site) {
     let tried = tokio::task::block_in_place(|| {
         let runtime = tokio::runtime::Handle::current();
-        TestRunner::new(config()).run(&history(LENGTH), |steps| {
+        TestRunner::new(config(&site)).run(&history(LENGTH), |steps| {
             runtime.block_on(async { play(&mut site.fresh().await, &steps).await }).map_err(TestCaseError::fail)
         })
     });
@@ -52,7 +53,7 @@ async fn any_history_gives_the_same_answers_as_the_model(site: Site) {
 }
 
 async fn every_planted_fault_is_found(site: Site) {
-    let mut runner = TestRunner::new(config());
+    let mut runner = TestRunner::new(config(&site));
     for fault in Fault::ALL {
         let mut found = None;
         for case in 0..CASES {

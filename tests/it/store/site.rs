@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use taquilla::store::{
     IdKind, Store,
+    postgres::PgStore,
     sled::{Options, SledStore},
 };
 use tempfile::TempDir;
@@ -12,10 +13,12 @@ use super::{
     model::Model,
     mutant::{Fault, Mutant},
 };
+use crate::support::postgres::Database;
 
 enum Home {
     Model(Model),
     Sled(TempDir),
+    Postgres(Database),
 }
 
 /// A store and its home. It can be used like the store itself.
@@ -36,11 +39,17 @@ impl Site {
         Self::at(Home::Sled(tempfile::tempdir().expect("a temporary folder"))).await
     }
 
+    /// The store on PostgreSQL, in a database of its own.
+    pub async fn postgres() -> Self {
+        Self::at(Home::Postgres(Database::new().await)).await
+    }
+
     /// Another, empty store of the same kind.
     pub async fn fresh(&self) -> Self {
         match self.home {
             Home::Model(_) => Self::model().await,
             Home::Sled(_) => Self::sled().await,
+            Home::Postgres(_) => Self::postgres().await,
         }
     }
 
@@ -66,6 +75,7 @@ impl Site {
                 let opening = tokio::task::spawn_blocking(move || SledStore::open(options));
                 opening.await.expect("opening does not panic").expect("the store opens")
             }
+            Home::Postgres(database) => PgStore::open(database.options()).await.expect("the store opens"),
         };
         self.store = Some(match self.fault {
             Some(fault) => Arc::new(Mutant::new(store, fault)),
@@ -81,8 +91,16 @@ impl Site {
     /// The folder of a store that has one.
     pub fn folder(&self) -> Option<&std::path::Path> {
         match &self.home {
-            Home::Model(_) => None,
+            Home::Model(_) | Home::Postgres(_) => None,
             Home::Sled(folder) => Some(folder.path()),
+        }
+    }
+
+    /// How many histories of a property test are worth their time: each question costs more where a server is asked.
+    pub fn histories(&self) -> u32 {
+        match self.home {
+            Home::Model(_) | Home::Sled(_) => 64,
+            Home::Postgres(_) => 12,
         }
     }
 

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::OnceCell, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::Client;
+use super::{Client, postgres::Database};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse 1";
@@ -32,6 +32,13 @@ const BEGINNING: &str = "2026-03-02T09:00:00Z";
 
 /// No answer takes longer.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The environment variable that makes desks store in PostgreSQL.
+pub const ON_POSTGRES: &str = "TAQUILLA_TESTS_ON_POSTGRES";
+
+fn on_postgres() -> bool {
+    std::env::var_os(ON_POSTGRES).is_some()
+}
 
 /// A running desk.
 pub struct Desk {
@@ -43,6 +50,7 @@ pub struct Desk {
     http: reqwest::Client,
     server: Server,
     _dir: TempDir,
+    _database: Option<Database>,
 }
 
 /// The part of a desk that ends with a stop.
@@ -76,7 +84,9 @@ impl Desk {
     async fn begin(configure: impl FnOnce(&mut Config), with_admin: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
-        config.storage.url = format!("sled:{}", dir.path().join("data").display());
+        let database = if on_postgres() { Some(Database::new().await) } else { None };
+        config.storage.url = database.as_ref().map_or_else(|| format!("sled:{}", dir.path().join("data").display()), Database::url);
+        config.storage.connections = 6;
         config.storage.cache_mib = 16;
         config.auth.rate_limit = RateLimit::Off;
         configure(&mut config);
@@ -88,7 +98,7 @@ impl Desk {
         let (url, server) = serve(&app).await;
         let http =
             taquilla::outgoing::client("http:").no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(DEADLINE).build().unwrap();
-        Self { app, base: Arc::new(Mutex::new(url.clone())), url, config, clock, http, server, _dir: dir }
+        Self { app, base: Arc::new(Mutex::new(url.clone())), url, config, clock, http, server, _dir: dir, _database: database }
     }
 
     /// Stops the desk in good order, then starts it on the same data. Clients go on.
@@ -103,6 +113,23 @@ impl Desk {
     /// Tells the desk to stop, and does not wait for it.
     pub fn stop(&self) {
         self.server.stop.cancel();
+    }
+
+    /// Starts another instance on the same storage, with the same clock, which must be one that instances can share.
+    pub async fn another(&self) -> Self {
+        let app = App::build(self.config.clone(), Clock::Manual(self.clock.clone())).await.unwrap();
+        let (url, server) = serve(&app).await;
+        Self {
+            app,
+            base: Arc::new(Mutex::new(url.clone())),
+            url,
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            http: self.http.clone(),
+            server,
+            _dir: tempfile::tempdir().unwrap(),
+            _database: None,
+        }
     }
 
     /// What time it is at the desk.

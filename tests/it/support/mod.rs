@@ -3,10 +3,11 @@
 
 mod client;
 mod desk;
+pub mod postgres;
 mod raw;
 mod stream;
 
 pub use client::{Client, Response};
-pub use desk::{Desk, PASSWORD};
+pub use desk::{Desk, ON_POSTGRES, PASSWORD};
 pub use raw::{Answer, Raw};
 pub use stream::Listener;

@@ -1,0 +1,141 @@
+//! The one way to write: judge everything, write everything, commit; again when somebody else was faster. A connection
+//! that is lost at the commit leaves a question, and the commit's own row answers it.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    PgStore,
+    fault::{Fault, is_conflict, is_lost, told},
+    judge, log, write,
+};
+use crate::{
+    auth::token::random,
+    store::{Changes, Committed, StoreError},
+};
+
+/// How often a commit is tried against others that are faster.
+const MOST_TRIES: u32 = 12;
+/// How long a commit that could not begin, for want of a connection, is tried.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is asked whether a commit happened, when its connection was lost at that moment.
+const LONGEST_DOUBT: Duration = Duration::from_secs(20);
+/// The first wait before trying again; it doubles, and varies at random.
+const FIRST_WAIT_MS: u64 = 4;
+/// The longest one.
+const LONGEST_WAIT_MS: u64 = 250;
+
+/// How one try ended.
+enum Outcome {
+    /// It is committed, under this number.
+    Done(i64),
+    /// The connection was lost when it was told to commit.
+    Unknown(i64),
+}
+
+impl PgStore {
+    /// Applies changes, all or none.
+    pub(super) async fn apply(&self, changes: &Changes) -> Result<Committed, StoreError> {
+        let begun = Instant::now();
+        let mut tries = 0;
+        loop {
+            // Another one for each try: that of a try which did not happen must not be found.
+            let token = i64::from_be_bytes(random());
+            let fault = match self.try_once(changes, token).await {
+                Ok(Outcome::Done(nr)) => return Ok(self.committed(nr).await),
+                Ok(Outcome::Unknown(nr)) => match self.happened(nr, token).await {
+                    Some(true) => return Ok(self.committed(nr).await),
+                    Some(false) => Fault::Overtaken,
+                    None => return Err(StoreError::Unavailable("the connection was lost during a commit".into())),
+                },
+                Err(fault) => fault,
+            };
+            tries += 1;
+            match fault {
+                Fault::Refused(error) => return Err(error),
+                Fault::Overtaken if tries < MOST_TRIES => {}
+                Fault::Overtaken => return Err(StoreError::Busy),
+                Fault::Sql(error) if is_conflict(&error) && tries < MOST_TRIES => {}
+                Fault::Sql(error) if is_lost(&error) && begun.elapsed() < PATIENCE => self.suspect(),
+                Fault::Sql(error) => {
+                    tracing::debug!(%error, "a commit was not made");
+                    return Err(told(&error));
+                }
+            }
+            pause(tries).await;
+        }
+    }
+
+    async fn committed(&self, nr: i64) -> Committed {
+        Committed { seq: self.numbers.place(nr).await }
+    }
+
+    async fn try_once(&self, changes: &Changes, token: i64) -> Result<Outcome, Fault> {
+        let mut connection = self.pool.acquire().await?;
+        let mut tx = connection.begin().await?;
+        let nr = self.within(&mut tx, changes, token).await?;
+        let start = Instant::now();
+        let committed = tx.commit().await;
+        self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());
+        match committed {
+            Ok(()) => Ok(Outcome::Done(nr)),
+            Err(error) if is_lost(&error) => {
+                self.suspect();
+                Ok(Outcome::Unknown(nr))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn within(&self, tx: &mut PgConnection, changes: &Changes, token: i64) -> Result<i64, Fault> {
+        judge::judge(tx, changes).await?;
+        self.ids.pass(tx, changes).await?;
+        write::rows(tx, changes).await?;
+        log::write(tx, token, &changes.log).await
+    }
+
+    /// Whether a commit happened. Its row is written a second time, in a transaction that is then given up: that waits for
+    /// the first transaction when the server has not finished it yet, and only works when it never will.
+    async fn happened(&self, nr: i64, token: i64) -> Option<bool> {
+        let begun = Instant::now();
+        let mut tries = 0;
+        while begun.elapsed() < LONGEST_DOUBT {
+            match self.look_for(nr, token).await {
+                Ok(found) => return Some(found),
+                Err(sqlx::Error::PoolClosed) => return None,
+                Err(error) => tracing::debug!(%error, "it is not known yet whether a commit happened"),
+            }
+            self.suspect();
+            tries += 1;
+            pause(tries).await;
+        }
+        None
+    }
+
+    async fn look_for(&self, nr: i64, token: i64) -> Result<bool, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut tx = connection.begin().await?;
+        let again =
+            "INSERT INTO taquilla.commits (nr, token, entries) OVERRIDING SYSTEM VALUE VALUES ($1, $2, 0) ON CONFLICT (nr) DO NOTHING";
+        let written = sqlx::query(again).bind(nr).bind(token).execute(&mut *tx).await?.rows_affected();
+        // After a crash of the server, which forgot it, the number may be somebody else's.
+        let found = written == 0
+            && sqlx::query("SELECT FROM taquilla.commits WHERE nr = $1 AND token = $2")
+                .bind(nr)
+                .bind(token)
+                .fetch_optional(&mut *tx)
+                .await?
+                .is_some();
+        tx.rollback().await?;
+        Ok(found)
+    }
+}
+
+/// Waits a little, longer each time, and not as long as others.
+async fn pause(tries: u32) {
+    let most = FIRST_WAIT_MS.saturating_mul(1 << tries.min(10)).min(LONGEST_WAIT_MS);
+    let jitter = u64::from_be_bytes(random()) % most;
+    sleep(Duration::from_millis(1 + jitter)).await;
+}

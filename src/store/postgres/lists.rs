@@ -1,0 +1,172 @@
+//! Lists of tickets: filters, orders and totals as the query says, by keyset.
+
+use sqlx::{PgPool, Postgres, QueryBuilder, Row as _};
+
+use super::{
+    rows::{self, Read, TICKET},
+    search::asked,
+    values::Instant,
+};
+use crate::{
+    analytics::figures::Kind,
+    tickets::{
+        model::Ticket,
+        query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
+    },
+    types::{Page, Slice, Total},
+};
+
+type Builder = QueryBuilder<Postgres>;
+
+/// Reads one page.
+pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>) -> Read<Slice<Ticket, SortKey>> {
+    let mut select = Builder::new("SELECT ");
+    select.push(TICKET).push(" FROM taquilla.tickets t WHERE ");
+    filter(&mut select, query);
+    if let Some(after) = page.after {
+        keyset(&mut select, query, after);
+    }
+    let direction = if query.sort.descending { " DESC" } else { "" };
+    match column(query.sort.by) {
+        Some(column) => select.push(" ORDER BY ").push(column).push(direction).push(", id").push(direction),
+        None => select.push(" ORDER BY id").push(direction),
+    };
+    select.push(" LIMIT ").push_bind(count(page.limit.saturating_add(1)));
+    let found = select.build().fetch_all(pool).await?;
+    let mut tickets = found.iter().map(rows::ticket).collect::<Read<Vec<Ticket>>>()?;
+    let more = tickets.len() > page.limit;
+    tickets.truncate(page.limit);
+    let total = match page.after {
+        // A page that is not full is the whole list.
+        None if !more => Some(Total::Exact(tickets.len())),
+        None => Some(total(pool, query).await?),
+        Some(_) => None,
+    };
+    let next = tickets.last().filter(|_| more).map(|ticket| query.sort.key(ticket));
+    Ok(Slice { rows: tickets, next, total })
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The column of an order, other than the id.
+const fn column(by: SortBy) -> Option<&'static str> {
+    match by {
+        SortBy::CreatedAt => Some("created_at"),
+        SortBy::UpdatedAt => Some("updated_at"),
+        SortBy::Priority => Some("priority"),
+        SortBy::DueAt => Some("due_at"),
+        SortBy::Id => None,
+    }
+}
+
+/// What comes after a place in the order.
+fn keyset(select: &mut Builder, query: &TicketQuery, after: SortKey) {
+    let compared = if query.sort.descending { " < " } else { " > " };
+    let Some(column) = column(query.sort.by) else {
+        select.push(" AND (id, id)").push(compared).push("(").push_bind(after.value).push(", ").push_bind(after.id.0).push(")");
+        return;
+    };
+    select.push(" AND (").push(column).push(", id)").push(compared).push("(");
+    match query.sort.by {
+        SortBy::Priority => select.push_bind(after.value),
+        _ => select.push_bind(Instant(after.value)),
+    };
+    select.push(", ").push_bind(after.id.0).push(")");
+}
+
+/// The conditions of a list, joined by AND.
+fn filter(select: &mut Builder, query: &TicketQuery) {
+    select.push(if query.deleted { "deleted_at IS NOT NULL" } else { "deleted_at IS NULL" });
+    if let Scope::Requester(id) = query.scope {
+        select.push(" AND creator_id = ").push_bind(id.0);
+    }
+    if let Some(id) = query.creator {
+        select.push(" AND creator_id = ").push_bind(id.0);
+    }
+    match query.assignee {
+        Some(Assignee::None) => drop(select.push(" AND assigned_agent_id IS NULL")),
+        Some(Assignee::Is(id)) => drop(select.push(" AND assigned_agent_id = ").push_bind(id.0)),
+        None => {}
+    }
+    match query.status.as_slice() {
+        [] => {}
+        // One value keeps the order of an index that begins with it.
+        [one] => drop(select.push(" AND status = ").push_bind(one.name())),
+        several => {
+            let names: Vec<&str> = several.iter().map(|status| status.name()).collect();
+            select.push(" AND status = ANY(").push_bind(names).push(")");
+        }
+    }
+    if !query.priority.is_empty() {
+        let numbers: Vec<i16> = query.priority.iter().map(|priority| *priority as i16).collect();
+        select.push(" AND priority = ANY(").push_bind(numbers).push(")");
+    }
+    if !query.tags.is_empty() {
+        select.push(" AND tags && ").push_bind(query.tags.clone());
+    }
+    for (condition, at) in [
+        (" AND created_at > ", query.created_after),
+        (" AND created_at < ", query.created_before),
+        (" AND updated_at > ", query.updated_after),
+        (" AND updated_at < ", query.updated_before),
+        (" AND due_at < ", query.overdue_at),
+    ] {
+        if let Some(at) = at {
+            select.push(condition).push_bind(Instant::from(at));
+        }
+    }
+    if let Some(words) = &query.words {
+        let whole = words.whole.iter().map(|word| asked(word, false));
+        for word in whole.chain([asked(&words.prefix, true)]) {
+            select.push(" AND id IN (SELECT s.ticket_id FROM taquilla.search_terms s WHERE s.terms @@ ").push_bind(word);
+            select.push("::tsquery");
+            if !query.scope.sees_notes() {
+                select.push(" AND NOT s.internal");
+            }
+            select.push(")");
+        }
+    }
+}
+
+/// The size of a list: from the counters where they tell it, else counted, up to the cap where that is allowed.
+async fn total(pool: &PgPool, query: &TicketQuery) -> Read<Total> {
+    let exact = query.counts_exactly();
+    let mut select = Builder::new("SELECT ");
+    if exact && !query.deleted && query.scope == Scope::All && query.creator.is_none() {
+        counted(&mut select, query);
+    } else {
+        select.push("count(*) FROM (SELECT FROM taquilla.tickets t WHERE ");
+        filter(&mut select, query);
+        if !exact {
+            select.push(" LIMIT ").push_bind(count(COUNT_CAP + 1));
+        }
+        select.push(") AS counted");
+    }
+    let n: i64 = select.build().fetch_one(pool).await?.try_get(0)?;
+    let n = usize::try_from(n).unwrap_or(0);
+    Ok(if !exact && n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) })
+}
+
+/// The counters of tickets of now: by status and priority, or by whose work they are.
+fn counted(select: &mut Builder, query: &TicketQuery) {
+    select.push("coalesce(sum(tickets), 0)::bigint FROM taquilla.counters WHERE kind = ");
+    if let Some(assignee) = query.assignee {
+        let agent = match assignee {
+            Assignee::None => 0,
+            Assignee::Is(id) => id.0,
+        };
+        select.push_bind(i16::from(Kind::Work.code())).push(" AND of = ").push_bind(agent);
+        return;
+    }
+    select.push_bind(i16::from(Kind::Tickets.code()));
+    if !query.status.is_empty() {
+        let places: Vec<i32> = query.status.iter().map(|status| *status as i32).collect();
+        select.push(" AND at = ANY(").push_bind(places).push(")");
+    }
+    if !query.priority.is_empty() {
+        let places: Vec<i64> = query.priority.iter().map(|priority| *priority as i64).collect();
+        select.push(" AND of = ANY(").push_bind(places).push(")");
+    }
+}

@@ -1,0 +1,279 @@
+//! The log: how entries are written with their commit, how commits get their places afterwards, and how the log's end is
+//! told to those who follow it, here and in other instances.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgListener};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+};
+
+use super::{
+    Lost,
+    fault::{Fault, is_lost},
+};
+use crate::{
+    activity::model::{Entry, NewEntry},
+    store::{Meters, StoreError},
+    types::Seq,
+};
+
+/// The channel on which instances tell each other where the log ends.
+const CHANNEL: &str = "taquilla_log";
+/// At most one message in this time.
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(20);
+/// How often an instance looks for itself, whatever it is told.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// How long a commit waits for its place. It has happened by then: what is late is only the number.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often old rows of commits without entries are removed, in looks.
+const LOOKS_BETWEEN_PURGES: u32 = 300;
+
+/// How often a numbering is tried again at once, when its connection is lost.
+const MOST_TRIES: u32 = 2;
+
+/// A commit that waits for its place.
+#[derive(Debug)]
+struct Waiting {
+    nr: i64,
+    answer: oneshot::Sender<Seq>,
+}
+
+/// Where commits are handed in to get their places.
+#[derive(Debug, Clone)]
+pub(super) struct Numbers {
+    waiting: mpsc::UnboundedSender<Waiting>,
+    end: watch::Sender<Seq>,
+}
+
+impl Numbers {
+    /// The place of a commit's last entry. When it is not given in time, the end that is known.
+    pub(super) async fn place(&self, nr: i64) -> Seq {
+        let (answer, answered) = oneshot::channel();
+        let handed_in = self.waiting.send(Waiting { nr, answer }).is_ok();
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(seq)) if handed_in => seq,
+            _ => *self.end.borrow(),
+        }
+    }
+
+    /// The log's end, and a signal at each advance.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Seq> {
+        self.end.subscribe()
+    }
+}
+
+/// Writes the row of a commit and its entries; gives the commit's number.
+pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry]) -> Result<i64, Fault> {
+    let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
+    if entries.is_empty() {
+        let row =
+            sqlx::query("INSERT INTO taquilla.commits (token, entries) VALUES ($1, 0) RETURNING nr").bind(token).fetch_one(tx).await?;
+        return Ok(row.try_get(0)?);
+    }
+    let mut bodies = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let body = serde_json::to_value(Entry::at_seq(0, entry.clone()));
+        bodies.push(body.map_err(|error| StoreError::Corrupt(error.to_string()))?);
+    }
+    let row = sqlx::query(
+        "WITH made AS (INSERT INTO taquilla.commits (token, entries) VALUES ($1, $2) RETURNING nr), \
+         told AS (INSERT INTO taquilla.entries (commit_nr, follow, action, ticket_id, comment_id, user_id, internal, body) \
+         SELECT made.nr, e.* FROM made, unnest($3::integer[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[], \
+         $9::jsonb[]) AS e) SELECT nr FROM made",
+    )
+    .bind(token)
+    .bind(count)
+    .bind((0..count).rev().collect::<Vec<i32>>())
+    .bind(entries.iter().map(|e| e.action.name()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.ticket_id.map(|id| id.0)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.comment_id.map(|id| id.0)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.user_id.map(|id| id.0)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.internal).collect::<Vec<_>>())
+    .bind(bodies)
+    .fetch_one(tx)
+    .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Gives commits their places, tells other instances, and listens to them. Ends when it is aborted.
+pub(super) struct Sequencer {
+    pool: PgPool,
+    lost: Arc<Lost>,
+    meters: Arc<Meters>,
+    waiting: mpsc::UnboundedReceiver<Waiting>,
+    end: watch::Sender<Seq>,
+    below: i64,
+}
+
+/// What one numbering gave.
+struct Numbered {
+    places: HashMap<i64, Seq>,
+}
+
+impl Sequencer {
+    /// Numbers what is left over, and gives the log's end with the way to hand in.
+    pub(super) async fn begin(pool: PgPool, lost: Arc<Lost>, meters: Arc<Meters>) -> Result<(Self, Numbers), sqlx::Error> {
+        let (sender, waiting) = mpsc::unbounded_channel();
+        let end = watch::Sender::new(0);
+        let mut sequencer = Self { pool, lost, meters, waiting, end: end.clone(), below: 0 };
+        sequencer.number().await?;
+        Ok((sequencer, Numbers { waiting: sender, end }))
+    }
+
+    /// Works for as long as somebody can hand in.
+    pub(super) async fn run(mut self) {
+        let (messages, outgoing) = watch::channel(*self.end.borrow());
+        let told = tokio::spawn(tell(self.pool.clone(), outgoing));
+        let heard = tokio::spawn(listen(self.pool.clone(), self.end.clone()));
+        let _helpers = [AbortOnDrop(told), AbortOnDrop(heard)];
+        let mut look = interval(BETWEEN_LOOKS);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = 0_u32;
+        loop {
+            let mut handed_in = Vec::new();
+            tokio::select! {
+                biased;
+                first = self.waiting.recv() => match first {
+                    Some(first) => handed_in.push(first),
+                    None => return,
+                },
+                _ = look.tick() => {
+                    looks = looks.wrapping_add(1);
+                    self.keep_house(looks).await;
+                }
+            }
+            while let Ok(more) = self.waiting.try_recv() {
+                handed_in.push(more);
+            }
+            if !handed_in.is_empty() {
+                self.meters.group_size.observe(f64::from(u16::try_from(handed_in.len()).unwrap_or(u16::MAX)));
+            }
+            match self.number().await {
+                Ok(numbered) => self.answer(handed_in, &numbered.places).await,
+                // They are told the end that is known; the next look numbers them.
+                Err(error) => tracing::warn!(%error, "commits could not be numbered; they are tried again"),
+            }
+            messages.send_if_modified(|last| {
+                let end = *self.end.borrow();
+                let moved = end > *last;
+                *last = end.max(*last);
+                moved
+            });
+        }
+    }
+
+    async fn number(&mut self) -> Result<Numbered, sqlx::Error> {
+        let mut tries = 0;
+        let row = loop {
+            let numbering = sqlx::query("SELECT below, log_end, numbers, places FROM taquilla.number_log($1)").bind(self.below);
+            match numbering.fetch_one(&self.pool).await {
+                // What a lost try has numbered is found as if another instance had done it.
+                Err(error) if is_lost(&error) && tries < MOST_TRIES => {
+                    self.lost.note();
+                    tries += 1;
+                }
+                numbered => break numbered?,
+            }
+        };
+        self.below = row.try_get(0)?;
+        advance(&self.end, row.try_get(1)?);
+        let (numbers, places): (Vec<i64>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
+        Ok(Numbered { places: numbers.into_iter().zip(places).collect() })
+    }
+
+    async fn answer(&self, handed_in: Vec<Waiting>, places: &HashMap<i64, Seq>) {
+        let mut by_others = Vec::new();
+        for one in handed_in {
+            match places.get(&one.nr) {
+                // Whoever stopped waiting does not want the answer.
+                Some(seq) => {
+                    let _ = one.answer.send(*seq);
+                }
+                None => by_others.push(one),
+            }
+        }
+        if by_others.is_empty() {
+            return;
+        }
+        let numbers: Vec<i64> = by_others.iter().map(|one| one.nr).collect();
+        let found = sqlx::query("SELECT nr, last_seq FROM taquilla.commits WHERE nr = ANY($1) AND last_seq IS NOT NULL")
+            .bind(numbers)
+            .fetch_all(&self.pool)
+            .await;
+        let Ok(found) = found else { return };
+        let found: HashMap<i64, Seq> = found.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect();
+        for one in by_others {
+            if let Some(seq) = found.get(&one.nr) {
+                let _ = one.answer.send(*seq);
+            }
+        }
+    }
+
+    async fn keep_house(&self, looks: u32) {
+        if let Err(error) = sqlx::query("SELECT taquilla.sum_figures()").execute(&self.pool).await {
+            tracing::debug!(%error, "counters were not summed up");
+        }
+        if looks.is_multiple_of(LOOKS_BETWEEN_PURGES) {
+            let purge = "DELETE FROM taquilla.commits WHERE entries = 0 AND last_seq IS NOT NULL AND made_at < now() - interval '1 hour'";
+            if let Err(error) = sqlx::query(purge).execute(&self.pool).await {
+                tracing::debug!(%error, "old commits were not removed");
+            }
+        }
+    }
+}
+
+fn advance(end: &watch::Sender<Seq>, to: Seq) {
+    end.send_if_modified(|end| {
+        let moved = to > *end;
+        *end = to.max(*end);
+        moved
+    });
+}
+
+/// Ends a task with its holder.
+pub(super) struct AbortOnDrop(pub(super) tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Tells other instances where the log ends: the latest end only, and not too often, since each message takes a lock of
+/// the whole server.
+async fn tell(pool: PgPool, mut end: watch::Receiver<Seq>) {
+    while end.changed().await.is_ok() {
+        let next = Instant::now() + BETWEEN_MESSAGES;
+        let seq = *end.borrow_and_update();
+        let sent = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(seq.to_string()).execute(&pool).await;
+        if let Err(error) = sent {
+            tracing::debug!(%error, "other instances were not told; they look for themselves");
+        }
+        sleep_until(next).await;
+    }
+}
+
+/// Hears where other instances say that the log ends.
+async fn listen(pool: PgPool, end: watch::Sender<Seq>) {
+    loop {
+        let heard = hear(&pool, &end).await;
+        if pool.is_closed() {
+            return;
+        }
+        tracing::debug!(error = ?heard.err(), "listening again");
+        sleep_until(Instant::now() + BETWEEN_LOOKS).await;
+    }
+}
+
+async fn hear(pool: &PgPool, end: &watch::Sender<Seq>) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        let message = listener.recv().await?;
+        if let Ok(seq) = message.payload().parse() {
+            advance(end, seq);
+        }
+    }
+}

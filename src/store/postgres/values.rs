@@ -1,0 +1,73 @@
+//! How single values stand in the database.
+
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{
+    Decode, Encode, Postgres, Type,
+    encode::IsNull,
+    error::BoxDynError,
+    postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef, types::Oid},
+};
+
+use crate::{store::StoreError, types::Timestamp};
+
+/// 2000-01-01, from which the server counts, in µs since 1970.
+const SERVER_EPOCH: i64 = 946_684_800_000_000;
+/// The earliest instant that the server knows, 4714 BC, in µs since 2000.
+const SERVER_MIN: i64 = -211_813_488_000_000_000;
+
+/// An instant as `timestamptz`; the largest number stands for infinity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instant(pub(super) i64);
+
+impl Instant {
+    /// As the type that everybody else uses.
+    pub(super) fn stamp(self) -> Timestamp {
+        Timestamp::from_micros(self.0)
+    }
+}
+
+impl From<Timestamp> for Instant {
+    fn from(at: Timestamp) -> Self {
+        Self(at.as_micros())
+    }
+}
+
+impl Type<Postgres> for Instant {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1184))
+    }
+}
+
+impl PgHasArrayType for Instant {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1185))
+    }
+}
+
+impl Encode<'_, Postgres> for Instant {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let micros = if self.0 == i64::MAX { i64::MAX } else { self.0.saturating_sub(SERVER_EPOCH).max(SERVER_MIN) };
+        <i64 as Encode<Postgres>>::encode(micros, buffer)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Instant {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        // Prepared statements answer in the binary form: µs since 2000.
+        let micros = <i64 as Decode<Postgres>>::decode(value)?;
+        Ok(Self(if micros == i64::MAX { i64::MAX } else { micros + SERVER_EPOCH }))
+    }
+}
+
+/// The word by which a value is known, such as `agent`.
+pub(super) fn word<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        other => Err(StoreError::Corrupt(format!("not a word: {other:?}"))),
+    }
+}
+
+/// The value that a word stands for.
+pub(super) fn of_word<T: DeserializeOwned>(word: &str) -> Result<T, sqlx::Error> {
+    serde_json::from_value(serde_json::Value::from(word)).map_err(|e| sqlx::Error::Decode(e.into()))
+}

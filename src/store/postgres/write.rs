@@ -1,0 +1,321 @@
+//! The second half of a commit: everything has been judged, and its rows are locked; now they are written.
+
+use std::collections::HashSet;
+
+use sqlx::{PgConnection, Postgres, Row as _, postgres::PgArguments, query::Query, types::Json};
+
+use super::{
+    fault::Fault,
+    figures::{self, Moves},
+    judge::single_name,
+    rows::{Targets, standing},
+    search,
+    values::{Instant, word},
+};
+use crate::{
+    analytics::figures::{Standing, moves},
+    auth::model::{ApiToken, Session},
+    store::{Addition, Answer, Changes, Expect, LogCursor, Row, RowKey, StoreError, Write},
+    tickets::model::{Comment, Ticket},
+    users::model::User,
+};
+
+/// A statement with its values.
+type Statement<'a> = Query<'a, Postgres, PgArguments>;
+
+/// An insertion that leaves alone what is there, or one that replaces it: the first for a row that must be new.
+macro_rules! put {
+    ($new:expr, $insert:literal, on $key:literal, set $set:literal $(, then $rest:literal)?) => {
+        if $new {
+            concat!($insert, " ON CONFLICT (", $key, ") DO NOTHING" $(, $rest)?)
+        } else {
+            concat!($insert, " ON CONFLICT (", $key, ") DO UPDATE SET ", $set $(, $rest)?)
+        }
+    };
+}
+
+/// Writes the rows of a commit, in its order.
+pub(super) async fn rows(tx: &mut PgConnection, changes: &Changes) -> Result<(), Fault> {
+    let mut written = HashSet::new();
+    let mut moved = Moves::new();
+    for write in &changes.writes {
+        match write {
+            Write::Put(row, expect) => {
+                let key = row.key();
+                let new = *expect == Expect::New && !written.contains(&key);
+                put(tx, row, new, &mut moved).await?;
+                written.insert(key);
+            }
+            Write::Delete(key, _) => {
+                delete(tx, key).await?;
+                written.insert(key.clone());
+            }
+        }
+    }
+    for addition in &changes.additions {
+        add(tx, *addition).await?;
+    }
+    figures::moved(tx, &moved).await
+}
+
+async fn put(tx: &mut PgConnection, row: &Row, new: bool, moved: &mut Moves) -> Result<(), Fault> {
+    let statement = match row {
+        Row::Ticket(row) => return ticket(tx, row, new, moved).await,
+        Row::Comment(row) => {
+            made(comment(row, new).execute(&mut *tx).await?.rows_affected())?;
+            return search::comment(tx, row, new).await;
+        }
+        Row::User(row) => user(row, new)?,
+        Row::Session(row) => session(row, new),
+        Row::ApiToken(row) => api_token(row, new),
+        Row::LogCursor(row) => cursor(row, new),
+        Row::Answer(row) => answer(row, new),
+        Row::Roster(body) => single(row, body, new)?,
+        Row::Settings(body) => single(row, body, new)?,
+        Row::SetupToken(body) => single(row, body, new)?,
+        Row::SigningSecret(body) => single(row, body, new)?,
+    };
+    made(statement.execute(tx).await?.rows_affected())
+}
+
+/// A row that should be new and was not written: somebody has made it since it was judged.
+fn made(rows: u64) -> Result<(), Fault> {
+    if rows == 0 { Err(Fault::Overtaken) } else { Ok(()) }
+}
+
+fn instant(at: Option<crate::types::Timestamp>) -> Option<Instant> {
+    at.map(Instant::from)
+}
+
+/// Writes a ticket, and notes by what that moves the counters.
+async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, moved: &mut Moves) -> Result<(), Fault> {
+    let sql = put!(
+        new,
+        "WITH old AS (SELECT * FROM taquilla.tickets WHERE id = $1), put AS (INSERT INTO taquilla.tickets AS t (id, title, description, status, priority, tags, channel, creator_id, opened_by_id, \
+         assigned_agent_id, created_at, updated_at, first_response_at, first_response_due_at, resolved_at, resolution_due_at, \
+         first_resolved_at, closed_at, status_since, reopen_count, first_response, resolution, targets, deleted_at, due_at, \
+         public_comments, internal_notes, first_response_decided_at, resolution_decided_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
+         $26, $27, $28, $29, 1)",
+        on "id",
+        set "title = excluded.title, description = excluded.description, status = excluded.status, priority = excluded.priority, \
+         tags = excluded.tags, channel = excluded.channel, creator_id = excluded.creator_id, opened_by_id = excluded.opened_by_id, \
+         assigned_agent_id = excluded.assigned_agent_id, created_at = excluded.created_at, \
+         updated_at = greatest(t.updated_at, excluded.updated_at), first_response_at = excluded.first_response_at, \
+         first_response_due_at = excluded.first_response_due_at, resolved_at = excluded.resolved_at, \
+         resolution_due_at = excluded.resolution_due_at, first_resolved_at = excluded.first_resolved_at, \
+         closed_at = excluded.closed_at, status_since = excluded.status_since, reopen_count = excluded.reopen_count, \
+         first_response = excluded.first_response, resolution = excluded.resolution, targets = excluded.targets, \
+         first_response_decided_at = excluded.first_response_decided_at, resolution_decided_at = excluded.resolution_decided_at, \
+         deleted_at = excluded.deleted_at, due_at = excluded.due_at, version = t.version + 1",
+        then " RETURNING t.id) SELECT old.id IS NOT NULL, (old.title, old.description) IS DISTINCT FROM ($2, $3), old.status, \
+         old.priority, old.assigned_agent_id, old.created_at, old.due_at, old.first_response_at, old.resolved_at, old.first_response, \
+         old.first_response_decided_at, old.resolution, old.resolution_decided_at, old.deleted_at FROM put LEFT JOIN old ON true"
+    );
+    let due = row.due_at().map_or(Instant(i64::MAX), Instant::from);
+    let statement = sqlx::query(sql)
+        .bind(row.id.0)
+        .bind(&row.title)
+        .bind(&row.description)
+        .bind(row.status.name())
+        .bind(row.priority as i16)
+        .bind(&row.tags)
+        .bind(row.channel.name())
+        .bind(row.creator_id.0)
+        .bind(row.opened_by_id.0)
+        .bind(row.assigned_agent_id.map(|id| id.0))
+        .bind(Instant::from(row.created_at))
+        .bind(Instant::from(row.updated_at))
+        .bind(instant(row.first_response_at))
+        .bind(instant(row.first_response_due_at))
+        .bind(instant(row.resolved_at))
+        .bind(instant(row.resolution_due_at))
+        .bind(instant(row.first_resolved_at))
+        .bind(instant(row.closed_at))
+        .bind(Instant::from(row.status_since))
+        .bind(row.reopen_count)
+        .bind(row.first_response.name())
+        .bind(row.resolution.name())
+        .bind(Json(Targets(row.targets)))
+        .bind(instant(row.deleted_at))
+        .bind(due)
+        .bind(row.public_comments)
+        .bind(row.internal_notes)
+        .bind(instant(row.first_response_decided_at))
+        .bind(instant(row.resolution_decided_at));
+    let Some(old) = statement.fetch_optional(&mut *tx).await? else { return Err(Fault::Overtaken) };
+    let was_there: bool = old.try_get(0)?;
+    let before = if was_there { Some(standing(&old)?) } else { None };
+    for (key, amount) in moves(before.as_ref(), Some(&Standing::from(row))) {
+        *moved.entry(key).or_default() += amount;
+    }
+    if old.try_get(1)? { search::ticket(tx, row, !was_there).await } else { Ok(()) }
+}
+
+fn comment(row: &Comment, new: bool) -> Statement<'_> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.comments AS c (id, ticket_id, author_id, content, is_internal, created_at, updated_at, deleted_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
+        on "id",
+        set "author_id = excluded.author_id, content = excluded.content, is_internal = excluded.is_internal, \
+         created_at = excluded.created_at, updated_at = excluded.updated_at, deleted_at = excluded.deleted_at, version = c.version + 1"
+    );
+    sqlx::query(sql)
+        .bind(row.id.0)
+        .bind(row.ticket_id.0)
+        .bind(row.author_id.0)
+        .bind(&row.content)
+        .bind(row.is_internal)
+        .bind(Instant::from(row.created_at))
+        .bind(Instant::from(row.updated_at))
+        .bind(instant(row.deleted_at))
+}
+
+fn user(row: &User, new: bool) -> Result<Statement<'_>, StoreError> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.users AS u (id, email, full_name, role, is_active, locale, password_hash, created_at, updated_at, terms, \
+         version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, array_to_tsvector($10), 1)",
+        on "id",
+        set "email = excluded.email, full_name = excluded.full_name, role = excluded.role, is_active = excluded.is_active, \
+         locale = excluded.locale, password_hash = excluded.password_hash, created_at = excluded.created_at, \
+         updated_at = excluded.updated_at, terms = excluded.terms, version = u.version + 1"
+    );
+    Ok(sqlx::query(sql)
+        .bind(row.id.0)
+        .bind(row.email.as_str())
+        .bind(&row.full_name)
+        .bind(row.role.name())
+        .bind(row.is_active)
+        .bind(word(&row.locale)?)
+        .bind(row.password_hash.as_ref().map(crate::types::Secret::expose))
+        .bind(Instant::from(row.created_at))
+        .bind(Instant::from(row.updated_at))
+        .bind(search::terms_of(&[&row.full_name, row.email.as_str()])))
+}
+
+fn session(row: &Session, new: bool) -> Statement<'_> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.sessions AS s (id, user_id, family, live, spent, cookie, created_at, last_used_at, expires_at, address, \
+         user_agent, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1)",
+        on "id",
+        set "user_id = excluded.user_id, family = excluded.family, live = excluded.live, spent = excluded.spent, \
+         cookie = excluded.cookie, created_at = excluded.created_at, last_used_at = excluded.last_used_at, \
+         expires_at = excluded.expires_at, address = excluded.address, user_agent = excluded.user_agent, version = s.version + 1"
+    );
+    sqlx::query(sql)
+        .bind(row.id.0)
+        .bind(row.user_id.0)
+        .bind(&row.family[..])
+        .bind(Json(&row.live))
+        .bind(Json(&row.spent))
+        .bind(row.cookie)
+        .bind(Instant::from(row.created_at))
+        .bind(Instant::from(row.last_used_at))
+        .bind(Instant::from(row.expires_at))
+        .bind(&row.address)
+        .bind(&row.user_agent)
+}
+
+fn api_token(row: &ApiToken, new: bool) -> Statement<'_> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.api_tokens AS t (id, user_id, name, hash, expires_at, created_at, last_used_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1)",
+        on "id",
+        set "user_id = excluded.user_id, name = excluded.name, hash = excluded.hash, expires_at = excluded.expires_at, \
+         created_at = excluded.created_at, last_used_at = excluded.last_used_at, version = t.version + 1"
+    );
+    sqlx::query(sql)
+        .bind(row.id.0)
+        .bind(row.user_id.0)
+        .bind(&row.name)
+        .bind(&row.hash[..])
+        .bind(instant(row.expires_at))
+        .bind(Instant::from(row.created_at))
+        .bind(instant(row.last_used_at))
+}
+
+fn cursor(row: &LogCursor, new: bool) -> Statement<'_> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.cursors AS c (name, seq, version) VALUES ($1, $2, 1)",
+        on "name",
+        set "seq = greatest(c.seq, excluded.seq), version = c.version + 1"
+    );
+    sqlx::query(sql).bind(&row.name).bind(row.seq)
+}
+
+fn answer(row: &Answer, new: bool) -> Statement<'_> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.answers AS a (user_id, key, request, status, location, etag, body, at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        on "user_id, key",
+        set "request = excluded.request, status = excluded.status, location = excluded.location, etag = excluded.etag, \
+         body = excluded.body, at = excluded.at"
+    );
+    sqlx::query(sql)
+        .bind(row.key.user_id.0)
+        .bind(&row.key.key[..])
+        .bind(&row.request[..])
+        .bind(i32::from(row.status))
+        .bind(&row.location)
+        .bind(&row.etag)
+        .bind(&row.body)
+        .bind(Instant::from(row.at))
+}
+
+/// A row of which there is one. Its version is the column; the one in the body is not looked at.
+fn single<'a, T: serde::Serialize>(row: &Row, body: &'a T, new: bool) -> Result<Statement<'a>, StoreError> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.singles AS s (name, body, version) VALUES ($1, $2, 1)",
+        on "name",
+        set "body = excluded.body, version = s.version + 1"
+    );
+    let body = serde_json::to_value(body).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(sqlx::query(sql).bind(single_name(&row.key()).unwrap_or_default()).bind(body))
+}
+
+async fn delete(tx: &mut PgConnection, key: &RowKey) -> Result<(), Fault> {
+    let statement = match key {
+        RowKey::Session(id) => sqlx::query("DELETE FROM taquilla.sessions WHERE id = $1").bind(id.0),
+        RowKey::ApiToken(id) => sqlx::query("DELETE FROM taquilla.api_tokens WHERE id = $1").bind(id.0),
+        RowKey::LogCursor(name) => sqlx::query("DELETE FROM taquilla.cursors WHERE name = $1").bind(name),
+        RowKey::Answer(key) => {
+            sqlx::query("DELETE FROM taquilla.answers WHERE user_id = $1 AND key = $2").bind(key.user_id.0).bind(&key.key[..])
+        }
+        // Judged already: rows of the other kinds are never removed.
+        key => sqlx::query("DELETE FROM taquilla.singles WHERE name = $1").bind(single_name(key).unwrap_or_default()),
+    };
+    statement.execute(tx).await?;
+    Ok(())
+}
+
+async fn add(tx: &mut PgConnection, addition: Addition) -> Result<(), Fault> {
+    let statement = match addition {
+        Addition::Comments { ticket, public, internal, touched_at } => sqlx::query(
+            "UPDATE taquilla.tickets SET public_comments = public_comments + $2, internal_notes = internal_notes + $3, \
+             updated_at = greatest(updated_at, $4) WHERE id = $1",
+        )
+        .bind(ticket.0)
+        .bind(public)
+        .bind(internal)
+        .bind(instant(touched_at)),
+        Addition::SessionUsed(id, at) => {
+            sqlx::query("UPDATE taquilla.sessions SET last_used_at = greatest(last_used_at, $2) WHERE id = $1")
+                .bind(id.0)
+                .bind(Instant::from(at))
+        }
+        Addition::TokenUsed(id, at) => {
+            sqlx::query("UPDATE taquilla.api_tokens SET last_used_at = greatest(last_used_at, $2) WHERE id = $1")
+                .bind(id.0)
+                .bind(Instant::from(at))
+        }
+    };
+    statement.execute(tx).await?;
+    Ok(())
+}

@@ -1,10 +1,18 @@
-// Builds web/dist, which the binary carries: our pages as they are, and ReDoc's bundle with its licences.
-// The same sources give the same bytes. The folder, as seen from here, may be given: node build.mjs ../other
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+// Builds web/dist, which the binary carries: the app, our pages for the API's document, and ReDoc's bundle with its
+// licences. The same sources give the same bytes. The folder, as seen from here, may be given: node build.mjs ../other
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "vite";
 
-const dist = new URL(`${process.argv[2] ?? "dist"}/`, import.meta.url);
-const pages = new URL("pages/", import.meta.url);
-const redoc = new URL("node_modules/redoc/", import.meta.url);
+const here = new URL(".", import.meta.url);
+const dist = new URL(`${process.argv[2] ?? "dist"}/`, here);
+const pages = new URL("pages/", here);
+const redoc = new URL("node_modules/redoc/", here);
+
+/** What the app may weigh, in bytes: what is loaded first is compressed, the whole is as it lies there. */
+const BUDGET = { entryScript: 300_000, styles: 45_000, all: 4_000_000 };
 
 // ReDoc shows a logo from its maker's network, which our policy forbids and which nobody needs.
 const LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg";
@@ -19,11 +27,42 @@ async function bundle() {
 async function licences() {
   const files = ["LICENSE", "bundles/redoc.standalone.js.LICENSE.txt"];
   const texts = await Promise.all(files.map((file) => readFile(new URL(file, redoc), "utf8")));
-  return texts.map((text) => text.trim()).join("\n\n") + "\n";
+  return `${texts.map((text) => text.trim()).join("\n\n")}\n`;
 }
 
+function tool(name, args) {
+  const script = fileURLToPath(new URL(`node_modules/${name}`, here));
+  execFileSync(process.execPath, [script, ...args], { cwd: fileURLToPath(here), stdio: "inherit" });
+}
+
+/** The client's types are those of the document. */
+function types() {
+  tool("openapi-typescript/bin/cli.js", ["../docs/openapi.json", "-o", "src/api/schema.d.ts", "--silent"]);
+}
+
+async function sizes() {
+  const assets = new URL("assets/", dist);
+  const names = await readdir(assets);
+  const files = await Promise.all(names.map(async (name) => ({ name, bytes: await readFile(new URL(name, assets)) })));
+  const html = await readFile(new URL("index.html", dist), "utf8");
+  const packed = (chosen) => chosen.reduce((sum, file) => sum + gzipSync(file.bytes, { level: 9 }).length, 0);
+  const entry = packed(files.filter((file) => file.name.endsWith(".js") && html.includes(file.name)));
+  const styles = packed(files.filter((file) => file.name.endsWith(".css")));
+  const all = files.reduce((sum, file) => sum + file.bytes.length, 0) + (await stat(new URL("index.html", dist))).size;
+  const kb = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+  console.log(`entry script ${kb(entry)} gzip, styles ${kb(styles)} gzip, app ${kb(all)}`);
+  for (const [name, size] of Object.entries({ entryScript: entry, styles, all })) {
+    if (size > BUDGET[name]) throw new Error(`${name} is over its budget: ${kb(size)} of ${kb(BUDGET[name])}`);
+  }
+}
+
+types();
+if (process.argv[2] === "--types") process.exit(0);
+tool("typescript/bin/tsc", ["--noEmit"]);
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
+await build({ root: fileURLToPath(here), logLevel: "warn", build: { outDir: fileURLToPath(dist), emptyOutDir: false } });
 await cp(pages, dist, { recursive: true });
 await writeFile(new URL("redoc/redoc.standalone.js", dist), await bundle());
 await writeFile(new URL("redoc/LICENSE.txt", dist), await licences());
+await sizes();

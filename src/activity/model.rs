@@ -19,7 +19,7 @@ const LONGEST_TEXT: usize = 1_000;
 
 /// Declares the actions with the names that they have on the wire.
 macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident = $wire:literal,)*) => {
+    ($($(#[$doc:meta])* $name:ident = $wire:tt,)*) => {
         /// What happened. Clients must accept names that they do not know.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum Action { $($(#[$doc])* #[serde(rename = $wire)] $name,)* }

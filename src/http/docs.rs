@@ -1,5 +1,5 @@
-//! The pages that the binary carries: Swagger UI at `/docs`, ReDoc at `/redoc`, the document at `/openapi.json`, and the
-//! pages that browsers get at `/` and `/setup`. They need no internet. Scripts are files of their own, so that none is inline.
+//! The pages that the binary carries: Swagger UI at `/docs`, ReDoc at `/redoc`, the document at `/openapi.json`, and files
+//! beside the web app. They need no internet. Scripts are files of their own, so that none is inline.
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +20,7 @@ use tower_http::compression::CompressionLayer;
 use utoipa_swagger_ui::SwaggerFile;
 
 use super::{
-    assets::{Dist, content_type, index},
+    assets::{Dist, content_type},
     etag,
 };
 use crate::{app::AppState, error::AppError};
@@ -44,7 +44,6 @@ pub fn router() -> Router<AppState> {
         .route("/docs/{file}", get(docs_file))
         .route("/redoc", file("redoc/index.html"))
         .route("/redoc/{file}", get(redoc_file))
-        .route("/setup", get(setup))
         .route("/favicon.ico", file("favicon.svg"))
         .route("/openapi.json", get(document))
         .layer(CompressionLayer::new())
@@ -65,11 +64,6 @@ async fn docs_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
 
 async fn redoc_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
     page(&headers, &format!("redoc/{name}"))
-}
-
-/// The page of the set-up: the build's own, or the app, which has a view for it.
-async fn setup(headers: HeaderMap) -> Response {
-    if Dist::get("setup.html").is_some() { page(&headers, "setup.html") } else { index() }
 }
 
 /// A file of the built pages, by its path.

@@ -22,8 +22,17 @@ const BEARER: &str = "bearer";
 const PROBLEM: &str = "Problem";
 
 /// What answers without a token.
-const PUBLIC: &[&str] =
-    &["/", "/health", "/health/ready", "/metrics", "/api/v1/setup", "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/register"];
+const PUBLIC: &[&str] = &[
+    "/",
+    "/health",
+    "/health/ready",
+    "/metrics",
+    "/api/v1/setup",
+    "/api/v1/desk",
+    "/api/v1/auth/login",
+    "/api/v1/auth/refresh",
+    "/api/v1/auth/register",
+];
 
 /// The chapters of the document, in order.
 const TAGS: &[(&str, &str)] = &[

@@ -30,7 +30,10 @@ use crate::{
         query::{SortKey, TicketQuery},
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, UserId},
-    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+    users::{
+        model::{Roster, Settings, SetupToken, User, UserQuery},
+        preferences::Preferences,
+    },
 };
 
 /// Why a store did not do what was asked. Whatever it is, nothing was written.
@@ -159,6 +162,9 @@ pub trait Users {
 
     /// The full names of accounts.
     async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError>;
+
+    /// What a person keeps for the app, once there is something.
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>, StoreError>;
 
     /// The active admins.
     async fn roster(&self) -> Result<Roster, StoreError>;

@@ -6,7 +6,10 @@ use crate::{
     auth::model::{ApiToken, Digest32, Session},
     tickets::model::{Comment, Ticket},
     types::{CommentId, Seq, SessionId, TicketId, Timestamp, TokenId, UserId},
-    users::model::{Roster, Settings, SetupToken, User},
+    users::{
+        model::{Roster, Settings, SetupToken, User},
+        preferences::Preferences,
+    },
 };
 
 /// The key that signs access tokens: 32 random bytes, made at first start.
@@ -102,6 +105,8 @@ rows! {
     LogCursor(LogCursor),
     /// A remembered answer.
     Answer(Answer),
+    /// What a person keeps for the app.
+    Preferences(Preferences),
 }
 
 /// The name of a row.
@@ -129,6 +134,8 @@ pub enum RowKey {
     LogCursor(String),
     /// A remembered answer.
     Answer(AnswerKey),
+    /// What a person keeps for the app.
+    Preferences(UserId),
 }
 
 impl Row {
@@ -147,6 +154,7 @@ impl Row {
             Self::SigningSecret(_) => RowKey::SigningSecret,
             Self::LogCursor(row) => RowKey::LogCursor(row.name.clone()),
             Self::Answer(row) => RowKey::Answer(row.key),
+            Self::Preferences(row) => RowKey::Preferences(row.user_id),
         }
     }
 
@@ -165,6 +173,7 @@ impl Row {
             Self::SigningSecret(row) => row.version,
             Self::LogCursor(row) => row.version,
             Self::Answer(_) => 1,
+            Self::Preferences(row) => row.version,
         }
     }
 
@@ -182,6 +191,7 @@ impl Row {
             Self::SigningSecret(row) => row.version = version,
             Self::LogCursor(row) => row.version = version,
             Self::Answer(_) => {}
+            Self::Preferences(row) => row.version = version,
         }
     }
 }

@@ -5,6 +5,7 @@ use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
         ObjectBuilder, RefOr,
+        path::{Parameter, ParameterIn},
         schema::{Schema, Type},
     },
 };
@@ -19,7 +20,7 @@ use crate::{
     auth::model::{Actor, Role},
     error::AppError,
     http::page::Limit,
-    input::{CommaList, Faults, FieldError, FieldValue, choice},
+    input::{CommaList, Faults, FieldError, FieldValue, Fields, Input, choice},
     types::{Timestamp, UserId},
 };
 
@@ -78,6 +79,30 @@ crate::input! {
         /// `html` adds `description_html`.
         #[param(inline)]
         render: Option<Render>,
+    }
+}
+
+/// What a page of a list is asked by, and a whole list is not.
+const PAGING: [&str; 3] = ["limit", "cursor", "render"];
+
+/// Filters and order of a list that is given whole.
+#[derive(Debug, Clone)]
+pub struct WholeList(pub TicketFilters);
+
+impl Input for WholeList {
+    const NULL_IS_ABSENT: bool = TicketFilters::NULL_IS_ABSENT;
+
+    fn read(fields: &mut Fields) -> Option<Self> {
+        for name in PAGING.into_iter().filter(|name| fields.has(name)).collect::<Vec<_>>() {
+            fields.refuse(FieldError::new(name, "unknown_field", "is not a known parameter"));
+        }
+        TicketFilters::read(fields).map(Self)
+    }
+}
+
+impl IntoParams for WholeList {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        TicketFilters::into_params(place).into_iter().filter(|parameter| !PAGING.contains(&parameter.name.as_str())).collect()
     }
 }
 

@@ -3,15 +3,19 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{
+        HeaderMap, StatusCode, Uri,
+        header::{CONTENT_DISPOSITION, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    comments,
-    filters::{ReadParameters, TicketFilters},
-    inputs::{Assignment, BulkChange, NewTicket, TicketChange},
+    comments, export,
+    filters::{ReadParameters, TicketFilters, WholeList},
+    inputs::{Assignment, BulkChange, MarkdownText, NewTicket, TicketChange},
+    markdown::Html,
     model::{BulkResults, Ticket, TicketView},
     ops,
 };
@@ -37,6 +41,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(get_ticket, put_ticket, patch_ticket, delete_ticket))
         .routes(routes!(assign_ticket))
         .routes(routes!(restore_ticket))
+        .routes(routes!(export_tickets))
+        .routes(routes!(render_markdown))
         .merge(comments::http::router())
 }
 
@@ -218,4 +224,34 @@ async fn restore_ticket(
 )]
 async fn bulk_change(State(app): State<AppState>, actor: Actor, once: Once, Body(bulk): Body<BulkChange>) -> Result<Reply, AppError> {
     ops::bulk(&app, &actor, &bulk, once).await
+}
+
+/// Export tickets as CSV
+///
+/// All tickets of a list, in its order, with the filters of `GET /api/v1/tickets`. Cells that a spreadsheet could take
+/// for a formula begin with an apostrophe.
+#[utoipa::path(
+    get, path = "/api/v1/tickets/export", tag = "tickets", params(WholeList),
+    responses((status = 200, body = String, content_type = "text/csv", description = "One line for each ticket, after the names of the columns.")),
+)]
+async fn export_tickets(
+    State(app): State<AppState>,
+    actor: Actor,
+    Query(WholeList(filters)): Query<WholeList>,
+) -> Result<Response, AppError> {
+    let asked = filters.resolve(&actor, app.now())?;
+    let lines = export::begin(app, actor, asked).await?;
+    let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8"), (CONTENT_DISPOSITION, "attachment; filename=\"tickets.csv\"")];
+    Ok((headers, axum::body::Body::from_stream(lines)).into_response())
+}
+
+/// Show Markdown as HTML
+///
+/// As descriptions and comments are shown, sanitised. Nothing is kept.
+#[utoipa::path(
+    post, path = "/api/v1/markdown", tag = "tickets", request_body = MarkdownText,
+    responses((status = 200, body = Html, description = "The HTML.")),
+)]
+async fn render_markdown(State(app): State<AppState>, _: Actor, once: Once, Body(markdown): Body<MarkdownText>) -> Result<Reply, AppError> {
+    ops::preview(&app, markdown.text.0, once).await
 }

@@ -18,6 +18,20 @@ crate::text_type! {
     Content, 1, 65_536, false;
 }
 
+crate::text_type! {
+    /// A text to be shown: up to 65,536 characters of Markdown.
+    Draft, 0, 65_536, false;
+}
+
+crate::input! {
+    /// A text to be shown as it will look.
+    #[derive(ToSchema)]
+    pub struct MarkdownText {
+        /// Markdown.
+        text: Draft,
+    }
+}
+
 crate::input! {
     /// A ticket to be opened.
     #[derive(ToSchema)]

@@ -5,6 +5,8 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use ammonia::Builder;
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What is nested deeper than this is shown at this depth: nobody reads it, and it costs time.
 const DEEPEST: usize = 24;
@@ -45,6 +47,13 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .link_rel(Some("noopener nofollow"));
     builder
 });
+
+/// A text as HTML.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Html {
+    /// Sanitised: it may be put into a page.
+    pub html: String,
+}
 
 /// The HTML of a Markdown text.
 #[must_use]

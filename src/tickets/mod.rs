@@ -1,6 +1,7 @@
 //! Tickets and their comments: what they are, who may do what with them, and the calls of the API.
 
 pub mod comments;
+pub mod export;
 pub mod filters;
 pub mod http;
 pub mod inputs;

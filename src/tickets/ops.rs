@@ -85,6 +85,17 @@ pub async fn rendered(mut views: Vec<TicketView>, render: Option<Render>) -> Res
     work.await.map_err(AppError::internal)
 }
 
+/// A text as it will look.
+///
+/// # Errors
+/// A bug in the renderer.
+pub async fn preview(app: &App, text: String, once: Once) -> Result<Reply, AppError> {
+    let html = tokio::task::spawn_blocking(move || markdown::to_html(&text)).await.map_err(AppError::internal)?;
+    let reply = Reply::ok(None, &markdown::Html { html });
+    app.decide(|| async { Ok((once.remember(Changes::new(), &reply, app.now()), ())) }).await?;
+    Ok(reply)
+}
+
 /// Opens a ticket.
 ///
 /// # Errors

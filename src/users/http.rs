@@ -11,8 +11,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     model::{SettingsView, UserView},
     ops,
+    preferences::{self, PreferencesChange, PreferencesView},
     rules::{NewUser, UserChange, UserListQuery},
-    settings::{self, SettingsChange},
+    settings::{self, DeskView, SettingsChange},
     setup::{self, Setup, SetupState},
 };
 use crate::{
@@ -39,6 +40,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(read_user, change_user, deactivate_user))
         .routes(routes!(setup_state, set_up))
         .routes(routes!(read_settings, change_settings))
+        .routes(routes!(read_preferences, change_preferences))
+        .routes(routes!(about_desk))
 }
 
 /// 200 with an account.
@@ -202,4 +205,45 @@ async fn change_settings(
     Body(change): Body<SettingsChange>,
 ) -> Result<Response, AppError> {
     settings::change(&app, &actor, &change, &expected).await.map(settings_answer)
+}
+
+fn preferences_answer((preferences, version): (PreferencesView, i64)) -> Response {
+    let mut response = Json(preferences).into_response();
+    etag::set(&mut response, &format!("\"{version}\""));
+    response
+}
+
+/// Read one's preferences
+///
+/// What the caller keeps for the app. Nobody else sees it.
+#[utoipa::path(
+    get, path = "/api/v1/preferences", tag = "settings",
+    responses((status = 200, description = "The caller's preferences", body = PreferencesView, headers(("ETag" = String)))),
+)]
+async fn read_preferences(State(app): State<AppState>, actor: Actor, Query(()): Query<()>) -> Result<Response, AppError> {
+    preferences::read(&app, &actor).await.map(preferences_answer)
+}
+
+/// Change one's preferences
+#[utoipa::path(
+    patch, path = "/api/v1/preferences", tag = "settings", request_body = PreferencesChange,
+    params(("If-Match" = Option<String>, Header, description = "ETags of which one must be the present one")),
+    responses((status = 200, description = "The caller's preferences", body = PreferencesView, headers(("ETag" = String)))),
+)]
+async fn change_preferences(
+    State(app): State<AppState>,
+    actor: Actor,
+    expected: Expected,
+    Body(change): Body<PreferencesChange>,
+) -> Result<Response, AppError> {
+    preferences::change(&app, &actor, &change, &expected).await.map(preferences_answer)
+}
+
+/// What strangers may know of the desk
+#[utoipa::path(
+    get, path = "/api/v1/desk", tag = "setup",
+    responses((status = 200, description = "Its name, and how it greets people", body = DeskView)),
+)]
+async fn about_desk(State(app): State<AppState>, Query(()): Query<()>) -> Result<Json<DeskView>, AppError> {
+    settings::about(&app).await.map(Json)
 }

@@ -3,6 +3,7 @@
 pub mod http;
 pub mod model;
 pub mod ops;
+pub mod preferences;
 pub mod rules;
 pub mod settings;
 pub mod setup;

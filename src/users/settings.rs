@@ -1,5 +1,6 @@
 //! What admins set for the whole desk.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -160,6 +161,28 @@ impl Settings {
 pub async fn read(app: &AppState) -> Result<(SettingsView, i64), AppError> {
     let settings = app.store.settings().await?;
     Ok((settings.over(&app.config.settings()), settings.version))
+}
+
+/// What strangers may know of the desk, so that a page can greet them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeskView {
+    /// The organisation's name.
+    pub organisation_name: String,
+    /// The language of people who chose none.
+    pub locale: Locale,
+    /// The IANA time zone in which days are shown.
+    pub time_zone: String,
+    /// Whether strangers may register.
+    pub registration_open: bool,
+}
+
+/// What strangers may know of the desk.
+///
+/// # Errors
+/// The storage's.
+pub async fn about(app: &AppState) -> Result<DeskView, AppError> {
+    let SettingsView { organisation_name, locale, time_zone, registration_open, .. } = app.settings().await?;
+    Ok(DeskView { organisation_name, locale, time_zone, registration_open })
 }
 
 /// Changes the settings.

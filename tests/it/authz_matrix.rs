@@ -27,6 +27,9 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 const TICKETS: &[Row] = &[
     // own: u1's, of ag1 · foreign: u2's, of ag2 · unassigned: u1's · deleted: u1's · absent
     Row("GET", "/api/v1/tickets", "", "200 | 200 | 200 | 200 | 200"),
+    Row("GET", "/api/v1/tickets/export", "", "200 | 200 | 200 | 200 | 200"),
+    Row("GET", "/api/v1/tickets/export?deleted=true", "", "403 | 403 | 403 | 403 | 200"),
+    Row("POST", "/api/v1/markdown", r#"{"text": "*t*"}"#, "200 | 200 | 200 | 200 | 200"),
     Row("GET", "/api/v1/tickets?deleted=true", "", "403 | 403 | 403 | 403 | 200"),
     Row("POST", "/api/v1/tickets", r#"{"title": "t", "description": "d"}"#, "201 | 201 | 201 | 201 | 201"),
     Row("POST", "/api/v1/tickets", r#"{"title": "t", "description": "d", "creator_id": $u2}"#, "403 | 201 | 201 | 201 | 201"),
@@ -109,6 +112,8 @@ const PEOPLE: &[Row] = &[
     // A requester's account is no agent; the admin may be one.
     Row("GET", "/api/v1/analytics/agent/{id}", "", "403 403 403 | 403 403 403 | 200 404 404 | 200 404 404 | 200 404 404"),
     Row("GET", "/api/v1/events", "", "200 | 200 | 200 | 200 | 200"),
+    Row("GET", "/api/v1/preferences", "", "200 | 200 | 200 | 200 | 200"),
+    Row("PATCH", "/api/v1/preferences", r#"{"theme": "dark"}"#, "200 | 200 | 200 | 200 | 200"),
     Row("GET", "/api/v1/settings", "", "403 | 403 | 403 | 403 | 200"),
     Row("PATCH", "/api/v1/settings", r#"{"locale": "es"}"#, "403 | 403 | 403 | 403 | 200"),
 ];
@@ -120,6 +125,7 @@ const PUBLIC: &[Row] = &[
     Row("GET", "/health/ready", "", "200"),
     Row("GET", "/metrics", "", "200"),
     Row("GET", "/api/v1/setup", "", "200"),
+    Row("GET", "/api/v1/desk", "", "200"),
     Row("POST", "/api/v1/setup",
         r#"{"token": "x", "organisation_name": "O", "locale": "en", "admin": {"email": "$new", "full_name": "A", "password": "secret words 7"}}"#, "409"),
     Row("POST", "/api/v1/auth/register", r#"{"email": "$new", "full_name": "New", "password": "secret words 7"}"#, "201"),

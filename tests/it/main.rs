@@ -26,6 +26,7 @@ mod old_desk;
 mod openapi;
 mod pages;
 mod people;
+mod preferences;
 mod problems;
 mod readme;
 mod remote;

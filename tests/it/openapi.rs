@@ -46,6 +46,28 @@ fn the_committed_document_is_the_one_that_the_code_gives() {
     assert!(committed == now, "docs/openapi.json is not current; run ./dev openapi");
 }
 
+/// The names of a set are those on the wire, not those in the code.
+#[test]
+fn sets_of_names_are_written_as_they_are_sent() {
+    fn check(value: &Value) {
+        match value {
+            Value::Object(map) => {
+                for name in map.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+                    assert_eq!(name, name.to_lowercase(), "a name of the code");
+                }
+                map.values().for_each(check);
+            }
+            Value::Array(items) => items.iter().for_each(check),
+            _ => {}
+        }
+    }
+    check(&document());
+    assert_eq!(
+        document()["components"]["schemas"]["Status"]["enum"],
+        serde_json::json!(["open", "in_progress", "pending", "resolved", "closed"])
+    );
+}
+
 #[test]
 fn every_operation_is_described_and_tells_its_refusals() {
     let mut ids = BTreeSet::new();

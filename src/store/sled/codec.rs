@@ -55,6 +55,7 @@ pub(super) fn encode_row(row: &Row) -> Result<Encoded, StoreError> {
         Row::SigningSecret(row) => encode(row, version),
         Row::LogCursor(row) => encode(row, version),
         Row::Answer(row) => encode(row, version),
+        Row::Preferences(row) => encode(row, version),
     }
 }
 

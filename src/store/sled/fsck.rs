@@ -19,7 +19,10 @@ use crate::{
     store::{Answer, IdKind, LogCursor, StoreError},
     tickets::model::{Comment, Ticket},
     types::{Seq, TicketId, UserId},
-    users::model::{Roster, User},
+    users::{
+        model::{Roster, User},
+        preferences::Preferences,
+    },
 };
 
 /// At most so many problems are spelled out.
@@ -239,6 +242,7 @@ impl Check<'_> {
     fn small_rows(&mut self) -> Result<(), StoreError> {
         self.all::<Answer>(prefix::ANSWER)?;
         self.all::<LogCursor>(prefix::CURSOR)?;
+        self.all::<Preferences>(prefix::PREFERENCES)?;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub(super) mod prefix {
     pub(in crate::store::sled) const ENTRY: u8 = b'l';
     pub(in crate::store::sled) const ANSWER: u8 = b'a';
     pub(in crate::store::sled) const CURSOR: u8 = b'n';
+    pub(in crate::store::sled) const PREFERENCES: u8 = b'p';
     /// E-mail → user id: the unique index.
     pub(in crate::store::sled) const EMAIL: u8 = b'e';
     /// Ticket, seq → whether the entry is internal: a ticket's own log.
@@ -46,6 +47,7 @@ pub(super) fn row(key: &RowKey) -> Vec<u8> {
         RowKey::SigningSecret => b"msecret".to_vec(),
         RowKey::LogCursor(name) => cursor(name),
         RowKey::Answer(key) => answer(key),
+        RowKey::Preferences(user) => preferences(*user),
     }
 }
 
@@ -102,6 +104,10 @@ pub(super) fn email(address: &str) -> Vec<u8> {
 
 pub(super) fn cursor(name: &str) -> Vec<u8> {
     [&[prefix::CURSOR], name.as_bytes()].concat()
+}
+
+pub(super) fn preferences(user: UserId) -> Vec<u8> {
+    of_id(prefix::PREFERENCES, user.0)
 }
 
 pub(super) fn answer(key: &AnswerKey) -> Vec<u8> {

@@ -21,7 +21,10 @@ use crate::{
         query::{SortKey, TicketQuery},
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
-    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+    users::{
+        model::{Roster, Settings, SetupToken, User, UserQuery},
+        preferences::Preferences,
+    },
 };
 
 impl SledStore {
@@ -141,6 +144,10 @@ impl Users for SledStore {
 
     async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
         self.memory(|p| ids.iter().filter_map(|id| Some((*id, p.people.users.get(id)?.full_name.clone()))).collect())
+    }
+
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>, StoreError> {
+        self.disk(move |_, _, engine| engine.read(&keys::preferences(user))).await
     }
 
     async fn roster(&self) -> Result<Roster, StoreError> {

@@ -12,7 +12,10 @@ use taquilla::{
         query::{Scope, SortKey, TicketQuery},
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, UserId},
-    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+    users::{
+        model::{Roster, Settings, SetupToken, User, UserQuery},
+        preferences::Preferences,
+    },
 };
 
 use super::{build::at, model::State};
@@ -47,6 +50,7 @@ pub enum Question {
     Counters(Vec<Span>),
     Backlog(Timestamp, Vec<Timestamp>),
     TicketStats,
+    Preferences(UserId),
 }
 
 /// What was found. Sets without an order of their own are sorted.
@@ -77,6 +81,7 @@ pub enum Found {
     Counters(Vec<(Key, Amount)>),
     Backlog(Backlog),
     TicketStats(TicketStats),
+    Preferences(Option<Preferences>),
 }
 
 /// More pages than any list of these tests has: a list that does not end is a fault, not a hang.
@@ -174,6 +179,7 @@ pub async fn ask(store: &dyn Store, question: &Question) -> Result<Found, StoreE
         Question::Counters(spans) => Found::Counters(store.counters(&spans).await?),
         Question::Backlog(now, opened_by) => Found::Backlog(store.backlog(now, &opened_by).await?),
         Question::TicketStats => Found::TicketStats(store.ticket_stats().await?),
+        Question::Preferences(user) => Found::Preferences(store.preferences(user).await?),
     })
 }
 
@@ -215,6 +221,7 @@ pub fn everything(state: &State) -> Vec<Question> {
             RowKey::ApiToken(id) => all.push(Question::ApiTokenById(id)),
             RowKey::LogCursor(name) => all.push(Question::Cursor(name)),
             RowKey::Answer(key) => all.push(Question::Answer(key)),
+            RowKey::Preferences(user) => all.push(Question::Preferences(user)),
             RowKey::Roster | RowKey::Settings | RowKey::SetupToken | RowKey::SigningSecret => {}
         }
     }
@@ -256,5 +263,6 @@ pub fn about(row: &Row) -> Vec<Question> {
         Row::SigningSecret(_) => vec![Question::SigningSecret],
         Row::LogCursor(cursor) => vec![Question::Cursor(cursor.name.clone())],
         Row::Answer(answer) => vec![Question::Answer(answer.key)],
+        Row::Preferences(preferences) => vec![Question::Preferences(preferences.user_id)],
     }
 }

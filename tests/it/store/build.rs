@@ -9,7 +9,10 @@ use taquilla::{
         sla::SlaTargets,
     },
     types::{CommentId, Secret, SessionId, TicketId, Timestamp, TokenId, UserId},
-    users::model::{Locale, Roster, Settings, SetupToken, User},
+    users::{
+        model::{Locale, Roster, Settings, SetupToken, User},
+        preferences::{Preferences, SavedView, Theme},
+    },
 };
 
 /// So many seconds after 2026-03-02T09:00:00Z.
@@ -166,6 +169,12 @@ pub fn signing_secret(byte: u8) -> SigningSecret {
 /// A reader's place in the log.
 pub fn cursor(name: &str, seq: i64, version: i64) -> LogCursor {
     LogCursor { name: name.into(), seq, version }
+}
+
+/// What a person keeps for the app: one view with this name and query.
+pub fn preferences(user: i64, view: &str, version: i64) -> Preferences {
+    let view = SavedView { name: view.into(), query: view.into(), sort: "-id".into() };
+    Preferences { user_id: UserId(user), theme: Theme::Dark, saved_views: vec![view], version }
 }
 
 /// The name of a remembered answer.

@@ -46,6 +46,7 @@ fn one_of_each() -> Vec<Row> {
         setup_token(1, 1).into(),
         signing_secret(1).into(),
         cursor("mail", 0, 1).into(),
+        preferences(7, "mine", 1).into(),
         answer(answer_key(1, 77), 0, "{}").into(),
     ]
 }
@@ -73,6 +74,7 @@ async fn version(store: &dyn Store, row: &Row) -> i64 {
         Found::SigningSecret(found) => found.map_or(0, |row| row.version),
         Found::Cursor(row) => row.version,
         Found::Answer(found) => found.map_or(0, |_| 1),
+        Found::Preferences(found) => found.map_or(0, |row| row.version),
         found => panic!("no row: {found:?}"),
     }
 }

@@ -8,7 +8,7 @@ use taquilla::{
     auth::model::Session,
     store::{Addition, Changes, Expect, IdKind, Row, RowKey, Store, StoreError, Write},
     tickets::model::{Comment, Ticket},
-    types::{CommentId, TicketId},
+    types::{CommentId, TicketId, UserId},
     users::model::User,
 };
 
@@ -170,6 +170,8 @@ impl Draft<'_> {
             Act::EndSetupToken { hope } => self.delete(RowKey::SetupToken, *hope),
             Act::SigningSecret => drop(self.put(build::signing_secret(9), Hope::New)),
             Act::Cursor { name, seq, hope } => drop(self.put(build::cursor(name, *seq, 1), *hope)),
+            Act::Preferences { user, view, hope } => drop(self.put(build::preferences(*user, view, 1), *hope)),
+            Act::EndPreferences { user, hope } => self.delete(RowKey::Preferences(UserId(*user)), *hope),
             Act::Answer { n, at, body, hope } => drop(self.put(build::answer(build::answer_key(1, *n), *at, body), *hope)),
             Act::ForgetAnswer { n, hope } => self.delete(RowKey::Answer(build::answer_key(1, *n)), *hope),
             _ => {}

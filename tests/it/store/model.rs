@@ -24,7 +24,10 @@ use taquilla::{
         query::{COUNT_CAP, SortKey, TicketQuery},
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
-    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+    users::{
+        model::{Roster, Settings, SetupToken, User, UserQuery},
+        preferences::Preferences,
+    },
 };
 use tokio::sync::watch;
 
@@ -372,6 +375,10 @@ impl Users for Model {
 
     async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
         self.read(|state| state.users().into_iter().filter(|u| ids.contains(&u.id)).map(|u| (u.id, u.full_name.clone())).collect())
+    }
+
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>, StoreError> {
+        self.row(&RowKey::Preferences(user), pick!(Preferences))
     }
 
     async fn roster(&self) -> Result<Roster, StoreError> {

@@ -20,7 +20,10 @@ use taquilla::{
         query::{Scope, SortKey, TicketQuery},
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
-    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+    users::{
+        model::{Roster, Settings, SetupToken, User, UserQuery},
+        preferences::Preferences,
+    },
 };
 use tokio::sync::watch;
 
@@ -296,6 +299,10 @@ impl Users for Mutant {
 
     async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
         self.inner.names(ids).await
+    }
+
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>, StoreError> {
+        self.inner.preferences(user).await
     }
 
     async fn roster(&self) -> Result<Roster, StoreError> {

@@ -73,7 +73,12 @@ async fn populate(store: &dyn Store) -> Model {
         }
     }
     let single = Changes::new().insert(roster(&[1], 1)).insert(settings("Desk", 1)).insert(setup_token(1, 1)).insert(signing_secret(3));
-    both(store, &model, single.insert(cursor("mail", 17, 1)).log(entry(Action::SettingsUpdated))).await;
+    both(
+        store,
+        &model,
+        single.insert(cursor("mail", 17, 1)).insert(preferences(1, &"long ".repeat(2_000), 1)).log(entry(Action::SettingsUpdated)),
+    )
+    .await;
     model
 }
 

@@ -67,6 +67,8 @@ pub enum Act {
     EndSetupToken { hope: Hope },
     SigningSecret,
     Cursor { name: &'static str, seq: i64, hope: Hope },
+    Preferences { user: i64, view: String, hope: Hope },
+    EndPreferences { user: i64, hope: Hope },
     Answer { n: i64, at: i64, body: String, hope: Hope },
     ForgetAnswer { n: i64, hope: Hope },
     Guard { which: Index, hope: Hope },
@@ -150,6 +152,8 @@ fn of_the_desk() -> impl Strategy<Value = Act> {
         hope().prop_map(|hope| Act::EndSetupToken { hope }),
         Just(Act::SigningSecret),
         (name(), 0..60_i64, hope()).prop_map(|(name, seq, hope)| Act::Cursor { name, seq, hope }),
+        (1..4_i64, text(), hope()).prop_map(|(user, view, hope)| Act::Preferences { user, view, hope }),
+        (1..4_i64, hope()).prop_map(|(user, hope)| Act::EndPreferences { user, hope }),
         (0..6_i64, 0..100_i64, text(), hope()).prop_map(|(n, at, body, hope)| Act::Answer { n, at, body, hope }),
         (0..6_i64, hope()).prop_map(|(n, hope)| Act::ForgetAnswer { n, hope }),
     ]

@@ -1,0 +1,57 @@
+import i18next from "i18next";
+import { initReactI18next, useTranslation } from "react-i18next";
+import { en, type Key } from "./en";
+import { es } from "./es";
+
+export type { Key } from "./en";
+
+export type Locale = "en" | "es";
+
+const KEY = "taquilla.locale";
+
+/** The language of this device: chosen here before, else the browser's. */
+export function deviceLocale(): Locale {
+  const chosen = localStorage.getItem(KEY);
+  if (chosen === "en" || chosen === "es") return chosen;
+  return navigator.language.toLowerCase().startsWith("es") ? "es" : "en";
+}
+
+export function chooseLocale(locale: Locale): void {
+  localStorage.setItem(KEY, locale);
+  if (i18next.language !== locale) void i18next.changeLanguage(locale);
+}
+
+void i18next.use(initReactI18next).init({
+  resources: { en: { translation: en }, es: { translation: es } },
+  lng: deviceLocale(),
+  fallbackLng: "en",
+  keySeparator: false,
+  nsSeparator: false,
+  interpolation: { escapeValue: false },
+  initAsync: false,
+});
+
+const tell = (locale: string) => {
+  document.documentElement.lang = locale;
+};
+tell(i18next.language);
+i18next.on("languageChanged", tell);
+
+type Plural<K> = K extends `${infer Stem}_one` ? Stem : K extends `${string}_other` ? never : K;
+/** A key, or the stem of a pair `…_one`, `…_other`. */
+export type Text = Plural<Key>;
+export type Translate = (key: Text, values?: Record<string, unknown>) => string;
+
+/** Translation and language, for components. */
+export function useText(): { t: Translate; locale: Locale } {
+  const { t, i18n } = useTranslation();
+  return { t: t as unknown as Translate, locale: i18n.language as Locale };
+}
+
+/** Translation outside of components. */
+export const translate: Translate = ((key: string, values?: Record<string, unknown>) => i18next.t(key, values)) as Translate;
+
+/** Whether there is a text of this name: for names that come from the server. */
+export function isText(key: string): key is Text {
+  return i18next.exists(key);
+}

@@ -1,0 +1,166 @@
+// The live stream: one tab holds it and tells the others. Events say what is out of date; nothing is taken from them.
+
+import { authorized } from "../api/client";
+import { queryClient } from "../api/queries";
+import { session } from "../api/session";
+
+/** What an event says, without the change itself. */
+export interface LiveEvent {
+  seq: number;
+  action: string;
+  ticket_id: number | null;
+  user_id: number | null;
+  actor: { id: number | null; name: string };
+}
+
+type Listener = (event: LiveEvent) => void;
+
+const listeners = new Set<Listener>();
+let lastId = "";
+const channel = new BroadcastChannel("taquilla.live");
+channel.onmessage = (message) => deliver(message.data as LiveEvent);
+
+/** Calls `listener` for each event until the returned function is called. */
+export function onEvent(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function deliver(event: LiveEvent): void {
+  // Whichever tab takes the stream over goes on from here.
+  lastId = String(event.seq);
+  if (event.ticket_id !== null) {
+    void queryClient.invalidateQueries({ queryKey: ["ticket", event.ticket_id] });
+    soon("counts", () => {
+      void queryClient.invalidateQueries({ queryKey: ["tickets", "count"] });
+      void queryClient.invalidateQueries({ queryKey: ["board"] });
+      void queryClient.invalidateQueries({ queryKey: ["dashboard"] });
+      void queryClient.invalidateQueries({ queryKey: ["mine"] });
+    });
+  }
+  if (event.action.startsWith("user.")) soon("users", () => void queryClient.invalidateQueries({ queryKey: ["users"] }));
+  if (event.action === "settings.updated") {
+    void queryClient.invalidateQueries({ queryKey: ["settings"] });
+    void queryClient.invalidateQueries({ queryKey: ["desk"] });
+  }
+  soon("log", () => void queryClient.invalidateQueries({ queryKey: ["activity"] }));
+  for (const listener of listeners) listener(event);
+}
+
+const timers = new Map<string, ReturnType<typeof setTimeout>>();
+
+/** Does something once for many events that come together. */
+export function soon(name: string, work: () => void): void {
+  if (timers.has(name)) return;
+  timers.set(
+    name,
+    setTimeout(() => {
+      timers.delete(name);
+      work();
+    }, 250),
+  );
+}
+
+/** Takes the events out of a stream of text; what is incomplete is kept for the next piece. */
+export function events(buffer: string): { found: string[]; rest: string } {
+  const blocks = buffer.split(/\r?\n\r?\n/);
+  const rest = blocks.pop() ?? "";
+  const found = blocks.flatMap((block) => {
+    const field = (name: string) =>
+      block
+        .split(/\r?\n/)
+        .filter((line) => line.startsWith(`${name}:`))
+        .map((line) => line.slice(name.length + 1).replace(/^ /, ""))
+        .join("\n");
+    const data = field("data");
+    return data ? [data] : [];
+  });
+  return { found, rest };
+}
+
+/** The state of the stream, for the notice that the desk is away. */
+export type Connection = "off" | "on" | "away";
+let connection: Connection = "off";
+const watchers = new Set<() => void>();
+
+export const live = {
+  state: () => connection,
+  subscribe(watcher: () => void) {
+    watchers.add(watcher);
+    return () => watchers.delete(watcher);
+  },
+};
+
+function become(next: Connection): void {
+  if (connection === next) return;
+  connection = next;
+  for (const watcher of watchers) watcher();
+}
+
+async function read(signal: AbortSignal): Promise<void> {
+  const headers: Record<string, string> = { Accept: "text/event-stream" };
+  if (lastId) headers["Last-Event-ID"] = lastId;
+  const answer = await authorized(new Request("/api/v1/events", { headers, signal, cache: "no-store" }));
+  if (!answer.ok || !answer.body) throw new Refused(answer.status);
+  become("on");
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const { found, rest } = events(buffer + value);
+    buffer = rest;
+    for (const data of found) {
+      const event = JSON.parse(data) as LiveEvent;
+      channel.postMessage(event);
+      deliver(event);
+    }
+  }
+}
+
+class Refused extends Error {
+  readonly status: number;
+  constructor(status: number) {
+    super();
+    this.status = status;
+  }
+}
+
+const wait = (milliseconds: number, signal: AbortSignal) =>
+  new Promise<void>((done) => {
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      done();
+    });
+  });
+
+/** Follows the stream while somebody is signed in; of all tabs, one at a time does. */
+export function follow(): () => void {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const hold = async () => {
+    let pause = 500;
+    while (!signal.aborted && session.get().kind === "in") {
+      try {
+        await read(signal);
+        pause = 500;
+      } catch (error) {
+        if (signal.aborted) return;
+        const status = error instanceof Refused ? error.status : 0;
+        // An older desk without live events: everything else works.
+        if (status === 404) return become("off");
+        if (status !== 401) become("away");
+        pause = Math.min(pause * 2, 10_000);
+      }
+      await wait(pause, signal);
+      // What was missed while the stream was away is asked again.
+      if (!signal.aborted) void queryClient.invalidateQueries({ predicate: (query) => query.queryKey[1] !== "list" });
+    }
+  };
+  navigator.locks.request("taquilla.live", { signal }, hold).catch(() => undefined);
+  return () => {
+    stop.abort();
+    become("off");
+  };
+}

@@ -1,0 +1,186 @@
+// Columns by status; cards are moved by dragging or by key.
+
+import { draggable, dropTargetForElements, monitorForElements } from "@atlaskit/pragmatic-drag-and-drop/element/adapter";
+import { Button } from "@mantine/core";
+import { useDocumentTitle } from "@mantine/hooks";
+import { queryOptions, useQueries } from "@tanstack/react-query";
+import { Link, Navigate } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { queryClient, type TicketPage, ticketPage } from "../api/queries";
+import { change, stale } from "../api/tickets";
+import { STATUSES, type Status, type Ticket } from "../api/types";
+import { useText } from "../i18n";
+import { announce } from "../lib/announce";
+import { lastList } from "../lib/last-list";
+import { failed } from "../lib/notify";
+import { useMe } from "../lib/use-session";
+import { DueChip, PriorityIcon, StatusMark } from "../parts/marks";
+import { pickStatus } from "../parts/picks";
+import { Bones, Failed } from "../parts/states";
+
+const COLUMN = 50;
+
+const columnQuery = (status: Status) =>
+  queryOptions({
+    queryKey: ["board", status] as const,
+    queryFn: () => ticketPage({ status, sort: "-updated_at" }, undefined, COLUMN),
+  });
+
+export function BoardPage() {
+  const { t } = useText();
+  const me = useMe();
+  useDocumentTitle(`${t("board.title")} · Taquilla`);
+  if (me.role === "user") return <Navigate to="/tickets" replace />;
+  return <Board />;
+}
+
+/** Shows a ticket in another column, before the desk has answered. */
+function shift(ticket: Ticket, status: Status): void {
+  queryClient.setQueryData<TicketPage>(["board", ticket.status], (page) => {
+    return page && { ...page, rows: page.rows.filter((row) => row.id !== ticket.id), total: (page.total ?? 1) - 1 };
+  });
+  queryClient.setQueryData<TicketPage>(["board", status], (page) => {
+    return page && { ...page, rows: [{ ...ticket, status }, ...page.rows], total: (page.total ?? 0) + 1 };
+  });
+}
+
+function Board() {
+  const { t } = useText();
+  const columns = useQueries({ queries: STATUSES.map(columnQuery) });
+
+  const move = async (ticket: Ticket, status: Status) => {
+    if (ticket.status === status) return;
+    await queryClient.cancelQueries({ queryKey: ["board"] });
+    shift(ticket, status);
+    announce(t("board.moved", { id: ticket.id, status: t(`status.${status}`) }));
+    try {
+      await change(ticket.id, { status }, ticket.version);
+    } catch (error) {
+      shift({ ...ticket, status }, ticket.status);
+      failed(error);
+    }
+    stale(ticket.id);
+  };
+
+  const latest = useRef(move);
+  latest.current = move;
+  useEffect(
+    () =>
+      monitorForElements({
+        onDrop: ({ source, location }) => {
+          const status = location.current.dropTargets[0]?.data.status as Status | undefined;
+          const ticket = source.data.ticket as Ticket | undefined;
+          if (status && ticket) void latest.current(ticket, status);
+        },
+      }),
+    [],
+  );
+
+  return (
+    <div className="board-page">
+      <header className="bar">
+        <h1 className="crumb">{t("board.title")}</h1>
+        <span className="dim board-help">{t("board.help")}</span>
+      </header>
+      <div className="board">
+        {STATUSES.map((status, n) => {
+          const column = columns[n];
+          return (
+            <Column key={status} status={status} total={column?.data?.total} capped={column?.data?.capped}>
+              {column?.isError && !column.data && <Failed error={column.error} retry={() => void column.refetch()} />}
+              {column?.isPending && <Bones rows={4} />}
+              {column?.data?.rows.length === 0 && <p className="dim board-empty">{t("board.empty")}</p>}
+              <ul className="cards">
+                {column?.data?.rows.map((ticket) => (
+                  <Card key={ticket.id} ticket={ticket} siblings={column.data.rows} onMove={(to) => void move(ticket, to)} />
+                ))}
+              </ul>
+              {(column?.data?.total ?? 0) > COLUMN && (
+                <Link to="/inbox" search={{ q: `status:${status}` }} className="board-more">
+                  {t("board.more", { count: (column?.data?.total ?? 0) - COLUMN })}
+                </Link>
+              )}
+            </Column>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+function Column(props: { status: Status; total: number | undefined; capped: boolean | undefined; children: React.ReactNode }) {
+  const box = useRef<HTMLElement>(null);
+  const [over, setOver] = useState(false);
+  const { status } = props;
+  useEffect(() => {
+    if (!box.current) return;
+    return dropTargetForElements({
+      element: box.current,
+      getData: () => ({ status }),
+      onDragEnter: () => setOver(true),
+      onDragLeave: () => setOver(false),
+      onDrop: () => setOver(false),
+    });
+  }, [status]);
+  return (
+    <section ref={box} className={`column ${over ? "column-over" : ""}`} aria-labelledby={`column-${status}`}>
+      <h2 className="column-title" id={`column-${status}`}>
+        <StatusMark status={status} />
+        <span className="dim">
+          {props.total}
+          {props.capped && "+"}
+        </span>
+      </h2>
+      <div className="column-scroll">{props.children}</div>
+    </section>
+  );
+}
+
+function Card({ ticket, siblings, onMove }: { ticket: Ticket; siblings: Ticket[]; onMove: (status: Status) => void }) {
+  const { t } = useText();
+  const box = useRef<HTMLLIElement>(null);
+  const [dragged, setDragged] = useState(false);
+  useEffect(() => {
+    if (!box.current) return;
+    return draggable({
+      element: box.current,
+      getInitialData: () => ({ ticket }),
+      onDragStart: () => setDragged(true),
+      onDrop: () => setDragged(false),
+    });
+  }, [ticket]);
+  const moveTo = () =>
+    pickStatus(
+      onMove,
+      STATUSES.filter((status) => status !== ticket.status),
+    );
+  return (
+    <li ref={box} className={`card ${dragged ? "card-dragged" : ""}`}>
+      <Link
+        to="/tickets/$id"
+        params={{ id: String(ticket.id) }}
+        className="card-title"
+        draggable={false}
+        onClick={() => lastList.set({ href: "/board", ids: siblings.map((one) => one.id) })}
+        onKeyDown={(event) => {
+          if (event.key === "s" && !event.ctrlKey && !event.metaKey) {
+            event.preventDefault();
+            moveTo();
+          }
+        }}
+      >
+        {ticket.title}
+      </Link>
+      <div className="card-foot">
+        <PriorityIcon priority={ticket.priority} label />
+        <span className="dim">{ticket.id}</span>
+        <span className="card-who dim">{ticket.assigned_agent_name ?? "–"}</span>
+        <DueChip ticket={ticket} />
+        <Button size="compact-xs" variant="subtle" color="gray" onClick={moveTo} className="card-move">
+          {t("board.move")}
+          <span className="visually-hidden">{ticket.id}</span>
+        </Button>
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,317 @@
+// The queue of the staff: search, list, selection, and what keys do with it.
+
+import { ActionIcon, Button, Menu, TextInput, Tooltip } from "@mantine/core";
+import { IconArrowsSort, IconBookmarkPlus, IconDownload, IconFilter, IconPlus, IconSearch } from "@tabler/icons-react";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, Navigate, useNavigate, useSearch } from "@tanstack/react-router";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { staffQuery, ticketsQuery } from "../../api/queries";
+import type { BulkFields, Ticket } from "../../api/types";
+import { PRIORITIES, STATUSES } from "../../api/types";
+import { useText } from "../../i18n";
+import { announce } from "../../lib/announce";
+import { changeMany, flush } from "../../lib/bulk";
+import { downloadTickets } from "../../lib/download";
+import { useKeys } from "../../lib/keys";
+import { lastList } from "../../lib/last-list";
+import { failed, told } from "../../lib/notify";
+import { BUILT_IN, DEFAULT_SORT, filterOf, parse, SORTS, withFilter } from "../../lib/search";
+import { useMe } from "../../lib/use-session";
+import { PriorityMark, StatusMark } from "../../parts/marks";
+import { pickAssignee, pickPriority, pickStatus, pickTag } from "../../parts/picks";
+import { Bones, Empty, Failed } from "../../parts/states";
+import { BulkBar } from "./bulk-bar";
+import { useFresh } from "./fresh";
+import { SaveView } from "./save-view";
+import { TicketList } from "./ticket-list";
+
+export const START = "status:active";
+
+export function InboxPage() {
+  const me = useMe();
+  if (me.role === "user") return <Navigate to="/tickets" replace />;
+  return <Inbox />;
+}
+
+function SearchBox({ text, onSearch }: { text: string; onSearch: (text: string) => void }) {
+  const { t } = useText();
+  const [typed, setTyped] = useState(text);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => setTyped(text), [text]);
+  const go = (next: string) => {
+    clearTimeout(timer.current);
+    onSearch(next.trim());
+  };
+  return (
+    <form
+      role="search"
+      className="search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        go(typed);
+        (document.activeElement as HTMLElement | null)?.blur();
+      }}
+    >
+      <TextInput
+        data-search
+        aria-label={t("inbox.search")}
+        placeholder={t("inbox.search_placeholder")}
+        title={t("inbox.search_help")}
+        leftSection={<IconSearch size={15} aria-hidden />}
+        value={typed}
+        size="sm"
+        autoComplete="off"
+        spellCheck={false}
+        onChange={(event) => {
+          const next = event.currentTarget.value;
+          setTyped(next);
+          clearTimeout(timer.current);
+          timer.current = setTimeout(() => onSearch(next.trim()), 250);
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") event.currentTarget.blur();
+        }}
+      />
+    </form>
+  );
+}
+
+function Inbox() {
+  const { t } = useText();
+  const me = useMe();
+  const navigate = useNavigate();
+  const search = useSearch({ from: "/app/inbox" });
+  const text = search.q ?? START;
+  const sort = search.sort && SORTS.includes(search.sort) ? search.sort : DEFAULT_SORT;
+  const staff = useQuery(staffQuery());
+  const people = staff.data ?? [];
+  const names = useMemo(() => new Map(people.map((one) => [one.id, one.full_name])), [people]);
+  const { params, faults } = useMemo(() => parse(text, people), [text, people]);
+  const asked = useMemo(() => (sort === DEFAULT_SORT ? params : { ...params, sort }), [params, sort]);
+  const key = JSON.stringify(asked);
+  const stable = useMemo(() => JSON.parse(key), [key]);
+  const list = useInfiniteQuery(ticketsQuery(stable));
+  const rows = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
+  const first = list.data?.pages[0];
+  const [active, setActive] = useState(0);
+  const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
+  const [saving, setSaving] = useState(false);
+  const fresh = useFresh(stable, rows);
+
+  const address = useCallback(
+    (q: string, order: string) => {
+      void navigate({ to: "/inbox", search: { q: q || undefined, sort: order === DEFAULT_SORT ? undefined : order } as never });
+    },
+    [navigate],
+  );
+  const setText = (q: string) => {
+    // An empty box means everything; the address without q is the start.
+    if (q !== text) address(q === "" ? "*" : q, sort);
+  };
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another list begins anew
+  useEffect(() => {
+    setActive(0);
+    setSelected(new Set());
+  }, [key]);
+
+  useEffect(() => flush, []);
+
+  const view = BUILT_IN.find((one) => one.query === text);
+  const name = view ? t(`view.${view.id}`) : t("view.search");
+  useEffect(() => {
+    document.title = `${name} · Taquilla`;
+  }, [name]);
+
+  const show = (ticket: Ticket) => {
+    lastList.set({ href: location.pathname + location.search, ids: rows.map((row) => row.id) });
+    void navigate({ to: "/tickets/$id", params: { id: String(ticket.id) } });
+  };
+  const current = rows[Math.min(active, rows.length - 1)];
+  const targets = (): number[] => {
+    if (selected.size > 0) return rows.filter((row) => selected.has(row.id)).map((row) => row.id);
+    return current ? [current.id] : [];
+  };
+  const change = (fields: BulkFields, what: string) => {
+    const ids = targets();
+    if (ids.length === 0) return;
+    changeMany(ids, fields, what, names);
+    setSelected(new Set());
+  };
+  const actions = {
+    assign: () => pickAssignee(people, me, (id, who) => change({ assigned_agent_id: id }, `${t("field.assignee")} → ${who}`)),
+    status: () => pickStatus((status) => change({ status }, `${t("field.status")} → ${t(`status.${status}`)}`)),
+    priority: () => pickPriority((priority) => change({ priority }, `${t("field.priority")} → ${t(`priority.${priority}`)}`)),
+    tag: () => {
+      const known = [...new Set(rows.flatMap((row) => row.tags))].sort();
+      pickTag(known, (tag) => change({ add_tags: [tag] }, `${t("field.tags")} + ${tag}`));
+    },
+  };
+  const toggle = (id: number) =>
+    setSelected((before) => {
+      const next = new Set(before);
+      if (!next.delete(id)) next.add(id);
+      return next;
+    });
+  const move = (by: number) => {
+    if (rows.length === 0) return;
+    setActive((before) => Math.max(0, Math.min(rows.length - 1, before + by)));
+  };
+
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    x: () => current && toggle(current.id),
+    Enter: () => current && show(current),
+    a: actions.assign,
+    s: actions.status,
+    p: actions.priority,
+    r: () => current && show(current),
+    Escape: () => setSelected(new Set()),
+  });
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: said when the list has come, not when it is patched
+  useEffect(() => {
+    if (first?.total !== undefined) announce(t(first.capped ? "inbox.count_capped" : "inbox.count", { count: first.total }));
+  }, [key, first?.total]);
+
+  const filters = (
+    <>
+      <FilterMenu
+        text={text}
+        onFilter={(filter, value) => address(withFilter(text === "*" ? "" : text, filter, value) || "*", sort)}
+      />
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <Tooltip label={`${t("inbox.sort")}: ${t(`sort.${sort}` as never)}`}>
+            <ActionIcon variant="default" size={34} aria-label={t("inbox.sort")}>
+              <IconArrowsSort size={16} aria-hidden />
+            </ActionIcon>
+          </Tooltip>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {SORTS.slice(0, 8).map((order) => (
+            <Menu.Item key={order} onClick={() => address(text, order)} aria-current={order === sort}>
+              <span className={order === sort ? "chosen" : ""}>{t(`sort.${order}` as never)}</span>
+            </Menu.Item>
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+      <Tooltip label={t("view.save")}>
+        <ActionIcon variant="default" size={34} aria-label={t("view.save")} onClick={() => setSaving(true)}>
+          <IconBookmarkPlus size={16} aria-hidden />
+        </ActionIcon>
+      </Tooltip>
+      <Tooltip label={t("inbox.csv")}>
+        <ActionIcon
+          variant="default"
+          size={34}
+          aria-label={t("inbox.csv")}
+          onClick={() => downloadTickets(stable).then(() => told(t("inbox.csv_ready")), failed)}
+        >
+          <IconDownload size={16} aria-hidden />
+        </ActionIcon>
+      </Tooltip>
+    </>
+  );
+
+  return (
+    <div className="inbox">
+      <header className="bar">
+        <h1 className="crumb">
+          {t("nav.inbox")} › {name}
+        </h1>
+        <SearchBox text={text === "*" ? "" : text} onSearch={setText} />
+        <div className="bar-tools">
+          {filters}
+          <Button component={Link} to="/new" size="sm" leftSection={<IconPlus size={15} aria-hidden />} className="bar-new">
+            {t("nav.new_ticket")}
+          </Button>
+        </div>
+      </header>
+      {faults.length > 0 && (
+        <p className="faults" role="status">
+          {t("inbox.fault", { words: faults.map((fault) => fault.word).join(", ") })}
+        </p>
+      )}
+      {fresh.count > 0 && (
+        <button type="button" className="fresh" onClick={fresh.load}>
+          {t("inbox.fresh", { count: fresh.count })}
+        </button>
+      )}
+      <div className="list-area">
+        {list.isPending && !list.isError && <Bones rows={14} />}
+        {list.isError && <Failed error={list.error} retry={() => void list.refetch()} />}
+        {list.isSuccess && rows.length === 0 && (
+          <Empty title={t("inbox.empty")} hint={t("inbox.empty_hint")}>
+            {text !== START && (
+              <Button variant="default" size="xs" onClick={() => address(START, DEFAULT_SORT)}>
+                {t("inbox.clear")}
+              </Button>
+            )}
+          </Empty>
+        )}
+        {rows.length > 0 && (
+          <TicketList
+            rows={rows}
+            active={Math.min(active, rows.length - 1)}
+            selected={selected}
+            onActive={setActive}
+            onToggle={toggle}
+            onToggleAll={() =>
+              setSelected((before) => (before.size === rows.length ? new Set() : new Set(rows.map((row) => row.id))))
+            }
+            onOpen={show}
+            more={list.hasNextPage}
+            onMore={() => {
+              if (!list.isFetchingNextPage) void list.fetchNextPage();
+            }}
+          />
+        )}
+      </div>
+      <BulkBar count={selected.size} actions={actions} onClear={() => setSelected(new Set())} />
+      <footer className="hints">
+        <span>{t("inbox.hint")}</span>
+        {first?.total !== undefined && (
+          <span>{t(first.capped ? "inbox.count_capped" : "inbox.count", { count: first.total })}</span>
+        )}
+      </footer>
+      {saving && <SaveView query={text} sort={sort === DEFAULT_SORT ? "" : sort} onClose={() => setSaving(false)} />}
+    </div>
+  );
+}
+
+/** Sets one filter of the box without typing. */
+function FilterMenu({ text, onFilter }: { text: string; onFilter: (filter: string, value: string | undefined) => void }) {
+  const { t } = useText();
+  const item = (filter: string, value: string, label: React.ReactNode) => {
+    const on = filterOf(text, filter) === value;
+    return (
+      <Menu.Item key={`${filter}:${value}`} onClick={() => onFilter(filter, on ? undefined : value)}>
+        <span className={on ? "chosen" : ""}>{label}</span>
+      </Menu.Item>
+    );
+  };
+  return (
+    <Menu position="bottom-end" width={210}>
+      <Menu.Target>
+        <Tooltip label={t("inbox.filter")}>
+          <ActionIcon variant="default" size={34} aria-label={t("inbox.filter")}>
+            <IconFilter size={16} aria-hidden />
+          </ActionIcon>
+        </Tooltip>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{t("field.status")}</Menu.Label>
+        {STATUSES.map((status) => item("status", status, <StatusMark status={status} />))}
+        <Menu.Label>{t("field.priority")}</Menu.Label>
+        {PRIORITIES.map((priority) => item("priority", priority, <PriorityMark priority={priority} />))}
+        <Menu.Label>{t("field.assignee")}</Menu.Label>
+        {item("assignee", "me", t("view.mine"))}
+        {item("assignee", "none", t("view.unassigned"))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

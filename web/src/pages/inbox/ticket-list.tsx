@@ -1,0 +1,193 @@
+// The rows: only those in sight are in the page.
+
+import { Link } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { memo, useEffect, useRef } from "react";
+import type { Ticket } from "../../api/types";
+import { useText } from "../../i18n";
+import { useMedia } from "../../lib/use-media";
+import { Ago, DueChip, PriorityIcon, StatusMark, Tag } from "../../parts/marks";
+
+interface Props {
+  rows: Ticket[];
+  active: number;
+  selected: ReadonlySet<number>;
+  onActive: (index: number) => void;
+  onToggle: (id: number) => void;
+  onToggleAll: () => void;
+  onOpen: (ticket: Ticket) => void;
+  more: boolean;
+  onMore: () => void;
+}
+
+interface RowProps {
+  ticket: Ticket;
+  index: number;
+  active: boolean;
+  selected: boolean;
+  top: number;
+  height: number;
+  onToggle: (id: number) => void;
+  onOpen: (ticket: Ticket) => void;
+  onActive: (index: number) => void;
+}
+
+const Row = memo(function Row({ ticket, index, active, selected, top, height, onToggle, onOpen, onActive }: RowProps) {
+  const { t } = useText();
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      aria-selected={selected}
+      className={`row ${active ? "row-active" : ""} ${selected ? "row-selected" : ""}`}
+      style={{ transform: `translateY(${top}px)`, height }}
+      tabIndex={-1}
+      onMouseDown={() => onActive(index)}
+    >
+      <span role="cell" className="cell-check">
+        <input
+          type="checkbox"
+          checked={selected}
+          aria-label={t("inbox.select", { id: ticket.id })}
+          onChange={() => onToggle(ticket.id)}
+        />
+      </span>
+      <span role="cell" className="cell-priority">
+        <PriorityIcon priority={ticket.priority} label />
+      </span>
+      <span role="cell" className="cell-id">
+        {ticket.id}
+      </span>
+      <span role="cell" className="cell-title">
+        <Link
+          to="/tickets/$id"
+          params={{ id: String(ticket.id) }}
+          className="row-link"
+          onFocus={() => onActive(index)}
+          onClick={(event) => {
+            if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+            event.preventDefault();
+            onOpen(ticket);
+          }}
+        >
+          {ticket.title}
+        </Link>
+        <span className="row-tags">
+          {ticket.tags.slice(0, 3).map((tag) => (
+            <Tag key={tag} tag={tag} />
+          ))}
+        </span>
+      </span>
+      <span role="cell" className="cell-requester">
+        {ticket.creator_name}
+      </span>
+      <span role="cell" className="cell-status">
+        <StatusMark status={ticket.status} />
+      </span>
+      <span role="cell" className="cell-assignee">
+        {ticket.assigned_agent_name ?? <span className="dim">–</span>}
+      </span>
+      <span role="cell" className="cell-age">
+        <Ago at={ticket.created_at} short />
+      </span>
+      <span role="cell" className="cell-updated">
+        <Ago at={ticket.updated_at} short />
+      </span>
+      <span role="cell" className="cell-due">
+        <DueChip ticket={ticket} />
+      </span>
+    </div>
+  );
+});
+
+export function TicketList({ rows, active, selected, onActive, onToggle, onToggleAll, onOpen, more, onMore }: Props) {
+  const { t } = useText();
+  const touch = useMedia("(pointer: coarse), (max-width: 700px)");
+  const narrow = useMedia("(max-width: 700px)");
+  const height = narrow ? 60 : touch ? 44 : 36;
+  const area = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => area.current,
+    estimateSize: () => height,
+    overscan: 12,
+  });
+  const shown = virtual.getVirtualItems();
+  const last = shown.at(-1)?.index ?? 0;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height are measured anew
+  useEffect(() => virtual.measure(), [height]);
+
+  useEffect(() => {
+    if (more && last >= rows.length - 30) onMore();
+  }, [last, rows.length, more, onMore]);
+
+  useEffect(() => virtual.scrollToIndex(active, { align: "auto" }), [active, virtual]);
+
+  return (
+    <div role="table" aria-label={t("nav.inbox")} aria-rowcount={rows.length + 1} className="list">
+      <div role="rowgroup" className="list-head">
+        <div role="row" className="row row-head" aria-rowindex={1}>
+          <span role="columnheader" className="cell-check">
+            <input
+              type="checkbox"
+              aria-label={t("inbox.select_all")}
+              checked={selected.size > 0 && selected.size === rows.length}
+              onChange={onToggleAll}
+            />
+          </span>
+          <span role="columnheader" className="cell-priority">
+            <span className="visually-hidden">{t("field.priority")}</span>
+          </span>
+          <span role="columnheader" className="cell-id">
+            {t("field.id")}
+          </span>
+          <span role="columnheader" className="cell-title">
+            {t("field.title")}
+          </span>
+          <span role="columnheader" className="cell-requester">
+            {t("field.requester")}
+          </span>
+          <span role="columnheader" className="cell-status">
+            {t("field.status")}
+          </span>
+          <span role="columnheader" className="cell-assignee">
+            {t("field.assignee")}
+          </span>
+          <span role="columnheader" className="cell-age">
+            {t("field.age")}
+          </span>
+          <span role="columnheader" className="cell-updated">
+            {t("field.activity")}
+          </span>
+          <span role="columnheader" className="cell-due">
+            {t("field.sla")}
+          </span>
+        </div>
+      </div>
+      <div className="list-scroll" ref={area}>
+        <div role="rowgroup" className="list-body" style={{ height: virtual.getTotalSize() }}>
+          {shown.map((item) => {
+            const ticket = rows[item.index];
+            return (
+              ticket && (
+                <Row
+                  key={ticket.id}
+                  ticket={ticket}
+                  index={item.index}
+                  active={item.index === active}
+                  selected={selected.has(ticket.id)}
+                  top={item.start}
+                  height={height}
+                  onToggle={onToggle}
+                  onOpen={onOpen}
+                  onActive={onActive}
+                />
+              )
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}

@@ -1,5 +1,5 @@
-//! The pages that the binary carries: Swagger UI at `/docs`, ReDoc at `/redoc`, the document at `/openapi.json`, and the
-//! pages that browsers get at `/` and `/setup`. They need no internet. Scripts are files of their own, so that none is inline.
+//! The pages that the binary carries: Swagger UI at `/docs`, ReDoc at `/redoc`, the document at `/openapi.json`, and files
+//! beside the web app. They need no internet. Scripts are files of their own, so that none is inline.
 
 use std::sync::{Arc, LazyLock};
 
@@ -64,11 +64,6 @@ async fn docs_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
 
 async fn redoc_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
     page(&headers, &format!("redoc/{name}"))
-}
-
-/// The page of the set-up: the build's own, or the app, which has a view for it.
-async fn setup(headers: HeaderMap) -> Response {
-    if Dist::get("setup.html").is_some() { page(&headers, "setup.html") } else { index() }
 }
 
 /// A file of the built pages, by its path.

@@ -22,7 +22,10 @@ use crate::{
         query::{SortKey, TicketQuery},
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
-    users::model::{Roster, Settings, SetupToken, User, UserQuery},
+    users::{
+        model::{Roster, Settings, SetupToken, User, UserQuery},
+        preferences::Preferences,
+    },
 };
 
 fn maybe<T>(row: Option<&PgRow>, read: fn(&PgRow) -> Read<T>) -> Result<Option<T>, StoreError> {
@@ -157,6 +160,12 @@ impl Users for PgStore {
 
     async fn setup_token(&self) -> Result<Option<SetupToken>, StoreError> {
         Ok(self.single("setup_token").await?.map(|(token, version)| SetupToken { version, ..token }))
+    }
+
+    async fn preferences(&self, user: UserId) -> Result<Option<Preferences>, StoreError> {
+        let sql = "SELECT body, version FROM taquilla.preferences WHERE user_id = $1";
+        let row = asking!(self, sqlx::query(sql).bind(user.0).fetch_optional(&self.pool))?;
+        maybe(row.as_ref(), |row| Ok(Preferences { version: row.try_get("version")?, ..rows::single(row)? }))
     }
 
     async fn signing_secret(&self) -> Result<Option<SigningSecret>, StoreError> {

@@ -17,7 +17,7 @@ use crate::{
     auth::model::{ApiToken, Session},
     store::{Addition, Answer, Changes, Expect, LogCursor, Row, RowKey, StoreError, Write},
     tickets::model::{Comment, Ticket},
-    users::model::User,
+    users::{model::User, preferences::Preferences},
 };
 
 /// A statement with its values.
@@ -74,6 +74,7 @@ async fn put(tx: &mut PgConnection, row: &Row, new: bool, moved: &mut Moves) -> 
         Row::Settings(body) => single(row, body, new)?,
         Row::SetupToken(body) => single(row, body, new)?,
         Row::SigningSecret(body) => single(row, body, new)?,
+        Row::Preferences(body) => preferences(body, new)?,
     };
     made(statement.execute(tx).await?.rows_affected())
 }
@@ -280,10 +281,22 @@ fn single<'a, T: serde::Serialize>(row: &Row, body: &'a T, new: bool) -> Result<
     Ok(sqlx::query(sql).bind(single_name(&row.key()).unwrap_or_default()).bind(body))
 }
 
+fn preferences(row: &Preferences, new: bool) -> Result<Statement<'_>, StoreError> {
+    let sql = put!(
+        new,
+        "INSERT INTO taquilla.preferences AS p (user_id, body, version) VALUES ($1, $2, 1)",
+        on "user_id",
+        set "body = excluded.body, version = p.version + 1"
+    );
+    let body = serde_json::to_value(row).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(sqlx::query(sql).bind(row.user_id.0).bind(body))
+}
+
 async fn delete(tx: &mut PgConnection, key: &RowKey) -> Result<(), Fault> {
     let statement = match key {
         RowKey::Session(id) => sqlx::query("DELETE FROM taquilla.sessions WHERE id = $1").bind(id.0),
         RowKey::ApiToken(id) => sqlx::query("DELETE FROM taquilla.api_tokens WHERE id = $1").bind(id.0),
+        RowKey::Preferences(user) => sqlx::query("DELETE FROM taquilla.preferences WHERE user_id = $1").bind(user.0),
         RowKey::LogCursor(name) => sqlx::query("DELETE FROM taquilla.cursors WHERE name = $1").bind(name),
         RowKey::Answer(key) => {
             sqlx::query("DELETE FROM taquilla.answers WHERE user_id = $1 AND key = $2").bind(key.user_id.0).bind(&key.key[..])

@@ -23,7 +23,6 @@ export const en = {
   "nav.my_tickets": "My tickets",
   "nav.new_ticket": "New ticket",
   "nav.sign_out": "Sign out",
-  "nav.account": "Account of {{name}}",
   "nav.keys": "Keyboard shortcuts",
   "nav.palette": "Commands",
   "view.mine": "Mine",

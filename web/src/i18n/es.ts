@@ -25,7 +25,6 @@ export const es: Record<Key, string> = {
   "nav.my_tickets": "Mis tickets",
   "nav.new_ticket": "Nuevo ticket",
   "nav.sign_out": "Cerrar sesión",
-  "nav.account": "Cuenta de {{name}}",
   "nav.keys": "Atajos de teclado",
   "nav.palette": "Comandos",
   "view.mine": "Míos",

@@ -192,7 +192,7 @@ function Account({ user }: { user: User }) {
   return (
     <Menu position="top-start" width={220}>
       <Menu.Target>
-        <UnstyledButton className="account" aria-label={t("nav.account", { name: user.full_name })}>
+        <UnstyledButton className="account">
           <span className="avatar" aria-hidden>
             {initials}
           </span>

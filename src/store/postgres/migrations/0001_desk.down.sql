@@ -9,6 +9,7 @@ DROP TABLE taquilla.entries;
 DROP TABLE taquilla.commits;
 DROP TABLE taquilla.answers;
 DROP TABLE taquilla.cursors;
+DROP TABLE taquilla.preferences;
 DROP TABLE taquilla.singles;
 DROP TABLE taquilla.api_tokens;
 DROP TABLE taquilla.sessions;

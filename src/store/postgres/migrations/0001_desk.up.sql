@@ -135,6 +135,13 @@ CREATE TABLE taquilla.singles (
     version bigint NOT NULL CHECK (version > 0)
 );
 
+-- What people keep for the app.
+CREATE TABLE taquilla.preferences (
+    user_id bigint PRIMARY KEY,
+    body    jsonb NOT NULL,
+    version bigint NOT NULL CHECK (version > 0)
+);
+
 CREATE TABLE taquilla.cursors (
     name    text PRIMARY KEY,
     seq     bigint NOT NULL,

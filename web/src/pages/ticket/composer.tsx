@@ -121,8 +121,7 @@ export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () 
           maxRows={14}
           maxLength={65_536}
           value={text}
-          disabled={state === "sending"}
-          readOnly={state === "queued"}
+          readOnly={state !== "idle"}
           onChange={(event) => write(event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

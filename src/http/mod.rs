@@ -13,6 +13,7 @@ pub mod page;
 pub mod path;
 pub mod problem;
 pub mod shapes;
+pub mod throttle;
 
 use std::net::SocketAddr;
 
@@ -56,6 +57,7 @@ pub fn service(app: AppState) -> IntoMakeServiceWithConnectInfo<NormalizePath<Ro
         .merge(docs::router())
         .fallback(|| async { AppError::not_found() })
         .layer(from_fn_with_state(app.clone(), idempotency::layer))
+        .layer(from_fn_with_state(app.clone(), throttle::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(problem::layer))
         .layer(option_layer(headers::cors(&app.config.server)))

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     activity::live::Live,
-    auth::{failures::FailedLogins, password::Hasher, token::TokenKeys},
+    auth::{failures::FailedLogins, password::Hasher, throttle::Throttle, token::TokenKeys},
     config::Config,
     error::AppError,
     http::idempotency::RunningKeys,
@@ -60,6 +60,8 @@ pub struct App {
     pub hasher: Hasher,
     /// Signs and checks access tokens.
     pub keys: TokenKeys,
+    /// Counts tries with passwords.
+    pub throttle: Throttle,
     /// Failed sign-ins that have no entry in the log yet.
     pub failed_logins: FailedLogins,
     /// Idempotency keys whose first request is still running.
@@ -101,6 +103,7 @@ impl App {
         let app = Arc::new(Self {
             hasher: Hasher::new(&config.auth)?,
             keys,
+            throttle: Throttle::new(&config.auth, &clock),
             failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
             live: Live::at(*store.durable_seq().borrow()),

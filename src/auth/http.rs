@@ -47,10 +47,15 @@ pub fn router() -> OpenApiRouter<AppState> {
         (status = 201, description = "The account", body = UserView, headers(("Location" = String), ("ETag" = String))),
         (status = 400, description = "The e-mail address has an account already, or the body is unreadable"),
         (status = 403, description = "Registration is closed, the desk is not set up, or a role was asked for"),
+        (status = 429, description = "Too many attempts from this address or with this account"),
     ),
 )]
-async fn register(State(app): State<AppState>, Body(new): Body<Registration>) -> Result<Response, AppError> {
-    users::ops::register(&app, &new).await.map(|user| created(&user))
+async fn register(
+    State(app): State<AppState>,
+    ClientAddress(address): ClientAddress,
+    Body(new): Body<Registration>,
+) -> Result<Response, AppError> {
+    users::ops::register(&app, &new, address).await.map(|user| created(&user))
 }
 
 /// 201 with an account.
@@ -71,6 +76,7 @@ pub(crate) fn created(user: &UserView) -> Response {
         (status = 200, description = "An access token and a refresh token", body = TokenPair),
         (status = 400, description = "The account is disabled (told to whoever knows its password), or the body is unreadable"),
         (status = 401, description = "The e-mail address or the password is wrong"),
+        (status = 429, description = "Too many failures from this address or with this account"),
     ),
 )]
 async fn login(

@@ -13,4 +13,5 @@ pub mod ops;
 pub mod password;
 pub mod policy;
 pub mod session;
+pub mod throttle;
 pub mod token;

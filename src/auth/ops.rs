@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     model::{Actor, Credentials, Session, TokenPair, Via},
     session::{Client, MOST_SESSIONS, RefreshToken, Shown, surplus},
+    throttle::{Attempt, Kind},
 };
 use crate::{
     activity::model::{Action, ActorRef, NewEntry},
@@ -46,23 +47,33 @@ enum Login {
     Done(Box<SignedIn>, Actor),
     /// Refused, for this account if there is one.
     Refused(Option<UserId>, AppError),
+    /// The account has come into a wait while the password was checked: whether it was right is not told.
+    Waits(AppError),
 }
 
 /// Signs in. An unknown address, a wrong password and the wrong password of a disabled account are told apart neither
 /// by the answer nor by the time that it takes.
 ///
 /// # Errors
-/// 401; 400 for the right password of a disabled account.
+/// 401; 400 for the right password of a disabled account; 429 after too many failures.
 pub async fn login(app: &AppState, credentials: &Credentials, client: &Client) -> Result<SignedIn, AppError> {
+    let throttled = || app.metrics.logins.count(LoginOutcome::Throttled);
+    let attempt = app.throttle.begin(Kind::Login, &credentials.username, client.address).inspect_err(|_| throttled())?;
     let email: Option<Email> = credentials.username.parse().ok();
-    match app.decide(|| decide_login(app, email.as_ref(), &credentials.password, client)).await? {
+    match app.decide(|| decide_login(app, email.as_ref(), &credentials.password, client, &attempt)).await? {
         Login::Done(signed_in, actor) => {
             app.metrics.logins.count(LoginOutcome::Success);
+            attempt.succeeded();
             make_room(app, &actor).await?;
             Ok(*signed_in)
         }
+        Login::Waits(refusal) => {
+            throttled();
+            Err(refusal)
+        }
         Login::Refused(user, refusal) => {
             app.metrics.logins.count(if refusal.status() == 401 { LoginOutcome::WrongCredentials } else { LoginOutcome::Disabled });
+            attempt.failed()?;
             if let Some(changes) = app.failed_logins.note(user, client.address, app.now()) {
                 app.commit_aside(changes);
             }
@@ -71,7 +82,13 @@ pub async fn login(app: &AppState, credentials: &Credentials, client: &Client) -
     }
 }
 
-async fn decide_login(app: &App, email: Option<&Email>, password: &Secret, client: &Client) -> Result<(Changes, Login), AppError> {
+async fn decide_login(
+    app: &App,
+    email: Option<&Email>,
+    password: &Secret,
+    client: &Client,
+    attempt: &Attempt<'_>,
+) -> Result<(Changes, Login), AppError> {
     let user = match email {
         Some(email) => app.store.user_by_email(email).await?,
         None => None,
@@ -86,6 +103,9 @@ async fn decide_login(app: &App, email: Option<&Email>, password: &Secret, clien
     if !user.is_active {
         let refusal = AppError::bad_request("account-disabled", "The account is disabled; an admin can open it again.");
         return Ok((Changes::new(), Login::Refused(known, refusal)));
+    }
+    if let Err(waits) = attempt.is_due() {
+        return Ok((Changes::new(), Login::Waits(waits)));
     }
     let now = app.now();
     let first = RefreshToken::first(SessionId(app.store.reserve(IdKind::Session).await?));

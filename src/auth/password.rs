@@ -18,7 +18,12 @@ pub struct Hasher {
     /// A hash that no password fits, made with the same effort as real ones.
     nobodys: Secret,
     permits: Arc<Semaphore>,
+    /// Places in the queue, those of the running ones included.
+    queue: Arc<Semaphore>,
 }
+
+/// Checks that may wait for a place.
+const MOST_WAITING: usize = 128;
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +46,12 @@ impl Hasher {
         let part = |bytes: &[u8]| BASE64_STANDARD_NO_PAD.encode(bytes);
         let nobodys = format!("$argon2id$v=19$m={memory},t={passes},p=1${}${}", part(&random::<16>()), part(&random::<32>()));
         let cores = available_parallelism().map_or(1, usize::from);
+        let places = cores.saturating_sub(1).max(1);
         Ok(Self {
             argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             nobodys: Secret::new(nobodys),
-            permits: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            permits: Arc::new(Semaphore::new(places)),
+            queue: Arc::new(Semaphore::new(places + MOST_WAITING)),
         })
     }
 
@@ -79,12 +86,14 @@ impl Hasher {
             .map_or(true, |had| hash.algorithm != ARGON2ID_IDENT || had.m_cost() < wanted.m_cost() || had.t_cost() < wanted.t_cost())
     }
 
-    /// Runs heavy work on a thread of its own, as soon as one of the few places is free.
+    /// Runs heavy work on a thread of its own, as soon as one of the few places is free; refuses it when too many wait for one.
     async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+        let queue = self.queue.clone().try_acquire_owned();
+        let queued = queue.map_err(|_| AppError::unavailable("Too many passwords are being checked; try again.", None).retry_after(2))?;
         let permit = self.permits.clone().acquire_owned().await.map_err(AppError::internal)?;
         let done = tokio::task::spawn_blocking(move || {
             // Held by the work, not by the request: a client that hangs up does not free the place early.
-            let _permit = permit;
+            let _held = (permit, queued);
             work()
         });
         done.await.map_err(AppError::internal)
@@ -109,6 +118,17 @@ mod tests {
         assert_eq!(of("Correct horse", Some(&hash)).await, Verified { matches: false, outdated: false });
         assert_eq!(of("correct horse", None).await, Verified { matches: false, outdated: false });
         assert_ne!(hasher.hash("correct horse").await.unwrap(), hash, "salts differ");
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_a_check_are_bounded() {
+        let hasher = Hasher { permits: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(3)), ..hasher(19_456, 2) };
+        let check = || hasher.verify("correct horse", None);
+        let (a, b, c, d) = tokio::join!(check(), check(), check(), check());
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+        let refused = d.unwrap_err();
+        assert_eq!((refused.status(), refused.problem().retry_after), (503, Some(2)));
+        assert!(check().await.is_ok(), "there is room again");
     }
 
     #[tokio::test]

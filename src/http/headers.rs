@@ -47,6 +47,8 @@ pub fn cors(server: &Server) -> Option<CorsLayer> {
                 LOCATION,
                 RETRY_AFTER,
                 own("idempotent-replayed"),
+                own("ratelimit"),
+                own("ratelimit-policy"),
                 own("x-request-id"),
                 own("x-total-count"),
                 own("x-total-count-capped"),

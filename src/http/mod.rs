@@ -18,6 +18,7 @@ pub mod path;
 pub mod problem;
 pub mod server;
 pub mod shapes;
+pub mod throttle;
 
 use std::sync::Arc;
 
@@ -63,6 +64,7 @@ fn layered(app: AppState, routes: Router<AppState>) -> NormalizePath<Router> {
     let layered = routes
         .fallback(assets::fallback)
         .layer(from_fn_with_state(app.clone(), idempotency::layer))
+        .layer(from_fn_with_state(app.clone(), throttle::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::new(intake::Intake::new(&app.config)), intake::layer))
         .layer(from_fn(limits::layer))

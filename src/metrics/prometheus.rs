@@ -18,26 +18,29 @@ pub enum LoginOutcome {
     WrongCredentials,
     /// The right password of a disabled account.
     Disabled,
+    /// Not looked at: too many attempts.
+    Throttled,
 }
 
 /// `taquilla_login_total`.
 #[derive(Debug)]
-pub struct Logins([IntCounter; 3]);
+pub struct Logins([IntCounter; 4]);
 
 impl Logins {
     fn new(families: &Families) -> Result<Self> {
         let counters = families.counters("taquilla_login_total", "Sign-ins, by how they ended.", &["outcome"])?;
         let of = |outcome: &str| counters.with_label_values(&[outcome]);
-        Ok(Self([of("success"), of("wrong_credentials"), of("disabled")]))
+        Ok(Self([of("success"), of("wrong_credentials"), of("disabled"), of("throttled")]))
     }
 
     /// Counts one.
     pub fn count(&self, outcome: LoginOutcome) {
-        let Self([success, wrong_credentials, disabled]) = self;
+        let Self([success, wrong_credentials, disabled, throttled]) = self;
         match outcome {
             LoginOutcome::Success => success.inc(),
             LoginOutcome::WrongCredentials => wrong_credentials.inc(),
             LoginOutcome::Disabled => disabled.inc(),
+            LoginOutcome::Throttled => throttled.inc(),
         }
     }
 }

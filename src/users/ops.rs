@@ -1,6 +1,6 @@
 //! What is done with accounts.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
     model::{User, UserQuery, UserView},
@@ -13,6 +13,7 @@ use crate::{
         model::{Actor, Role},
         ops::{revoke_latecomers, revoking_sessions},
         policy::NewPassword,
+        throttle::Kind,
     },
     error::AppError,
     input::FieldError,
@@ -25,10 +26,11 @@ use crate::{
 ///
 /// # Errors
 /// 422 for a password that is one of the account's names; 403 for another role, while set-up is needed, and while
-/// registration is closed; 400 for a taken address.
-pub async fn register(app: &AppState, new: &Registration) -> Result<UserView, AppError> {
+/// registration is closed; 400 for a taken address; 429 after too many tries from the client's address, or with a taken one.
+pub async fn register(app: &AppState, new: &Registration, client: IpAddr) -> Result<UserView, AppError> {
     check_password(Some(&new.password), "password", &new.email, &new.full_name.0)?;
-    app.decide(|| async {
+    let attempt = app.throttle.begin(Kind::Register, new.email.as_str(), client)?;
+    let registered = app.decide(|| async {
         may_register_as(new.role)?;
         if app.store.roster().await?.admins.is_empty() {
             return Err(AppError::forbidden("The desk has to be set up first."));
@@ -42,8 +44,12 @@ pub async fn register(app: &AppState, new: &Registration) -> Result<UserView, Ap
         let user = making.made(app.now());
         let (entry, view) = (user.made_entry(Action::UserRegistered, None), UserView::from(&user));
         Ok((Changes::new().insert(user).log(entry), view))
-    })
-    .await
+    });
+    let registered = registered.await;
+    if registered.as_ref().is_err_and(|refusal| refusal.status() == 400) {
+        attempt.failed()?;
+    }
+    registered
 }
 
 /// Makes an account, as an admin.
@@ -130,10 +136,8 @@ pub async fn change_own(app: &AppState, actor: &Actor, change: &ProfileChange, e
         let before = one(app, id).await?;
         let name = change.full_name.as_ref().map_or(&before.full_name, |name| &name.0);
         check_password(change.password.as_ref(), "password", &before.email, name)?;
-        if let (Some(_), Some(current)) = (&change.password, &change.current_password)
-            && !app.hasher.verify(current.expose(), before.password_hash.as_ref()).await?.matches
-        {
-            return Err(AppError::forbidden("The present password is wrong."));
+        if let (Some(_), Some(current)) = (&change.password, &change.current_password) {
+            prove(app, &before, current).await?;
         }
         expected.check(before.version)?;
         let hash = hash(app, change.password.as_ref()).await?;
@@ -141,6 +145,15 @@ pub async fn change_own(app: &AppState, actor: &Actor, change: &ProfileChange, e
         Ok((before, step))
     })
     .await
+}
+
+/// Whether `password` is the present one of this account. Whoever has got hold of a session cannot go on guessing.
+async fn prove(app: &App, user: &User, password: &Secret) -> Result<(), AppError> {
+    let account = user.id.to_string();
+    app.throttle.may_prove(&account)?;
+    let right = app.hasher.verify(password.expose(), user.password_hash.as_ref()).await?.matches;
+    app.throttle.proved(&account, right)?;
+    if right { Ok(()) } else { Err(AppError::forbidden("The present password is wrong.")) }
 }
 
 /// Commits what was decided about an account, with all that follows from it: the roster of admins, the end of sessions.

@@ -24,19 +24,6 @@ impl FromRequestParts<AppState> for ClientAddress {
     }
 }
 
-/// The networks of the configuration, which has been checked.
-#[must_use]
-pub fn networks(texts: &[String]) -> Vec<Network> {
-    texts.iter().filter_map(|text| text.parse().ok()).collect()
-}
-
-/// Whether an address is in one of these networks.
-#[must_use]
-pub fn is_among(address: IpAddr, networks: &[Network]) -> bool {
-    let address = address.to_canonical();
-    networks.iter().any(|network| network.contains(address))
-}
-
 /// The other end of the connection, as it is, whatever any header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {

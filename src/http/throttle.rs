@@ -49,10 +49,11 @@ pub async fn layer(State(app): State<AppState>, request: Request, next: Next) ->
 fn headers(name: &str, left: Left, wait: Option<u32>) -> [(&'static str, String); 2] {
     let window = u64::from(BURST) * REFILL_SECONDS;
     let policy = format!("\"{name}\";q={BURST};w={window}, \"{name}-account\";q={FREE};w={LONGEST_WAIT}");
-    let mut limit = format!("\"{name}\";r={};t={}", left.tries, left.full_in);
-    if let Some(wait) = wait.filter(|_| left.tries > 0) {
-        limit += &format!(", \"{name}-account\";r=0;t={wait}");
-    }
+    let of_address = format!("\"{name}\";r={};t={}", left.tries, left.full_in);
+    let limit = match wait.filter(|_| left.tries > 0) {
+        Some(wait) => format!("{of_address}, \"{name}-account\";r=0;t={wait}"),
+        None => of_address,
+    };
     [("ratelimit-policy", policy), ("ratelimit", limit)]
 }
 

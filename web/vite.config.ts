@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // The server gives /assets/* for ever and puts a fresh nonce into index.html.
 export default defineConfig({
@@ -11,6 +11,7 @@ export default defineConfig({
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1200,
   },
+  test: { include: ["src/**/*.test.ts"] },
   // For `npx vite`: the desk itself answers the API.
   server: { proxy: { "/api": "http://127.0.0.1:8000", "/health": "http://127.0.0.1:8000" } },
 });

@@ -45,7 +45,7 @@ pub struct Timers {
     pub body: Duration,
     /// From an answer to the first byte of the next request.
     pub idle: Duration,
-    /// In which a client that takes an answer must take [`io::LEAST_TAKEN`] bytes of it.
+    /// In which a client that takes an answer must take `io::LEAST_TAKEN` bytes of it.
     pub write: Duration,
     /// In which what a client still sends is read and dropped, after the last answer, so that it can read that answer.
     pub linger: Duration,

@@ -1,5 +1,5 @@
-// Builds web/dist, which the binary carries: the app, our pages for the API's document, and ReDoc's bundle with its
-// licences. The same sources give the same bytes. The folder, as seen from here, may be given: node build.mjs ../other
+// Builds web/dist, which the binary carries: the app, our pages for the API's document, and the bundles of Swagger UI and
+// ReDoc with their licences. The same sources give the same bytes. The folder, as seen from here, may be given: node build.mjs ../other
 import { execFileSync } from "node:child_process";
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,7 @@ const here = new URL(".", import.meta.url);
 const dist = new URL(`${process.argv[2] ?? "dist"}/`, here);
 const pages = new URL("pages/", here);
 const redoc = new URL("node_modules/redoc/", here);
+const swagger = new URL("node_modules/swagger-ui-dist/", here);
 
 /** What the app may weigh, in bytes: what is loaded first is compressed, the whole is as it lies there. */
 const BUDGET = { entryScript: 300_000, styles: 45_000, all: 4_000_000 };
@@ -18,16 +19,32 @@ const BUDGET = { entryScript: 300_000, styles: 45_000, all: 4_000_000 };
 const LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg";
 const NO_LOGO = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E";
 
-async function bundle() {
-  const script = await readFile(new URL("bundles/redoc.standalone.js", redoc), "utf8");
-  if (!script.includes(LOGO)) throw new Error("ReDoc's bundle has changed: its logo is somewhere else");
-  return script.replaceAll(LOGO, NO_LOGO).replace(/\n?\/\/# sourceMappingURL=.*\n?$/, "\n");
+/** A file as its maker ships it, without the address of a source map that is not carried. */
+async function shipped(file) {
+  const text = await readFile(file, "utf8");
+  return `${text.replace(/\n\/(?:\/# sourceMappingURL=.*|\*# sourceMappingURL=.*\*\/)\s*$/, "").trimEnd()}\n`;
 }
 
-async function licences() {
-  const files = ["LICENSE", "bundles/redoc.standalone.js.LICENSE.txt"];
-  const texts = await Promise.all(files.map((file) => readFile(new URL(file, redoc), "utf8")));
+async function together(from, files) {
+  const texts = await Promise.all(files.map((file) => readFile(new URL(file, from), "utf8")));
   return `${texts.map((text) => text.trim()).join("\n\n")}\n`;
+}
+
+/** Of Swagger UI, what its page loads. */
+async function swaggerInto(folder) {
+  for (const file of ["swagger-ui.css", "swagger-ui-bundle.js"]) {
+    await writeFile(new URL(file, folder), await shipped(new URL(file, swagger)));
+  }
+  const licences = await together(swagger, ["NOTICE", "LICENSE", "swagger-ui-bundle.js.LICENSE.txt"]);
+  await writeFile(new URL("LICENSE.txt", folder), licences);
+}
+
+async function redocInto(folder) {
+  const script = await shipped(new URL("bundles/redoc.standalone.js", redoc));
+  if (!script.includes(LOGO)) throw new Error("ReDoc's bundle has changed: its logo is somewhere else");
+  await writeFile(new URL("redoc.standalone.js", folder), script.replaceAll(LOGO, NO_LOGO));
+  const licences = await together(redoc, ["LICENSE", "bundles/redoc.standalone.js.LICENSE.txt"]);
+  await writeFile(new URL("LICENSE.txt", folder), licences);
 }
 
 function tool(name, args) {
@@ -63,6 +80,6 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
 await build({ root: fileURLToPath(here), logLevel: "warn", build: { outDir: fileURLToPath(dist), emptyOutDir: false } });
 await cp(pages, dist, { recursive: true });
-await writeFile(new URL("redoc/redoc.standalone.js", dist), await bundle());
-await writeFile(new URL("redoc/LICENSE.txt", dist), await licences());
+await swaggerInto(new URL("docs/", dist));
+await redocInto(new URL("redoc/", dist));
 await sizes();

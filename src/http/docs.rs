@@ -1,7 +1,7 @@
 //! The pages that the binary carries: Swagger UI at `/docs`, ReDoc at `/redoc`, the document at `/openapi.json`, and files
 //! beside the web app. They need no internet. Scripts are files of their own, so that none is inline.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use axum::{
     Router,
@@ -17,7 +17,6 @@ use axum::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use tower_http::compression::CompressionLayer;
-use utoipa_swagger_ui::SwaggerFile;
 
 use super::{
     assets::{Dist, content_type},
@@ -33,9 +32,6 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What is taken from Swagger UI; the page and its start are ours.
-const SWAGGER_FILES: &[&str] = &["swagger-ui.css", "swagger-ui-bundle.js"];
-
 /// The routes. They are no part of the API, so the document does not list them.
 pub fn router() -> Router<AppState> {
     let file = |name: &'static str| get(move |headers: HeaderMap| async move { page(&headers, name) });
@@ -50,16 +46,7 @@ pub fn router() -> Router<AppState> {
 }
 
 async fn docs_file(headers: HeaderMap, Path(name): Path<String>) -> Response {
-    if !SWAGGER_FILES.contains(&name.as_str()) {
-        return page(&headers, &format!("docs/{name}"));
-    }
-    match utoipa_swagger_ui::serve(&name, Arc::default()) {
-        Ok(Some(SwaggerFile { bytes, content_type, .. })) => {
-            let tag = tag(&Sha256::digest(&bytes));
-            answer(&headers, &tag, &content_type, DOCS_POLICY, bytes.into_owned())
-        }
-        _ => AppError::not_found().into_response(),
-    }
+    page(&headers, &format!("docs/{name}"))
 }
 
 async fn redoc_file(headers: HeaderMap, Path(name): Path<String>) -> Response {

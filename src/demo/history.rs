@@ -14,6 +14,9 @@ use super::{
 };
 use crate::types::Timestamp;
 
+/// Of a hundred requests that came in less than so many hours before the end, how many nobody has looked at yet.
+const UNTOUCHED: [(i64, u8); 4] = [(8, 70), (24, 50), (72, 25), (240, 8)];
+
 /// Something that happens at the desk.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
@@ -80,12 +83,21 @@ impl History {
         self.arrivals.last().copied()
     }
 
+    /// Whether a request is still waiting for somebody to take it: the newest often are, an older one has been overlooked.
+    fn waits(&mut self, at: i64) -> bool {
+        let age = self.until.saturating_sub(at) / 3_600_000_000;
+        UNTOUCHED.iter().find(|(hours, _)| age < *hours).is_some_and(|(_, percent)| self.rng.u8(0..100) < *percent)
+    }
+
     fn opens(&mut self, at: i64) -> Event {
         self.arrivals.pop();
         let number = self.number;
         self.number += 1;
         let mut plan = plan(&mut self.rng, &self.calendar, at);
         plan.steps.retain(|(then, _)| *then <= self.until);
+        if self.waits(at) {
+            plan.steps.clear();
+        }
         plan.steps.reverse();
         let last = plan.steps.is_empty();
         if let Some((then, _)) = plan.steps.last() {
@@ -167,6 +179,24 @@ mod tests {
         let told = |seed| format!("{:?}", history(60, seed).collect::<Vec<_>>());
         assert_eq!(told(7), told(7));
         assert_ne!(told(7), told(8));
+    }
+
+    #[test]
+    fn of_the_newest_requests_some_wait_for_somebody_to_take_them() {
+        let until: Timestamp = "2026-11-25T11:30:00Z".parse().unwrap();
+        let (mut recent, mut waiting, mut overlooked) = (0, 0, 0);
+        for event in history(20_000, 3) {
+            let hours = (until.as_micros() - event.at.as_micros()) / 3_600_000_000;
+            if !matches!(event.what, What::Opens(_)) || hours >= 240 {
+                continue;
+            }
+            recent += 1;
+            waiting += usize::from(event.last);
+            overlooked += usize::from(event.last && hours >= 24);
+        }
+        let percent = waiting * 100 / recent;
+        assert!((15..=25).contains(&percent), "{percent} % of {recent}");
+        assert!(overlooked > 0);
     }
 
     #[test]

@@ -19,8 +19,11 @@ async function freePort() {
 }
 
 export class Desk {
-  /** An empty desk that prints a set-up link; with `admin`, one that has an admin. */
-  static async start({ admin = true, env = {} } = {}) {
+  /**
+   * An empty desk that prints a set-up link; with `admin`, one that has an admin; with `demo`, one with so many tickets of
+   * the demo, whose people all have `PASSWORD`.
+   */
+  static async start({ admin = true, demo = 0, env = {} } = {}) {
     const desk = new Desk();
     desk.dir = await mkdtemp(join(tmpdir(), "taquilla-e2e-"));
     desk.port = await freePort();
@@ -32,8 +35,22 @@ export class Desk {
       ...(admin ? { TAQUILLA_BOOTSTRAP__ADMIN_EMAIL: "admin@example.com", TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD: PASSWORD } : {}),
       ...env,
     };
+    if (demo) await desk.fill(demo);
     await desk.up();
     return desk;
+  }
+
+  /** Makes the demo's people and tickets; the same at every run, but for the time at which it ends. */
+  async fill(tickets) {
+    const flags = ["--tickets", String(tickets), "--password-stdin", "--storage-url", `sled:${join(this.dir, "data")}`];
+    const filling = spawn(BINARY, ["demo", ...flags], { env: this.env, cwd: this.dir, stdio: ["pipe", "ignore", "pipe"] });
+    let told = "";
+    filling.stderr.on("data", (text) => {
+      told += text;
+    });
+    filling.stdin.end(`${PASSWORD}\n`);
+    const code = await new Promise((done) => filling.once("exit", done));
+    if (code !== 0) throw new Error(`no demo: ${told}`);
   }
 
   async up() {

@@ -115,6 +115,13 @@ export const ticketActivityQuery = (id: number) =>
     },
   });
 
+/** Fetches all that the page of a ticket shows, unless it is known. */
+export function fetchAhead(id: number): void {
+  for (const query of [ticketQuery(id), commentsQuery(id), ticketActivityQuery(id)]) {
+    void queryClient.prefetchQuery(query as Parameters<typeof queryClient.prefetchQuery>[0]);
+  }
+}
+
 export const logQuery = () =>
   infiniteQueryOptions({
     queryKey: ["activity"] as const,

@@ -84,3 +84,17 @@ export function stale(id: number): void {
 }
 
 export const isStale = (error: unknown): boolean => error instanceof ApiError && error.status === 412;
+
+/** Brings a deleted ticket back. */
+export async function restore(id: number): Promise<void> {
+  await body(api.POST("/api/v1/tickets/{id}/restore", { params: { path: { id } } }));
+  stale(id);
+}
+
+/** Brings deleted tickets back, one after the other; gives what was refused. */
+export async function restoreAll(ids: number[]): Promise<unknown[]> {
+  const refused: unknown[] = [];
+  for (const id of ids) await restore(id).catch((error) => refused.push(error));
+  void queryClient.resetQueries({ queryKey: ["tickets", "list"] });
+  return refused;
+}

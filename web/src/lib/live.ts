@@ -15,10 +15,26 @@ export interface LiveEvent {
 
 type Listener = (event: LiveEvent) => void;
 
+/** What the tabs tell each other: an event, how the stream is, or the question how it is. */
+type Word = { event: LiveEvent } | { connection: Connection; lastId: string } | "connection?";
+
 const listeners = new Set<Listener>();
 let lastId = "";
+/** Whether this tab holds the stream. */
+let holding = false;
 const channel = new BroadcastChannel("taquilla.live");
-channel.onmessage = (message) => deliver(message.data as LiveEvent);
+const tell = (word: Word) => channel.postMessage(word);
+channel.onmessage = ({ data }: MessageEvent<Word>) => {
+  if (data === "connection?") {
+    if (holding) tell({ connection, lastId });
+  } else if ("event" in data) {
+    deliver(data.event);
+  } else if (!holding && session.get().kind === "in") {
+    lastId = data.lastId || lastId;
+    if (connection === "away" && data.connection === "on") missed();
+    become(data.connection);
+  }
+};
 
 /** Calls `listener` for each event until the returned function is called. */
 export function onEvent(listener: Listener): () => void {
@@ -94,7 +110,22 @@ export const live = {
 function become(next: Connection): void {
   if (connection === next) return;
   connection = next;
+  if (holding) tell({ connection, lastId });
   for (const watcher of watchers) watcher();
+}
+
+const gapListeners = new Set<() => void>();
+
+/** Calls `listener` when something may have happened that no event told, until the returned function is called. */
+export function onGap(listener: () => void): () => void {
+  gapListeners.add(listener);
+  return () => gapListeners.delete(listener);
+}
+
+/** Has everything but the lists asked again: something may have happened while there was no stream. */
+function missed(): void {
+  void queryClient.invalidateQueries({ predicate: (query) => query.queryKey[1] !== "list" });
+  for (const listener of gapListeners) listener();
 }
 
 async function read(signal: AbortSignal): Promise<void> {
@@ -103,6 +134,8 @@ async function read(signal: AbortSignal): Promise<void> {
   const answer = await authorized(new Request("/api/v1/events", { headers, signal, cache: "no-store" }));
   if (!answer.ok || !answer.body) throw new Refused(answer.status);
   become("on");
+  // Without a place in the log the stream begins now; what happened since the page asked would be lost.
+  if (!lastId) missed();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   for (;;) {
@@ -112,7 +145,7 @@ async function read(signal: AbortSignal): Promise<void> {
     buffer = rest;
     for (const data of found) {
       const event = JSON.parse(data) as LiveEvent;
-      channel.postMessage(event);
+      tell({ event });
       deliver(event);
     }
   }
@@ -140,6 +173,7 @@ export function follow(): () => void {
   const stop = new AbortController();
   const { signal } = stop;
   const hold = async () => {
+    holding = true;
     let pause = 500;
     while (!signal.aborted && session.get().kind === "in") {
       try {
@@ -154,13 +188,17 @@ export function follow(): () => void {
         pause = Math.min(pause * 2, 10_000);
       }
       await wait(pause, signal);
-      // What was missed while the stream was away is asked again.
-      if (!signal.aborted) void queryClient.invalidateQueries({ predicate: (query) => query.queryKey[1] !== "list" });
+      if (!signal.aborted) missed();
     }
   };
-  navigator.locks.request("taquilla.live", { signal }, hold).catch(() => undefined);
+  const released = () => {
+    holding = false;
+  };
+  navigator.locks.request("taquilla.live", { signal }, () => hold().finally(released)).catch(() => undefined);
+  tell("connection?");
   return () => {
     stop.abort();
+    holding = false;
     become("off");
   };
 }

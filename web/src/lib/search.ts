@@ -137,6 +137,9 @@ export function filterOf(text: string, key: string): string | undefined {
   return word?.slice(key.length + 1).replaceAll('"', "");
 }
 
+/** The view of deleted tickets, which only admins have. */
+export const DELETED = "deleted:true";
+
 /** The views that everybody has. */
 export const BUILT_IN = [
   { id: "mine", query: "status:active assignee:me" },

@@ -2,12 +2,12 @@
 
 import { Button, Select, TextInput } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, Navigate } from "@tanstack/react-router";
-import { useState } from "react";
-import { logQuery } from "../api/queries";
+import { useMemo, useState } from "react";
+import { logQuery, peopleQuery } from "../api/queries";
 import type { Entry } from "../api/types";
-import { isText, type Translate, useText } from "../i18n";
+import { isText, type Text, type Translate, useText } from "../i18n";
 import { useMe } from "../lib/use-session";
 import { Ago } from "../parts/marks";
 import { Bones, Empty, Failed } from "../parts/states";
@@ -27,17 +27,41 @@ function actionText(action: string, t: Translate): string {
   return isText(key) ? t(key) : action;
 }
 
+/** What people know a field of the log by. */
+const FIELDS: Record<string, Text> = {
+  title: "field.title",
+  description: "field.description",
+  status: "field.status",
+  priority: "field.priority",
+  tags: "field.tags",
+  assigned_agent_id: "field.assignee",
+  full_name: "people.name",
+  email: "people.email",
+  role: "people.role",
+  locale: "settings.language",
+  theme: "settings.theme",
+  organisation_name: "settings.organisation",
+  time_zone: "settings.time_zone",
+};
+
 /** A value of the log, short. */
-function valueText(value: unknown): string {
+function valueText(field: string, value: unknown, names: Map<number, string>, t: Translate): string {
   if (value === null || value === undefined) return "–";
+  if (field === "assigned_agent_id") return names.get(value as number) ?? `#${value}`;
+  const known = `${field}.${value}`;
+  if (isText(known)) return t(known);
   if (typeof value === "object" && !Array.isArray(value)) return JSON.stringify(value);
   const text = Array.isArray(value) ? value.join(", ") || "–" : String(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
-function changesText(entry: Entry): string {
+function changesText(entry: Entry, names: Map<number, string>, t: Translate): string {
   return Object.entries(entry.changes as Record<string, [unknown, unknown]>)
-    .map(([field, [before, after]]) => `${field}: ${valueText(before)} → ${valueText(after)}`)
+    .filter(([field]) => field !== "session_id")
+    .map(([field, [before, after]]) => {
+      const label = FIELDS[field];
+      return `${label ? t(label) : field}: ${valueText(field, before, names, t)} → ${valueText(field, after, names, t)}`;
+    })
     .join(" · ");
 }
 
@@ -47,6 +71,8 @@ export function ActivityPage() {
   const [group, setGroup] = useState<Group>("all");
   const [text, setText] = useState("");
   const log = useInfiniteQuery({ ...logQuery(), enabled: me.role === "admin" });
+  const people = useQuery({ ...peopleQuery({}), enabled: me.role === "admin" });
+  const names = useMemo(() => new Map((people.data ?? []).map((one) => [one.id, one.full_name])), [people.data]);
   useDocumentTitle(`${t("activity.title")} · Taquilla`);
   if (me.role !== "admin") return <Navigate to="/" replace />;
   const wanted = text.trim().toLowerCase();
@@ -100,19 +126,19 @@ export function ActivityPage() {
                   <Ago at={entry.at} />
                 </td>
                 <td>{entry.actor.name || t("activity.system")}</td>
-                <td>{actionText(entry.action, t)}</td>
-                <td>
+                <td className="table-word">{actionText(entry.action, t)}</td>
+                <td className="table-about">
                   {entry.ticket_id !== null ? (
                     <Link to="/tickets/$id" params={{ id: String(entry.ticket_id) }} className="link">
                       {t("ticket.crumb", { id: entry.ticket_id })}
                     </Link>
                   ) : entry.user_id !== null ? (
-                    `#${entry.user_id}`
+                    (names.get(entry.user_id) ?? `#${entry.user_id}`)
                   ) : (
                     ""
                   )}
                 </td>
-                <td className="wide table-changes">{changesText(entry)}</td>
+                <td className="wide table-changes">{changesText(entry, names, t)}</td>
               </tr>
             ))}
           </tbody>

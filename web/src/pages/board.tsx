@@ -3,22 +3,24 @@
 import { draggable, dropTargetForElements, monitorForElements } from "@atlaskit/pragmatic-drag-and-drop/element/adapter";
 import { Button } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
-import { queryOptions, useQueries } from "@tanstack/react-query";
+import { queryOptions, useQueries, useQuery } from "@tanstack/react-query";
 import { Link, Navigate } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
-import { queryClient, type TicketPage, ticketPage } from "../api/queries";
-import { change, stale } from "../api/tickets";
-import { STATUSES, type Status, type Ticket } from "../api/types";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { queryClient, staffQuery, type TicketPage, ticketPage } from "../api/queries";
+import { change, preview, stale } from "../api/tickets";
+import { STATUSES, type Status, type Ticket, type TicketChange, type User } from "../api/types";
 import { useText } from "../i18n";
 import { announce } from "../lib/announce";
+import { useKeys } from "../lib/keys";
 import { lastList } from "../lib/last-list";
 import { failed } from "../lib/notify";
 import { useMe } from "../lib/use-session";
 import { DueChip, PriorityIcon, StatusMark } from "../parts/marks";
-import { pickStatus } from "../parts/picks";
+import { pickAssignee, pickPriority, pickStatus } from "../parts/picks";
 import { Bones, Failed } from "../parts/states";
 
 const COLUMN = 50;
+const NOBODY: User[] = [];
 
 const columnQuery = (status: Status) =>
   queryOptions({
@@ -44,8 +46,18 @@ function shift(ticket: Ticket, status: Status): void {
   });
 }
 
+/** Shows a ticket as it will be, where it stands. */
+function repaint(ticket: Ticket): void {
+  queryClient.setQueryData<TicketPage>(["board", ticket.status], (page) => {
+    return page && { ...page, rows: page.rows.map((row) => (row.id === ticket.id ? ticket : row)) };
+  });
+}
+
 function Board() {
   const { t } = useText();
+  const me = useMe();
+  const people = useQuery(staffQuery()).data ?? NOBODY;
+  const names = useMemo(() => new Map(people.map((one) => [one.id, one.full_name])), [people]);
   const columns = useQueries({ queries: STATUSES.map(columnQuery) });
 
   const move = async (ticket: Ticket, status: Status) => {
@@ -62,6 +74,25 @@ function Board() {
     stale(ticket.id);
   };
 
+  const edit = async (ticket: Ticket, fields: TicketChange) => {
+    await queryClient.cancelQueries({ queryKey: ["board"] });
+    repaint({ ...ticket, ...preview(fields, names) });
+    try {
+      await change(ticket.id, fields, ticket.version);
+    } catch (error) {
+      repaint(ticket);
+      failed(error);
+    }
+    stale(ticket.id);
+  };
+
+  const keyed = (ticket: Ticket, key: string): boolean => {
+    if (key === "a") pickAssignee(people, me, (id) => void edit(ticket, { assigned_agent_id: id }));
+    else if (key === "p") pickPriority((priority) => void edit(ticket, { priority }));
+    else return false;
+    return true;
+  };
+
   const latest = useRef(move);
   latest.current = move;
   useEffect(
@@ -75,6 +106,15 @@ function Board() {
       }),
     [],
   );
+
+  useKeys({
+    j: () => step(0, 1),
+    k: () => step(0, -1),
+    ArrowDown: () => step(0, 1),
+    ArrowUp: () => step(0, -1),
+    ArrowRight: () => step(1, 0),
+    ArrowLeft: () => step(-1, 0),
+  });
 
   return (
     <div className="board-page">
@@ -92,7 +132,13 @@ function Board() {
               {column?.data?.rows.length === 0 && <p className="dim board-empty">{t("board.empty")}</p>}
               <ul className="cards">
                 {column?.data?.rows.map((ticket) => (
-                  <Card key={ticket.id} ticket={ticket} siblings={column.data.rows} onMove={(to) => void move(ticket, to)} />
+                  <Card
+                    key={ticket.id}
+                    ticket={ticket}
+                    siblings={column.data.rows}
+                    onMove={(to) => void move(ticket, to)}
+                    onKey={(key) => keyed(ticket, key)}
+                  />
                 ))}
               </ul>
               {(column?.data?.total ?? 0) > COLUMN && (
@@ -106,6 +152,17 @@ function Board() {
       </div>
     </div>
   );
+}
+
+/** Goes from the card that has the focus to another one: so many columns aside, so many cards down. */
+function step(aside: number, down: number): void {
+  const columns = [...document.querySelectorAll(".column")]
+    .map((column) => [...column.querySelectorAll<HTMLElement>(".card-title")])
+    .filter((cards) => cards.length > 0);
+  const x = columns.findIndex((cards) => cards.some((card) => card === document.activeElement));
+  const y = columns[x]?.indexOf(document.activeElement as HTMLElement) ?? 0;
+  const column = columns[Math.max(0, Math.min(columns.length - 1, x + aside))];
+  column?.[x < 0 ? 0 : Math.max(0, Math.min(column.length - 1, y + down))]?.focus();
 }
 
 function Column(props: { status: Status; total: number | undefined; capped: boolean | undefined; children: React.ReactNode }) {
@@ -136,7 +193,15 @@ function Column(props: { status: Status; total: number | undefined; capped: bool
   );
 }
 
-function Card({ ticket, siblings, onMove }: { ticket: Ticket; siblings: Ticket[]; onMove: (status: Status) => void }) {
+interface CardProps {
+  ticket: Ticket;
+  siblings: Ticket[];
+  onMove: (status: Status) => void;
+  /** One of the keys of tickets; answers whether it means something here. */
+  onKey: (key: string) => boolean;
+}
+
+function Card({ ticket, siblings, onMove, onKey }: CardProps) {
   const { t } = useText();
   const box = useRef<HTMLLIElement>(null);
   const [dragged, setDragged] = useState(false);
@@ -163,10 +228,10 @@ function Card({ ticket, siblings, onMove }: { ticket: Ticket; siblings: Ticket[]
         draggable={false}
         onClick={() => lastList.set({ href: "/board", ids: siblings.map((one) => one.id) })}
         onKeyDown={(event) => {
-          if (event.key === "s" && !event.ctrlKey && !event.metaKey) {
-            event.preventDefault();
-            moveTo();
-          }
+          if (event.ctrlKey || event.metaKey || event.altKey) return;
+          if (event.key === "s") moveTo();
+          else if (!onKey(event.key)) return;
+          event.preventDefault();
         }}
       >
         {ticket.title}

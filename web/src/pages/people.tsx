@@ -76,7 +76,7 @@ export function PeoplePage() {
           allowDeselect={false}
           value={role}
           onChange={(value) => setRole(value ?? "all")}
-          data={[{ value: "all", label: t("people.everyone") }, ...ROLES.map((one) => ({ value: one, label: t(`role.${one}`) }))]}
+          data={[{ value: "all", label: t("people.any_role") }, ...ROLES.map((one) => ({ value: one, label: t(`role.${one}`) }))]}
         />
         <Select
           aria-label={t("people.state")}
@@ -84,7 +84,7 @@ export function PeoplePage() {
           value={state}
           onChange={(value) => setState(value ?? "all")}
           data={[
-            { value: "all", label: t("people.everyone") },
+            { value: "all", label: t("people.any_state") },
             { value: "active", label: t("people.active") },
             { value: "disabled", label: t("people.disabled") },
           ]}
@@ -107,7 +107,7 @@ export function PeoplePage() {
                 {t("people.since")}
               </th>
               <th scope="col">
-                <span className="visually-hidden">{t("bulk.selected", { count: 0 })}</span>
+                <span className="visually-hidden">{t("people.actions_title")}</span>
               </th>
             </tr>
           </thead>
@@ -119,8 +119,8 @@ export function PeoplePage() {
                   <span className="narrow dim">{user.email}</span>
                 </td>
                 <td className="wide">{user.email}</td>
-                <td>{t(`role.${user.role}`)}</td>
-                <td>{t(user.is_active ? "people.active" : "people.disabled")}</td>
+                <td className="table-word">{t(`role.${user.role}`)}</td>
+                <td className="table-word">{t(user.is_active ? "people.active" : "people.disabled")}</td>
                 <td className="wide">
                   <Ago at={user.created_at} />
                 </td>

@@ -25,6 +25,7 @@ export function Flow(props: {
       xAxisProps={{ tickFormatter: (day: string) => format.format(new Date(day)), minTickGap: 40 }}
       yAxisProps={{ allowDecimals: false, width: 36 }}
       lineChartProps={{ accessibilityLayer: false }}
+      lineProps={{ isAnimationActive: false }}
       tooltipAnimationDuration={0}
       series={[
         { name: "created", label: props.created, color: SERIES.created },
@@ -47,6 +48,7 @@ export function Bars({ data, name }: { data: { name: string; value: number }[]; 
       withBarValueLabel
       maxBarWidth={16}
       barChartProps={{ accessibilityLayer: false, margin: { right: 40 } }}
+      barProps={{ isAnimationActive: false }}
       yAxisProps={{ width: 110, interval: 0 }}
       tooltipAnimationDuration={0}
       series={[{ name: "value", label: name, color: SERIES.created }]}

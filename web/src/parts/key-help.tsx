@@ -14,7 +14,9 @@ const KEYS: [string[], Text][] = [
   [["p"], "keys.priority"],
   [["r"], "keys.reply"],
   [["n"], "keys.note"],
+  [["@"], "keys.mention"],
   [["Ctrl", "Enter"], "keys.send"],
+  [["Ctrl", "Shift", "Enter"], "keys.send_resolve"],
   [["?"], "keys.help"],
   [["Esc"], "keys.back"],
 ];

@@ -1,7 +1,7 @@
 import type { User } from "../api/types";
 import { chooseLocale, deviceLocale, type Text, translate as t } from "../i18n";
 import { setColors } from "../lib/colors";
-import { BUILT_IN } from "../lib/search";
+import { BUILT_IN, DELETED } from "../lib/search";
 import { KeyHelp } from "./key-help";
 import { type Choice, pick } from "./picker";
 
@@ -26,7 +26,13 @@ export function openPalette(user: User, go: (target: Target) => void): void {
   } else {
     choices.push(place("nav.my_tickets", { to: "/tickets" }));
   }
-  if (user.role === "admin") choices.push(place("nav.people", { to: "/people" }), place("nav.activity", { to: "/activity" }));
+  if (user.role === "admin") {
+    choices.push(
+      place("view.deleted_tickets", { to: "/inbox", search: { q: DELETED } }),
+      place("nav.people", { to: "/people" }),
+      place("nav.activity", { to: "/activity" }),
+    );
+  }
   choices.push(place("nav.settings", { to: "/settings" }));
   const colors = ["auto", "light", "dark"] as const;
   choices.push(

@@ -63,6 +63,7 @@ export function Picker() {
       query={text}
       onQueryChange={setText}
       clearQueryOnClose={false}
+      attributes={{ content: { "aria-label": placeholder } }}
       shortcut={null}
       scrollable
       maxHeight={420}

@@ -1,7 +1,25 @@
+import { useLayoutEffect, useRef } from "react";
+import { mark } from "../lib/mentions";
 import { serverHtml } from "../lib/trusted";
+import { useMe } from "../lib/use-session";
+
+interface Props {
+  html: string;
+  className?: string;
+  /** Who may be mentioned in it. */
+  names?: readonly string[];
+}
+
+const NOBODY: readonly string[] = [];
 
 /** Words that the server made from Markdown. */
-export function Prose({ html, className }: { html: string; className?: string }) {
+export function Prose({ html, className, names = NOBODY }: Props) {
+  const me = useMe().full_name;
+  const box = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other words are marked anew
+  useLayoutEffect(() => {
+    if (box.current) mark(box.current, names, me);
+  }, [html, names, me]);
   // biome-ignore lint/security/noDangerouslySetInnerHtml: sanitised by the server, see lib/trusted.ts
-  return <div className={`prose ${className ?? ""}`} dangerouslySetInnerHTML={serverHtml(html)} />;
+  return <div ref={box} className={`prose ${className ?? ""}`} dangerouslySetInnerHTML={serverHtml(html)} />;
 }

@@ -6,7 +6,7 @@ import { api, body } from "../../api/client";
 import { type TicketPage, ticketPage } from "../../api/queries";
 import { show } from "../../api/tickets";
 import type { Ticket } from "../../api/types";
-import { onEvent, soon } from "../../lib/live";
+import { onEvent, onGap, soon } from "../../lib/live";
 import type { ListParams } from "../../lib/search";
 
 /** How many changed rows are asked for at a time. */
@@ -57,9 +57,11 @@ export function useFresh(params: ListParams, rows: Ticket[]): { count: number; l
       changed.current.add(event.ticket_id);
       soon("list", () => void look());
     });
+    const stopGaps = onGap(() => soon("list", () => void look()));
     return () => {
       current = false;
       stop();
+      stopGaps();
     };
   }, [params, client]);
 

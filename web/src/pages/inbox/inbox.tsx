@@ -1,13 +1,13 @@
 // The queue of the staff: search, list, selection, and what keys do with it.
 
-import { ActionIcon, Button, Menu, TextInput, Tooltip } from "@mantine/core";
-import { IconArrowsSort, IconBookmarkPlus, IconDownload, IconFilter, IconPlus, IconSearch } from "@tabler/icons-react";
+import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
+import { IconArrowsSort, IconBookmarkPlus, IconDownload, IconPlus } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, Navigate, useNavigate, useSearch } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { staffQuery, ticketsQuery } from "../../api/queries";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { fetchAhead, preferencesQuery, staffQuery, ticketsQuery } from "../../api/queries";
+import { restoreAll } from "../../api/tickets";
 import type { BulkFields, Ticket } from "../../api/types";
-import { PRIORITIES, STATUSES } from "../../api/types";
 import { useText } from "../../i18n";
 import { announce } from "../../lib/announce";
 import { changeMany, flush } from "../../lib/bulk";
@@ -15,15 +15,20 @@ import { downloadTickets } from "../../lib/download";
 import { useKeys } from "../../lib/keys";
 import { lastList } from "../../lib/last-list";
 import { failed, told } from "../../lib/notify";
-import { BUILT_IN, DEFAULT_SORT, filterOf, parse, SORTS, withFilter } from "../../lib/search";
+import { BUILT_IN, DEFAULT_SORT, DELETED, parse, SORTS, withFilter } from "../../lib/search";
 import { useMe } from "../../lib/use-session";
-import { PriorityMark, StatusMark } from "../../parts/marks";
+import { confirm } from "../../parts/confirm";
 import { pickAssignee, pickPriority, pickStatus, pickTag } from "../../parts/picks";
 import { Bones, Empty, Failed } from "../../parts/states";
-import { BulkBar } from "./bulk-bar";
+import { composeAs } from "../ticket/composer";
+import { type Actions, BulkBar } from "./bulk-bar";
+import { FilterMenu, SearchBox } from "./filters";
 import { useFresh } from "./fresh";
 import { SaveView } from "./save-view";
 import { TicketList } from "./ticket-list";
+
+/** How long one stands on a row before its ticket is fetched, in milliseconds: not while one runs past. */
+const AHEAD = 120;
 
 export const START = "status:active";
 
@@ -31,49 +36,6 @@ export function InboxPage() {
   const me = useMe();
   if (me.role === "user") return <Navigate to="/tickets" replace />;
   return <Inbox />;
-}
-
-function SearchBox({ text, onSearch }: { text: string; onSearch: (text: string) => void }) {
-  const { t } = useText();
-  const [typed, setTyped] = useState(text);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setTyped(text), [text]);
-  const go = (next: string) => {
-    clearTimeout(timer.current);
-    onSearch(next.trim());
-  };
-  return (
-    <form
-      role="search"
-      className="search"
-      onSubmit={(event) => {
-        event.preventDefault();
-        go(typed);
-        (document.activeElement as HTMLElement | null)?.blur();
-      }}
-    >
-      <TextInput
-        data-search
-        aria-label={t("inbox.search")}
-        placeholder={t("inbox.search_placeholder")}
-        title={t("inbox.search_help")}
-        leftSection={<IconSearch size={15} aria-hidden />}
-        value={typed}
-        size="sm"
-        autoComplete="off"
-        spellCheck={false}
-        onChange={(event) => {
-          const next = event.currentTarget.value;
-          setTyped(next);
-          clearTimeout(timer.current);
-          timer.current = setTimeout(() => onSearch(next.trim()), 250);
-        }}
-        onKeyDown={(event) => {
-          if (event.key === "Escape") event.currentTarget.blur();
-        }}
-      />
-    </form>
-  );
 }
 
 function Inbox() {
@@ -118,12 +80,29 @@ function Inbox() {
   useEffect(() => flush, []);
 
   const view = BUILT_IN.find((one) => one.query === text);
-  const name = view ? t(`view.${view.id}`) : t("view.search");
+  const saved = useQuery(preferencesQuery()).data?.saved_views.find(
+    (one) => one.query === text && (one.sort || DEFAULT_SORT) === sort,
+  );
+  const name = view ? t(`view.${view.id}`) : (saved?.name ?? t(text === DELETED ? "view.deleted_tickets" : "view.search"));
+  const deleted = stable.deleted === "true";
   useEffect(() => {
     document.title = `${name} · Taquilla`;
   }, [name]);
 
-  const show = (ticket: Ticket) => {
+  /** Brings deleted tickets back. */
+  const restore = async (ids: number[]) => {
+    setSelected(new Set());
+    const refused = await restoreAll(ids);
+    const restored = ids.length - refused.length;
+    if (restored > 0) told(t("inbox.restored", { count: restored }));
+    for (const error of refused.slice(0, 1)) failed(error);
+  };
+  const show = async (ticket: Ticket) => {
+    // Nobody can look at a deleted ticket; it has to come back first.
+    if (deleted) {
+      if (!(await confirm(t("inbox.restore_ask", { id: ticket.id, title: ticket.title }), t("ticket.restore")))) return;
+      await restore([ticket.id]);
+    }
     lastList.set({ href: location.pathname + location.search, ids: rows.map((row) => row.id) });
     void navigate({ to: "/tickets/$id", params: { id: String(ticket.id) } });
   };
@@ -138,15 +117,17 @@ function Inbox() {
     changeMany(ids, fields, what, names);
     setSelected(new Set());
   };
-  const actions = {
-    assign: () => pickAssignee(people, me, (id, who) => change({ assigned_agent_id: id }, `${t("field.assignee")} → ${who}`)),
-    status: () => pickStatus((status) => change({ status }, `${t("field.status")} → ${t(`status.${status}`)}`)),
-    priority: () => pickPriority((priority) => change({ priority }, `${t("field.priority")} → ${t(`priority.${priority}`)}`)),
-    tag: () => {
-      const known = [...new Set(rows.flatMap((row) => row.tags))].sort();
-      pickTag(known, (tag) => change({ add_tags: [tag] }, `${t("field.tags")} + ${tag}`));
-    },
-  };
+  const actions: Actions = deleted
+    ? { restore: () => void restore(targets()) }
+    : {
+        assign: () => pickAssignee(people, me, (id, who) => change({ assigned_agent_id: id }, `${t("field.assignee")} → ${who}`)),
+        status: () => pickStatus((status) => change({ status }, `${t("field.status")} → ${t(`status.${status}`)}`)),
+        priority: () => pickPriority((priority) => change({ priority }, `${t("field.priority")} → ${t(`priority.${priority}`)}`)),
+        tag: () => {
+          const known = [...new Set(rows.flatMap((row) => row.tags))].sort();
+          pickTag(known, (tag) => change({ add_tags: [tag] }, `${t("field.tags")} + ${tag}`));
+        },
+      };
   const toggle = (id: number) =>
     setSelected((before) => {
       const next = new Set(before);
@@ -158,17 +139,30 @@ function Inbox() {
     setActive((before) => Math.max(0, Math.min(rows.length - 1, before + by)));
   };
 
+  // The ticket that one stands on is at hand when it is opened.
+  const ahead = deleted ? undefined : current?.id;
+  useEffect(() => {
+    if (ahead === undefined) return;
+    const timer = setTimeout(() => fetchAhead(ahead), AHEAD);
+    return () => clearTimeout(timer);
+  }, [ahead]);
+
+  const write = (kind: "reply" | "note") => () => {
+    if (!current) return;
+    composeAs(kind);
+    void show(current);
+  };
+
   useKeys({
     j: () => move(1),
     k: () => move(-1),
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     x: () => current && toggle(current.id),
-    Enter: () => current && show(current),
-    a: actions.assign,
-    s: actions.status,
-    p: actions.priority,
-    r: () => current && show(current),
+    Enter: () => current && void show(current),
+    ...(actions.restore
+      ? {}
+      : { a: actions.assign, s: actions.status, p: actions.priority, r: write("reply"), n: write("note") }),
     Escape: () => setSelected(new Set()),
   });
 
@@ -181,6 +175,7 @@ function Inbox() {
     <>
       <FilterMenu
         text={text}
+        admin={me.role === "admin"}
         onFilter={(filter, value) => address(withFilter(text === "*" ? "" : text, filter, value) || "*", sort)}
       />
       <Menu position="bottom-end">
@@ -263,7 +258,7 @@ function Inbox() {
             onToggleAll={() =>
               setSelected((before) => (before.size === rows.length ? new Set() : new Set(rows.map((row) => row.id))))
             }
-            onOpen={show}
+            onOpen={(ticket) => void show(ticket)}
             more={list.hasNextPage}
             onMore={() => {
               if (!list.isFetchingNextPage) void list.fetchNextPage();
@@ -280,38 +275,5 @@ function Inbox() {
       </footer>
       {saving && <SaveView query={text} sort={sort === DEFAULT_SORT ? "" : sort} onClose={() => setSaving(false)} />}
     </div>
-  );
-}
-
-/** Sets one filter of the box without typing. */
-function FilterMenu({ text, onFilter }: { text: string; onFilter: (filter: string, value: string | undefined) => void }) {
-  const { t } = useText();
-  const item = (filter: string, value: string, label: React.ReactNode) => {
-    const on = filterOf(text, filter) === value;
-    return (
-      <Menu.Item key={`${filter}:${value}`} onClick={() => onFilter(filter, on ? undefined : value)}>
-        <span className={on ? "chosen" : ""}>{label}</span>
-      </Menu.Item>
-    );
-  };
-  return (
-    <Menu position="bottom-end" width={210}>
-      <Menu.Target>
-        <Tooltip label={t("inbox.filter")}>
-          <ActionIcon variant="default" size={34} aria-label={t("inbox.filter")}>
-            <IconFilter size={16} aria-hidden />
-          </ActionIcon>
-        </Tooltip>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{t("field.status")}</Menu.Label>
-        {STATUSES.map((status) => item("status", status, <StatusMark status={status} />))}
-        <Menu.Label>{t("field.priority")}</Menu.Label>
-        {PRIORITIES.map((priority) => item("priority", priority, <PriorityMark priority={priority} />))}
-        <Menu.Label>{t("field.assignee")}</Menu.Label>
-        {item("assignee", "me", t("view.mine"))}
-        {item("assignee", "none", t("view.unassigned"))}
-      </Menu.Dropdown>
-    </Menu>
   );
 }

@@ -1,6 +1,6 @@
 // Writing a reply or a note. What is written stays until the desk has it.
 
-import { Button, Tabs, Textarea } from "@mantine/core";
+import { Button, Tabs } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { api, body } from "../../api/client";
 import { isAway } from "../../api/queries";
@@ -11,16 +11,19 @@ import { announce } from "../../lib/announce";
 import { draft } from "../../lib/draft";
 import { explain } from "../../lib/notify";
 import { useMe } from "../../lib/use-session";
+import { MentionBox } from "../../parts/mention-box";
 import { Prose } from "../../parts/prose";
 import type { Rights } from "./ticket";
 
 type Kind = "reply" | "note";
 
 let focusAs: ((kind: Kind) => void) | undefined;
+let wanted: Kind | undefined;
 
-/** Goes to the box for writing. */
+/** Goes to the box for writing; when there is none yet, as soon as a ticket is shown. */
 export function composeAs(kind: Kind): void {
-  focusAs?.(kind);
+  if (focusAs) focusAs(kind);
+  else wanted = kind;
 }
 
 const RETRY = 2_000;
@@ -46,7 +49,15 @@ async function deliver(id: number, content: string, internal: boolean, queued: (
   }
 }
 
-export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () => Promise<boolean> }) {
+interface Props {
+  ticket: Ticket;
+  rights: Rights;
+  /** Who may be mentioned. */
+  names: readonly string[];
+  onResolve: () => Promise<boolean>;
+}
+
+export function Composer(props: Props) {
   const { t } = useText();
   const me = useMe();
   const { ticket, rights } = props;
@@ -64,11 +75,13 @@ export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () 
   useEffect(() => {
     gone.current = new AbortController();
     const { current } = gone;
-    focusAs = (wanted) => {
-      setKind(wanted);
+    focusAs = (kind) => {
+      setKind(kind);
       setPreview(undefined);
       requestAnimationFrame(() => box.current?.focus());
     };
+    if (wanted) focusAs(wanted);
+    wanted = undefined;
     return () => {
       current.abort();
       focusAs = undefined;
@@ -108,12 +121,14 @@ export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () 
     }
   };
 
+  const mayResolve = !note && rights.finish && ticket.status !== "resolved";
   const label = t(note ? "ticket.note_label" : "ticket.reply_label");
   const field = (
     <div className="composer-field">
       {preview === undefined ? (
-        <Textarea
+        <MentionBox
           ref={box}
+          names={props.names.filter((name) => name !== me.full_name)}
           aria-label={label}
           placeholder={t(note ? "ticket.note_placeholder" : "ticket.reply_placeholder")}
           autosize
@@ -122,17 +137,17 @@ export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () 
           maxLength={65_536}
           value={text}
           readOnly={state !== "idle"}
-          onChange={(event) => write(event.currentTarget.value)}
+          onWrite={write}
           onKeyDown={(event) => {
             if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
               event.preventDefault();
-              void send(false);
+              void send(event.shiftKey && mayResolve);
             }
             if (event.key === "Escape") event.currentTarget.blur();
           }}
         />
       ) : (
-        <Prose html={preview || `<p>${t("ticket.preview_empty")}</p>`} className="composer-preview" />
+        <Prose html={preview || `<p>${t("ticket.preview_empty")}</p>`} className="composer-preview" names={props.names} />
       )}
     </div>
   );
@@ -170,7 +185,7 @@ export function Composer(props: { ticket: Ticket; rights: Rights; onResolve: () 
         <Button size="xs" variant="default" onClick={togglePreview} disabled={!text.trim()}>
           {t(preview === undefined ? "ticket.preview" : "ticket.write")}
         </Button>
-        {!note && rights.finish && ticket.status !== "resolved" && (
+        {mayResolve && (
           <Button size="xs" variant="default" disabled={!text.trim() || state !== "idle"} onClick={() => void send(true)}>
             {t("ticket.send_resolve")}
           </Button>

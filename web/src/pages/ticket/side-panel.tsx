@@ -2,10 +2,10 @@ import { Button, Select, TagsInput } from "@mantine/core";
 import type { ReactNode } from "react";
 import { api, body } from "../../api/client";
 import { queryClient } from "../../api/queries";
-import { stale } from "../../api/tickets";
+import { restoreAll, stale } from "../../api/tickets";
 import { type Entry, PRIORITIES, STATUSES, type Ticket, type TicketChange, type User } from "../../api/types";
 import { isText, useText } from "../../i18n";
-import { failed, told } from "../../lib/notify";
+import { failed, told, toldUndoable } from "../../lib/notify";
 import { duration } from "../../lib/time";
 import { useNow } from "../../lib/use-now";
 import { useMe } from "../../lib/use-session";
@@ -64,7 +64,8 @@ export function SidePanel(props: {
     if (!(await confirm(ask, yes))) return;
     try {
       await body(api.DELETE("/api/v1/tickets/{id}", { params: { path: { id: ticket.id } } }));
-      told(done);
+      if (me.role === "admin") toldUndoable(done, () => void restoreAll([ticket.id]).then((refused) => refused.map(failed)));
+      else told(done);
       queryClient.removeQueries({ queryKey: ["ticket", ticket.id] });
       void queryClient.resetQueries({ queryKey: ["tickets"] });
       props.onGone();

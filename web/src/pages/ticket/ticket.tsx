@@ -7,7 +7,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useRouter } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { ApiError } from "../../api/client";
-import { commentsQuery, staffQuery, ticketActivityQuery, ticketQuery } from "../../api/queries";
+import { commentsQuery, fetchAhead, staffQuery, ticketActivityQuery, ticketQuery } from "../../api/queries";
 import { changeShown, isStale, stale } from "../../api/tickets";
 import type { Ticket, TicketChange, User } from "../../api/types";
 import { useText } from "../../i18n";
@@ -60,6 +60,8 @@ export interface Rights {
   edit: boolean;
 }
 
+const NOBODY: User[] = [];
+
 function rightsOf(ticket: Ticket, me: User): Rights {
   const staff = me.role !== "user";
   const own = ticket.creator_id === me.id;
@@ -83,8 +85,14 @@ function Shown({ ticket }: { ticket: Ticket }) {
   const activity = useQuery(ticketActivityQuery(ticket.id));
   const rights = rightsOf(ticket, me);
   const staff = useQuery({ ...staffQuery(), enabled: rights.staff });
-  const people = staff.data ?? [];
+  const people = staff.data ?? NOBODY;
   const names = useMemo(() => new Map(people.map((one) => [one.id, one.full_name])), [people]);
+
+  const mentionable = useMemo(() => {
+    const here = [ticket.creator_name, ticket.assigned_agent_name, ...(comments.data ?? []).map((one) => one.author_name)];
+    const all = [...here, ...people.map((one) => one.full_name)].filter((name): name is string => name !== null);
+    return [...new Set(all)];
+  }, [ticket.creator_name, ticket.assigned_agent_name, comments.data, people]);
 
   /** Changes the ticket as it is shown; when somebody was quicker, says so and changes nothing. */
   const change = async (fields: TicketChange, version: number | undefined = ticket.version): Promise<boolean> => {
@@ -118,6 +126,9 @@ function Shown({ ticket }: { ticket: Ticket }) {
   const back = () => void (list ? router.history.push(list.href) : navigate({ to: home() }));
   const previous = at > 0 ? list?.ids[at - 1] : undefined;
   const next = at >= 0 ? list?.ids[at + 1] : undefined;
+  useEffect(() => {
+    if (next !== undefined) fetchAhead(next);
+  }, [next]);
   const assign = () => pickAssignee(people, me, (id) => void change({ assigned_agent_id: id }));
   const status = () => pickStatus((status) => void change({ status }));
   const priority = () => pickPriority((priority) => void change({ priority }));
@@ -216,17 +227,29 @@ function Shown({ ticket }: { ticket: Ticket }) {
               <p className="dim">
                 {opened} <Ago at={ticket.created_at} />
               </p>
-              <Prose html={ticket.description_html ?? ""} />
+              <Prose html={ticket.description_html ?? ""} names={mentionable} />
             </article>
           )}
-          <Timeline ticket={ticket} comments={comments} activity={activity.data ?? []} names={names} rights={rights} />
+          <Timeline
+            ticket={ticket}
+            comments={comments}
+            activity={activity.data ?? []}
+            names={names}
+            mentionable={mentionable}
+            rights={rights}
+          />
         </div>
         {ticket.status === "closed" && !rights.staff ? (
           <Alert color="gray" className="ticket-closed">
             {t("ticket.closed_hint")}
           </Alert>
         ) : (
-          <Composer ticket={ticket} rights={rights} onResolve={() => change({ status: "resolved" }, undefined)} />
+          <Composer
+            ticket={ticket}
+            rights={rights}
+            names={mentionable}
+            onResolve={() => change({ status: "resolved" }, undefined)}
+          />
         )}
       </div>
       {narrow ? (

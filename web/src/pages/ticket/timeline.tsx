@@ -88,7 +88,7 @@ function Event({ entries, names }: { entries: Entry[]; names: Map<number, string
   );
 }
 
-function Said({ ticket, comment }: { ticket: Ticket; comment: Comment }) {
+function Said({ ticket, comment, mentionable }: { ticket: Ticket; comment: Comment; mentionable: readonly string[] }) {
   const { t } = useText();
   const me = useMe();
   const [text, setText] = useState<string>();
@@ -119,7 +119,7 @@ function Said({ ticket, comment }: { ticket: Ticket; comment: Comment }) {
   };
   let words: ReactNode;
   if (text === undefined) {
-    words = <Prose html={comment.content_html ?? ""} />;
+    words = <Prose html={comment.content_html ?? ""} names={mentionable} />;
   } else {
     words = (
       <div className="stack">
@@ -183,10 +183,11 @@ export function Timeline(props: {
   comments: UseQueryResult<Comment[]>;
   activity: Entry[];
   names: Map<number, string>;
+  mentionable: readonly string[];
   rights: Rights;
 }) {
   const { t } = useText();
-  const { ticket, comments, activity, names } = props;
+  const { ticket, comments, activity, names, mentionable } = props;
   if (comments.isError && !comments.data) return <Failed error={comments.error} retry={() => void comments.refetch()} />;
   if (!comments.data) return <Bones rows={3} />;
   return (
@@ -194,7 +195,7 @@ export function Timeline(props: {
       <ol className="timeline">
         {merged(comments.data, activity).map((item) =>
           "comment" in item ? (
-            <Said key={item.key} ticket={ticket} comment={item.comment} />
+            <Said key={item.key} ticket={ticket} comment={item.comment} mentionable={mentionable} />
           ) : (
             <Event key={item.key} entries={item.entries} names={names} />
           ),

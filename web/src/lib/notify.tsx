@@ -1,3 +1,4 @@
+import { Button } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { ApiError } from "../api/client";
 import { isText, type Translate, translate } from "../i18n";
@@ -23,6 +24,24 @@ export function fieldTexts(error: unknown, t: Translate = translate): Record<str
 
 export function told(message: string, id?: string): void {
   notifications.show({ message, autoClose: 4_000, ...(id ? { id } : {}) });
+}
+
+/** Tells what was done, with a way back. */
+export function toldUndoable(done: string, undo: () => void): void {
+  const id = crypto.randomUUID();
+  const back = () => {
+    notifications.hide(id);
+    undo();
+  };
+  const message = (
+    <span className="undoable">
+      {done}
+      <Button size="compact-xs" variant="light" onClick={back}>
+        {translate("bulk.undo")}
+      </Button>
+    </span>
+  );
+  notifications.show({ id, message, autoClose: 10_000 });
 }
 
 export function failed(error: unknown): void {

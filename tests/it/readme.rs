@@ -124,11 +124,58 @@ fn every_shell_line_of_the_readme_is_in_a_chapter_that_is_run() {
 #[test]
 fn every_file_that_the_readme_links_is_there() {
     let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for page in ["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/API.md"] {
+    for page in ["README.md", "README.es.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/API.md"] {
         let text = std::fs::read_to_string(package.join(page)).unwrap();
         let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
         for link in links.filter(|link| !link.starts_with("http")) {
             assert!(package.join(page).parent().unwrap().join(link).exists(), "{page} links {link}");
         }
     }
+}
+
+/// What must be the same on the front page in every language: how its headings nest, its blocks, what its tables begin
+/// their rows with where that is code, and the files that it links.
+struct Frame {
+    headings: Vec<usize>,
+    blocks: Vec<String>,
+    rows: Vec<String>,
+    links: std::collections::BTreeSet<String>,
+}
+
+fn frame(page: &str) -> Frame {
+    let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    // The figures are on one page only: whoever measures writes them there.
+    let text = match (text.find("<!-- FIGURES -->"), text.find("\n## More")) {
+        (Some(from), Some(to)) => format!("{}{}", &text[..from], &text[to..]),
+        _ => text,
+    };
+    let mut parts = text.split("\n```");
+    let mut prose = parts.next().unwrap().to_owned();
+    let mut blocks = Vec::new();
+    while let (Some(block), Some(after)) = (parts.next(), parts.next()) {
+        blocks.push(block.to_owned());
+        prose.push_str(after);
+    }
+    let lines = || prose.lines();
+    Frame {
+        headings: lines().filter(|line| line.starts_with('#')).map(|line| line.find(' ').unwrap()).collect(),
+        blocks,
+        rows: lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').nth(1).unwrap().trim().to_owned()).collect(),
+        links: prose
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap().to_owned())
+            .filter(|link| !link.starts_with("README"))
+            .collect(),
+    }
+}
+
+#[test]
+fn the_front_page_in_spanish_has_the_same_commands_and_headings() {
+    let (english, spanish) = (frame("README.md"), frame("README.es.md"));
+    assert!(english.headings.len() >= 8 && english.blocks.len() >= 10 && english.rows.len() >= 15);
+    assert_eq!(spanish.headings, english.headings);
+    assert_eq!(spanish.blocks, english.blocks);
+    assert_eq!(spanish.rows, english.rows);
+    assert_eq!(spanish.links, english.links);
 }

@@ -162,3 +162,16 @@ desk("a desk that goes away and comes back loses nothing, and sends once", async
     ["Which client version?"],
   );
 });
+
+desk("every tab says that the desk is away, and when it is back", async (place, _people, arrive) => {
+  const first = await arrive("eva@example.com", "/tickets/1");
+  const second = await first.tab(browser);
+  for (const visitor of [first, second]) visitor.provoke(/ERR_|50\d/);
+  await second.open("/tickets/1");
+  await second.page.getByRole("heading", { name: "VPN drops" }).waitFor();
+  await place.down();
+  for (const { page } of [first, second]) await page.getByText("No connection to the desk.").waitFor();
+  await place.up();
+  for (const { page } of [first, second]) await page.getByText("No connection to the desk.").waitFor({ state: "detached" });
+  second.quiet();
+});

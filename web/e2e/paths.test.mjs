@@ -264,6 +264,106 @@ desk("a card is moved on the board by dragging", {}, async (place, arrive) => {
   await page.getByRole("region", { name: "In progress" }).getByRole("link", { name: "Drag me" }).waitFor();
 });
 
+desk("the board goes by keyboard: from card to card, and what the keys do to one", {}, async (place, arrive) => {
+  const [eva, ana] = [await place.person("agent", "Eva Marín"), await place.person("user", "Ana Ruiz")];
+  for (const title of ["First", "Second"]) await place.call(ana.token, "POST", "/tickets", { title, description: "d" });
+  await place.call(eva.token, "PATCH", "/tickets/1", { status: "pending" });
+  const agent = await arrive();
+  const { page } = agent;
+  await agent.signIn("eva@example.com", PASSWORD, "/board");
+  const focused = (title) => page.locator(".card-title:focus", { hasText: title }).waitFor();
+  await page.getByRole("link", { name: "Second" }).waitFor();
+  await page.getByRole("link", { name: "First" }).waitFor();
+  await page.keyboard.press("j");
+  await focused("Second");
+  await page.keyboard.press("ArrowRight");
+  await focused("First");
+  await page.keyboard.press("p");
+  await page.keyboard.type("Critical");
+  await page.keyboard.press("Enter");
+  await page.getByRole("listitem").filter({ hasText: "First" }).getByRole("img", { name: "Priority: Critical" }).waitFor();
+  await page.getByRole("link", { name: "First" }).focus();
+  const saved = page.waitForResponse((answer) => answer.request().method() === "PATCH" && answer.url().endsWith("/tickets/1"));
+  await page.keyboard.press("a");
+  await page.keyboard.type("Eva");
+  await page.keyboard.press("Enter");
+  assert.equal((await saved).status(), 200);
+  await page.getByRole("listitem").filter({ hasText: "First" }).getByText("Eva Marín").waitFor();
+});
+
+desk("people are mentioned by @, and stand out where it is read", {}, async (place, arrive) => {
+  for (const [role, name] of [
+    ["agent", "Eva Marín"],
+    ["agent", "Tom Okafor"],
+  ]) {
+    await place.person(role, name);
+  }
+  const ana = await place.person("user", "Ana Ruiz");
+  await place.call(ana.token, "POST", "/tickets", { title: "VPN drops", description: "d" });
+  const eva = await arrive();
+  const { page } = eva;
+  await eva.signIn("eva@example.com", PASSWORD, "/tickets/1");
+  await page.getByRole("heading", { name: "VPN drops" }).waitFor();
+  await page.keyboard.press("r");
+  const box = page.getByRole("textbox", { name: "Reply" });
+  await box.pressSequentially("Ask @to");
+  await page.getByRole("option", { name: "Tom Okafor" }).waitFor();
+  assert.equal(await page.getByRole("option").count(), 1);
+  await page.keyboard.press("Enter");
+  await box.pressSequentially("and @ana");
+  await page.getByRole("option", { name: "Ana Ruiz" }).click();
+  assert.equal(await box.inputValue(), "Ask @Tom Okafor and @Ana Ruiz ");
+  await page.keyboard.press("Control+Enter");
+  await page.locator(".said .mention", { hasText: "@Tom Okafor" }).waitFor();
+  assert.equal(await page.locator(".mention-me").count(), 0);
+
+  const tom = await arrive();
+  await tom.signIn("tom@example.com", PASSWORD, "/tickets/1");
+  await tom.page.locator(".said .mention-me", { hasText: "@Tom Okafor" }).waitFor();
+  const requester = await arrive();
+  await requester.signIn("ana@example.com", PASSWORD, "/tickets/1");
+  await requester.page.locator(".said .mention-me", { hasText: "@Ana Ruiz" }).waitFor();
+  await requester.page.getByRole("textbox", { name: "Reply" }).pressSequentially("@");
+  await requester.page.getByRole("option", { name: "Eva Marín" }).waitFor();
+  await requester.page.keyboard.press("Escape");
+  await requester.page.getByRole("option").first().waitFor({ state: "detached" });
+});
+
+desk("an admin restores what was deleted: at once, or from the list of deleted tickets", {}, async (place, arrive) => {
+  const ana = await place.person("user", "Ana Ruiz");
+  for (const title of ["Kept", "Lost", "Gone"]) await place.call(ana.token, "POST", "/tickets", { title, description: "d" });
+  const admin = await arrive();
+  const { page } = admin;
+  admin.provoke(/404/);
+  await admin.signIn("admin@example.com", PASSWORD, "/tickets/2");
+  const remove = async () => {
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("Ticket deleted.").waitFor();
+  };
+  await remove();
+  const restored = page.waitForResponse((answer) => answer.url().endsWith("/tickets/2/restore"));
+  await page.getByRole("button", { name: "Undo" }).click();
+  assert.ok((await restored).ok());
+  await row(page, "Lost").waitFor();
+  for (const id of [2, 3]) await place.call(place.admin, "DELETE", `/tickets/${id}`);
+
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("deleted");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Inbox › Deleted tickets" }).waitFor();
+  await row(page, "Gone").waitFor();
+  await page.keyboard.press("x");
+  await page.getByRole("toolbar").getByRole("button", { name: "Restore" }).click();
+  await page.getByText("1 ticket restored.").waitFor();
+  await row(page, "Gone").waitFor({ state: "detached" });
+  await row(page, "Lost").waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
+  await page.getByRole("heading", { name: "Lost" }).waitFor();
+  assert.equal((await place.call(ana.token, "GET", "/tickets")).length, 3);
+});
+
 desk("language and colours are kept with the account", {}, async (place, arrive) => {
   await place.person("agent", "Eva Marín");
   const first = await arrive();

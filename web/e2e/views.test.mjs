@@ -212,7 +212,7 @@ function tooSmall() {
       // A check box is hit by its cell or its label, a text by the frame around it.
       const whole = element.matches("[type=checkbox], [type=radio]")
         ? "label, .cell-check, [class*=Switch], [class*=Checkbox], [class*=Segmented]"
-        : "[class*=Input-input]";
+        : "[class*=Input-input]:not([class*=inputField])";
       const target = element.closest(whole) ?? element;
       return target.getBoundingClientRect().height < 43.5;
     })

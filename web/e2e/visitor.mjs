@@ -27,7 +27,7 @@ export class Visitor {
       }));
     const page = await visitor.context.newPage();
     visitor.page = page;
-    page.setDefaultTimeout(Number(process.env.E2E_TIMEOUT ?? 20_000));
+    page.setDefaultTimeout(Number(process.env.E2E_TIMEOUT ?? 60_000));
     page.on("pageerror", (error) => visitor.faults.push(`uncaught: ${error.stack}`));
     page.on("dialog", (dialog) => {
       visitor.faults.push(`dialog: ${dialog.message()}`);

@@ -1,6 +1,6 @@
 // What the pages ask the server, under the names by which it is kept and made stale.
 
-import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, QueryClient, type QueryFilters, queryOptions } from "@tanstack/react-query";
 import type { ListParams } from "../lib/search";
 import { ApiError, api, body, full, nextCursor, open } from "./client";
 import type { Comment, Entry, Ticket, User } from "./types";
@@ -17,6 +17,19 @@ export const queryClient = new QueryClient({
     mutations: { networkMode: "always" },
   },
 });
+
+/**
+ * Has what is kept asked again. A first answer that is under way may have been read before what made it out of date; so it
+ * is asked once more when it has come.
+ */
+export function outOfDate(filters: QueryFilters): void {
+  for (const query of queryClient.getQueryCache().findAll(filters)) {
+    if (query.state.fetchStatus !== "fetching" || query.state.data !== undefined) continue;
+    const again = () => void queryClient.invalidateQueries({ queryKey: query.queryKey, exact: true });
+    query.promise?.then(again, () => undefined);
+  }
+  void queryClient.invalidateQueries(filters);
+}
 
 /** Whether the server gave no answer, or none for now. */
 export function isAway(error: unknown): boolean {

@@ -2,7 +2,7 @@
 
 import type { InfiniteData } from "@tanstack/react-query";
 import { ApiError, api, body } from "./client";
-import { queryClient, type TicketPage } from "./queries";
+import { outOfDate, queryClient, type TicketPage } from "./queries";
 import type { Ticket, TicketChange } from "./types";
 
 export type Patch = Partial<Ticket>;
@@ -78,9 +78,9 @@ export async function changeShown(
 
 /** Has everything about a ticket, and all counts, asked again. */
 export function stale(id: number): void {
-  void queryClient.invalidateQueries({ queryKey: ["ticket", id] });
-  void queryClient.invalidateQueries({ queryKey: ["tickets", "count"] });
-  void queryClient.invalidateQueries({ queryKey: ["board"] });
+  outOfDate({ queryKey: ["ticket", id] });
+  outOfDate({ queryKey: ["tickets", "count"] });
+  outOfDate({ queryKey: ["board"] });
 }
 
 export const isStale = (error: unknown): boolean => error instanceof ApiError && error.status === 412;

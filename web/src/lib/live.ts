@@ -1,7 +1,7 @@
 // The live stream: one tab holds it and tells the others. Events say what is out of date; nothing is taken from them.
 
 import { authorized } from "../api/client";
-import { queryClient } from "../api/queries";
+import { outOfDate } from "../api/queries";
 import { session } from "../api/session";
 
 /** What an event says, without the change itself. */
@@ -46,20 +46,20 @@ function deliver(event: LiveEvent): void {
   // Whichever tab takes the stream over goes on from here.
   lastId = String(event.seq);
   if (event.ticket_id !== null) {
-    void queryClient.invalidateQueries({ queryKey: ["ticket", event.ticket_id] });
+    outOfDate({ queryKey: ["ticket", event.ticket_id] });
     soon("counts", () => {
-      void queryClient.invalidateQueries({ queryKey: ["tickets", "count"] });
-      void queryClient.invalidateQueries({ queryKey: ["board"] });
-      void queryClient.invalidateQueries({ queryKey: ["dashboard"] });
-      void queryClient.invalidateQueries({ queryKey: ["mine"] });
+      outOfDate({ queryKey: ["tickets", "count"] });
+      outOfDate({ queryKey: ["board"] });
+      outOfDate({ queryKey: ["dashboard"] });
+      outOfDate({ queryKey: ["mine"] });
     });
   }
-  if (event.action.startsWith("user.")) soon("users", () => void queryClient.invalidateQueries({ queryKey: ["users"] }));
+  if (event.action.startsWith("user.")) soon("users", () => outOfDate({ queryKey: ["users"] }));
   if (event.action === "settings.updated") {
-    void queryClient.invalidateQueries({ queryKey: ["settings"] });
-    void queryClient.invalidateQueries({ queryKey: ["desk"] });
+    outOfDate({ queryKey: ["settings"] });
+    outOfDate({ queryKey: ["desk"] });
   }
-  soon("log", () => void queryClient.invalidateQueries({ queryKey: ["activity"] }));
+  soon("log", () => outOfDate({ queryKey: ["activity"] }));
   for (const listener of listeners) listener(event);
 }
 
@@ -124,7 +124,7 @@ export function onGap(listener: () => void): () => void {
 
 /** Has everything but the lists asked again: something may have happened while there was no stream. */
 function missed(): void {
-  void queryClient.invalidateQueries({ predicate: (query) => query.queryKey[1] !== "list" });
+  outOfDate({ predicate: (query) => query.queryKey[1] !== "list" });
   for (const listener of gapListeners) listener();
 }
 

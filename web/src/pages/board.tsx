@@ -66,7 +66,7 @@ function Board() {
     shift(ticket, status);
     announce(t("board.moved", { id: ticket.id, status: t(`status.${status}`) }));
     try {
-      await change(ticket.id, { status }, ticket.version);
+      repaint(await change(ticket.id, { status }, ticket.version));
     } catch (error) {
       shift({ ...ticket, status }, ticket.status);
       failed(error);
@@ -78,7 +78,7 @@ function Board() {
     await queryClient.cancelQueries({ queryKey: ["board"] });
     repaint({ ...ticket, ...preview(fields, names) });
     try {
-      await change(ticket.id, fields, ticket.version);
+      repaint(await change(ticket.id, fields, undefined));
     } catch (error) {
       repaint(ticket);
       failed(error);

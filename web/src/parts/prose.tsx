@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef } from "react";
+import { useLayoutEffect, useMemo, useRef } from "react";
 import { mark } from "../lib/mentions";
 import { serverHtml } from "../lib/trusted";
 import { useMe } from "../lib/use-session";
@@ -16,10 +16,12 @@ const NOBODY: readonly string[] = [];
 export function Prose({ html, className, names = NOBODY }: Props) {
   const me = useMe().full_name;
   const box = useRef<HTMLDivElement>(null);
+  // The same object for the same words: React would write them anew for another one, and what is marked would be lost.
+  const words = useMemo(() => serverHtml(html), [html]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are marked anew
   useLayoutEffect(() => {
     if (box.current) mark(box.current, names, me);
-  }, [html, names, me]);
+  }, [words, names, me]);
   // biome-ignore lint/security/noDangerouslySetInnerHtml: sanitised by the server, see lib/trusted.ts
-  return <div ref={box} className={`prose ${className ?? ""}`} dangerouslySetInnerHTML={serverHtml(html)} />;
+  return <div ref={box} className={`prose ${className ?? ""}`} dangerouslySetInnerHTML={words} />;
 }

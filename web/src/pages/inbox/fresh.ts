@@ -12,11 +12,20 @@ import type { ListParams } from "../../lib/search";
 /** How many changed rows are asked for at a time. */
 const MOST = 20;
 
-export function useFresh(params: ListParams, rows: Ticket[]): { count: number; load: () => void } {
+export function useFresh(params: ListParams, rows: Ticket[], loaded: boolean): { count: number; load: () => void } {
   const client = useQueryClient();
   const [fresh, setFresh] = useState(0);
   const known = useRef(rows);
   known.current = rows;
+  const ready = useRef(loaded);
+  ready.current = loaded;
+  // What happened before the list had come is looked at then.
+  const waiting = useRef(false);
+  const look = useRef(() => {});
+  useEffect(() => {
+    if (loaded && waiting.current) soon("list", () => look.current());
+    if (loaded) waiting.current = false;
+  }, [loaded]);
   const changed = useRef(new Set<number>());
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another list has nothing new yet
@@ -27,7 +36,7 @@ export function useFresh(params: ListParams, rows: Ticket[]): { count: number; l
 
   useEffect(() => {
     let current = true;
-    const look = async () => {
+    const read = async () => {
       const ids = [...changed.current].slice(0, MOST);
       changed.current.clear();
       const head = await ticketPage(params, undefined).catch(() => undefined);
@@ -52,12 +61,17 @@ export function useFresh(params: ListParams, rows: Ticket[]): { count: number; l
       const above = complete ? head.rows : head.rows.slice(0, last + 1);
       setFresh(above.filter((row) => !shown.has(row.id)).length);
     };
+    look.current = () => {
+      if (ready.current) void read();
+      else waiting.current = true;
+    };
+    const later = () => soon("list", () => look.current());
     const stop = onEvent((event) => {
       if (event.ticket_id === null) return;
       changed.current.add(event.ticket_id);
-      soon("list", () => void look());
+      later();
     });
-    const stopGaps = onGap(() => soon("list", () => void look()));
+    const stopGaps = onGap(later);
     return () => {
       current = false;
       stop();

@@ -58,7 +58,7 @@ function Inbox() {
   const [active, setActive] = useState(0);
   const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
   const [saving, setSaving] = useState(false);
-  const fresh = useFresh(stable, rows);
+  const fresh = useFresh(stable, rows, list.isSuccess);
 
   const address = useCallback(
     (q: string, order: string) => {

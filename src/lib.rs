@@ -6,7 +6,7 @@
 //! - [`auth`], [`users`], [`tickets`], [`activity`], [`analytics`]: the features. `model.rs` (and `rules.rs`, `query.rs`) are pure,
 //!   `ops.rs` loads, decides and commits, `http.rs` is wire only.
 //! - [`store`]: the storage trait and its backends; nothing else names a storage engine.
-//! - [`jobs`]: what runs on a clock. [`metrics`]: what the desk tells of itself to Prometheus.
+//! - [`jobs`]: what runs on a clock. [`metrics`]: what the desk tells of itself to Prometheus and InfluxDB.
 //! - [`app`]: puts it together, starts and stops it. [`cli`]: the command line. [`config`]: the configuration tree.
 //! - [`demo`]: a desk to look at. [`outgoing`]: requests to other systems.
 //! - [`mod@input`], [`reply`], [`types`], [`error`], [`telemetry`]: what all rooms share.

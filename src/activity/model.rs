@@ -132,6 +132,17 @@ pub struct Facts {
     pub status_since: Option<Timestamp>,
     /// The role of whoever commented.
     pub author_role: Option<Role>,
+    /// How often it has come back, after the event.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reopen_count: i64,
+    /// By when something is due that it still waits for, after the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl Facts {
@@ -147,6 +158,8 @@ impl Facts {
             created_at: Some(after.created_at),
             status_since: Some(before.status_since),
             author_role: None,
+            reopen_count: after.reopen_count,
+            due_at: after.due_at(),
         }
     }
 }

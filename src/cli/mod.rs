@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod desk;
 mod fsck;
+mod influx;
 mod migrate;
 mod output;
 mod password;
@@ -71,6 +72,9 @@ enum Verb {
     /// Bring the storage's schema up or down, or show its steps.
     #[command(subcommand, arg_required_else_help = true)]
     Migrate(migrate::MigrateVerb),
+    /// Make, try and fill the InfluxDB that metrics are pushed to.
+    #[command(subcommand, arg_required_else_help = true)]
+    Influx(influx::InfluxVerb),
     #[command(about = "Print the OpenAPI document")]
     Openapi,
     /// Ask a running desk whether it is ready.
@@ -142,6 +146,7 @@ fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Fsck(verb) => verb.run(context),
         Verb::Demo(verb) => verb.run(context),
         Verb::Migrate(verb) => verb.run(context),
+        Verb::Influx(verb) => verb.run(context),
         Verb::Openapi => plain::openapi(context),
         Verb::Healthcheck(verb) => verb.run(context),
         Verb::Completions(verb) => verb.run(context),

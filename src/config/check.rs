@@ -3,7 +3,7 @@
 use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use super::Config;
+use super::{Config, influx};
 use crate::{
     auth::{policy::NewPassword, token::check_key},
     http::client::Network,
@@ -15,7 +15,7 @@ use crate::{
 const SHORTEST_SCRAPE_TOKEN: usize = 16;
 
 /// What is said of a secret that everybody can read in the example file.
-const SAMPLE: &str = "is the one of the example file, which everybody knows: choose another";
+pub(super) const SAMPLE: &str = "is the one of the example file, which everybody knows: choose another";
 
 /// Brings values into the form in which they are used.
 pub(super) fn tidy(config: &mut Config) {
@@ -58,6 +58,7 @@ pub(super) fn check(config: &Config) -> Vec<(&'static str, String)> {
     {
         refuse("prometheus.token", wanted);
     }
+    influx::check(&config.influxdb, &mut refuse);
     bootstrap(config, &mut refuse);
     let name = config.desk.organisation_name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.contains('\0') {
@@ -85,7 +86,7 @@ fn scrape_token_fault(token: &str) -> Option<String> {
 }
 
 /// Whether a secret is the one that the example file shows.
-fn is_sample(key: &str, secret: &str) -> bool {
+pub(super) fn is_sample(key: &str, secret: &str) -> bool {
     super::keys().any(|known| known.name == key && known.sample == Some(secret))
 }
 

@@ -7,7 +7,7 @@ use figment::Figment;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Config, LogFormat, RateLimit};
+use super::{Config, InfluxApi, LogFormat, RateLimit};
 use crate::{types::Secret, users::model::Locale};
 
 /// A group of settings: a table of the file.
@@ -114,12 +114,14 @@ impl Setting for String {
 settings! {
     SocketAddr: Text, "an address and port such as 127.0.0.1:8000";
     RateLimit: Text, "\"on\" or \"off\"";
+    InfluxApi: Text, "\"auto\", \"v1\", \"v2\" or \"v3\"";
     LogFormat: Text, "\"auto\", \"text\" or \"json\"";
     Locale: Text, "\"en\" or \"es\"";
     Vec<String>: List, "a list of texts";
     bool: Truth, "true or false";
     i64: Number, "a whole number";
     u64: Number, "a whole number";
+    usize: Number, "a whole number";
     u32: Number, "a whole number";
 }
 

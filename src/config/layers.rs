@@ -11,11 +11,15 @@ use toml::{Spanned, de::DeTable};
 use super::{Config, Key, Kind, Problem, Shown, Sources, keys, load::DEFAULT};
 
 /// The variables of the desk that this one replaces, and what they set.
-pub(super) const OLD_VARIABLES: [(&str, &str); 3] =
-    [("DATABASE_URL", "storage.url"), ("SECRET_KEY", "auth.secret_key"), ("ACCESS_TOKEN_EXPIRE_MINUTES", "auth.access_token_minutes")];
-
-/// Variables of that desk which have no meaning here.
-const UNUSED_VARIABLES: [&str; 4] = ["INFLUXDB_URL", "INFLUXDB_TOKEN", "INFLUXDB_ORG", "INFLUXDB_BUCKET"];
+pub(super) const OLD_VARIABLES: [(&str, &str); 7] = [
+    ("DATABASE_URL", "storage.url"),
+    ("SECRET_KEY", "auth.secret_key"),
+    ("ACCESS_TOKEN_EXPIRE_MINUTES", "auth.access_token_minutes"),
+    ("INFLUXDB_URL", "influxdb.url"),
+    ("INFLUXDB_TOKEN", "influxdb.token"),
+    ("INFLUXDB_ORG", "influxdb.org"),
+    ("INFLUXDB_BUCKET", "influxdb.bucket"),
+];
 
 /// A value that a layer gives.
 pub(super) struct Given {
@@ -83,11 +87,6 @@ impl Layers {
             match text {
                 Ok(text) => self.give(key, read(key.kind, &text), variable_origin(name)),
                 Err(message) => self.refuse(key.name, variable_origin(name), message),
-            }
-        }
-        for name in UNUSED_VARIABLES {
-            if sources.variable(name).is_some() {
-                self.warnings.push(format!("{name} is set, but this version does not use it: it does not speak to InfluxDB"));
             }
         }
     }

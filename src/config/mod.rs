@@ -4,6 +4,7 @@
 
 mod check;
 mod example;
+mod influx;
 mod key;
 mod layers;
 mod load;
@@ -42,6 +43,8 @@ pub struct Config {
     pub sla: SlaTargets,
     /// What Prometheus scrapes.
     pub prometheus: Prometheus,
+    /// Where metrics are pushed to.
+    pub influxdb: Influxdb,
     /// The log.
     pub log: Log,
     /// How long clients may take. Not a setting.
@@ -145,6 +148,32 @@ section! {
 }
 
 section! {
+    /// Pushing metrics to InfluxDB or VictoriaMetrics. Off as long as there is no address.
+    pub struct Influxdb in influxdb {
+        /// Its address: scheme, host and port, perhaps a path; no user and no password.
+        url: Option<String> = None, like "http://localhost:8086";
+        /// "v1", "v2", "v3", or "auto": v2 when `org` is set, else v1. VictoriaMetrics understands v1 and v2.
+        api: InfluxApi = InfluxApi::Auto;
+        /// The organisation, for InfluxDB 2.x.
+        org: Option<String> = None, like "my-org";
+        /// The bucket of InfluxDB 2.x, the database of 1.x and 3.x.
+        bucket: String = "taquilla".into();
+        /// The token, for InfluxDB 2.x and 3.x.
+        token: Option<Secret> = None, like "a-token-that-may-write-to-the-bucket";
+        /// The user, for InfluxDB 1.x with authentication.
+        username: Option<String> = None, like "taquilla";
+        /// Their password.
+        password: Option<Secret> = None, like "the-password-of-that-user";
+        /// Lines in a request.
+        batch_lines: usize = 500, in 1..=50_000;
+        /// How long points may wait for more of them, in seconds.
+        flush_seconds: u64 = 5, in 1..=3_600;
+        /// Whether requests are compressed.
+        gzip: bool = true;
+    }
+}
+
+section! {
     /// The log, on the standard error stream.
     pub struct Log in log {
         /// "text", "json", or "auto": text on a terminal, JSON otherwise.
@@ -179,8 +208,17 @@ const SLA: Section = Section {
 };
 
 /// Every section, in the order of the file.
-pub const SECTIONS: &[Section] =
-    &[Server::SECTION, Storage::SECTION, Auth::SECTION, Bootstrap::SECTION, Desk::SECTION, SLA, Prometheus::SECTION, Log::SECTION];
+pub const SECTIONS: &[Section] = &[
+    Server::SECTION,
+    Storage::SECTION,
+    Auth::SECTION,
+    Bootstrap::SECTION,
+    Desk::SECTION,
+    SLA,
+    Prometheus::SECTION,
+    Influxdb::SECTION,
+    Log::SECTION,
+];
 
 /// Every key, in the order of the file.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
@@ -195,6 +233,20 @@ pub enum RateLimit {
     On,
     /// Not at all, for tests.
     Off,
+}
+
+/// The dialect in which metrics are pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InfluxApi {
+    /// v2 with an organisation, else v1.
+    Auto,
+    /// `/write`.
+    V1,
+    /// `/api/v2/write`.
+    V2,
+    /// `/api/v3/write_lp`.
+    V3,
 }
 
 /// How log lines look.

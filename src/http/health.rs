@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::assets;
-use crate::{app::AppState, error::AppError};
+use crate::{app::AppState, error::AppError, metrics::influx::status::InfluxState};
 
 /// How long a storage may take to show that it works.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -42,6 +42,10 @@ pub struct Health {
     /// `healthy` or `ready`.
     #[schema(example = "healthy")]
     pub status: &'static str,
+    /// How pushing metrics goes; it never makes the desk unready. Only at `/health/ready`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub influxdb: Option<InfluxState>,
 }
 
 /// What this is
@@ -61,7 +65,7 @@ async fn root(headers: HeaderMap) -> Response {
 /// Whether the process serves
 #[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, body = Health)))]
 async fn health() -> Json<Health> {
-    Json(Health { status: "healthy" })
+    Json(Health { status: "healthy", influxdb: None })
 }
 
 /// Whether the storage can be read and written
@@ -72,7 +76,10 @@ async fn ready(State(app): State<AppState>) -> Result<Json<Health>, AppError> {
     }
     let unfit = |cause: String| AppError::unavailable("The storage cannot be read and written.", Some(cause));
     match tokio::time::timeout(PATIENCE, app.store.ready()).await {
-        Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
+        Ok(Ok(())) => {
+            let end = *app.store.durable_seq().borrow();
+            Ok(Json(Health { status: "ready", influxdb: Some(app.metrics.influx.brief(end)) }))
+        }
         Ok(Err(error)) => Err(unfit(error.to_string())),
         Err(_) => Err(unfit(format!("no answer from the storage within {} s", PATIENCE.as_secs()))),
     }

@@ -1,10 +1,21 @@
 //! What runs on a clock. A job is one `step`, which tests call without waiting, and the loop here that repeats it.
 
+mod lease;
 pub mod purge;
+pub mod push;
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::{activity::live, app::AppState, auth::failures, error::AppError, types::Timestamp, users::setup};
+use self::lease::Lease;
+use crate::{
+    activity::live,
+    app::AppState,
+    auth::failures,
+    error::AppError,
+    metrics::influx::{target::Target, worker::Waits},
+    types::Timestamp,
+    users::setup,
+};
 
 /// How often expired rows are looked for.
 const PURGE: Duration = Duration::from_secs(10 * 60);
@@ -22,6 +33,11 @@ pub fn start(app: &AppState, address: SocketAddr) {
     every(app, "print the set-up address", By::OneInstance, SETUP, move |app| async move { setup::print_address(&app, address).await });
     every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
     app.tasks.spawn(live::follow(app.clone()));
+    match Target::new(&app.config.influxdb, None) {
+        Ok(Some(target)) => drop(app.tasks.spawn(push::metrics(app.clone(), target, Waits::default(), push::RENEWAL))),
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "metrics are not pushed"),
+    }
     // What was only counted when the desk stops is written then.
     let app = app.clone();
     app.tasks.clone().spawn(async move {
@@ -42,7 +58,7 @@ enum By {
 }
 
 /// By how much a lease outlives the time at which it is renewed.
-const LEASE_MARGIN_SECONDS: u64 = 30;
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
 /// Repeats a step, at once for the first time, until the desk stops. A step that fails is tried again at its next time.
 fn every<Fut>(app: &AppState, name: &'static str, by: By, period: Duration, step: impl Fn(AppState) -> Fut + Send + 'static)
@@ -51,6 +67,7 @@ where
 {
     let app = app.clone();
     app.tasks.clone().spawn(async move {
+        let lease = Lease::new(&app, name, period, LEASE_MARGIN);
         let mut times = tokio::time::interval(period);
         times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -58,7 +75,7 @@ where
                 () = app.shutdown.cancelled() => break,
                 _ = times.tick() => {}
             }
-            if by == By::OneInstance && !may(&app, name, period.as_secs() + LEASE_MARGIN_SECONDS).await {
+            if by == By::OneInstance && !lease.take().await {
                 continue;
             }
             if let Err(error) = step(app.clone()).await {
@@ -66,17 +83,7 @@ where
             }
         }
         if by == By::OneInstance {
-            // Another instance need not wait until it expires.
-            may(&app, name, 0).await;
+            lease.release().await;
         }
     });
-}
-
-/// Whether this instance has the lease of a job, for so many seconds.
-async fn may(app: &AppState, name: &str, seconds: u64) -> bool {
-    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-    app.store.lease(name, app.instance, seconds).await.unwrap_or_else(|error| {
-        tracing::warn!(job = name, %error, "whether a job is this instance's is not known; it is left out once");
-        false
-    })
 }

@@ -1,6 +1,7 @@
 //! `/metrics`, and who may read it.
 
 use axum::{
+    Json,
     extract::{FromRequestParts, State},
     http::{
         HeaderValue,
@@ -9,19 +10,27 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::influx::status::InfluxReport;
 use crate::{
     app::AppState,
-    auth::{extract::bearer, token::digest},
+    auth::{
+        extract::{AdminActor, bearer},
+        model::Actor,
+        token::digest,
+    },
     error::AppError,
-    http::client::Peer,
+    http::{body::Query, client::Peer},
+    types::Seq,
 };
 
 /// The route.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(metrics))
+    OpenApiRouter::new().routes(routes!(metrics)).routes(routes!(status))
 }
 
 /// Whoever may read the metrics: with a configured token its holder; without, somebody on this machine whom no proxy lets
@@ -75,6 +84,36 @@ async fn metrics(_: Scraper, State(app): State<AppState>) -> Result<Response, Ap
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// How the desk is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeskStatus {
+    /// The version of the desk.
+    pub version: &'static str,
+    /// The kind of store: `sled` or `postgresql`.
+    pub store: &'static str,
+    /// The last durable entry of the log.
+    #[schema(value_type = i64)]
+    pub activity_seq: Seq,
+    /// How pushing metrics to InfluxDB goes.
+    pub influxdb: InfluxReport,
+}
+
+/// How the desk is (admins)
+///
+/// What runs, how far the log has come, and how pushing metrics to InfluxDB goes: what is wrong with it, and since when.
+#[utoipa::path(get, path = "/api/v1/admin/status", tag = "operations", responses((status = 200, body = DeskStatus)))]
+async fn status(
+    State(app): State<AppState>,
+    _: Actor,
+    Query(()): Query<()>,
+    admin: Result<AdminActor, AppError>,
+) -> Result<Json<DeskStatus>, AppError> {
+    admin?;
+    let activity_seq = *app.store.durable_seq().borrow();
+    let store = app.config.storage_url().map_err(AppError::internal)?.name();
+    Ok(Json(DeskStatus { version: env!("CARGO_PKG_VERSION"), store, activity_seq, influxdb: app.metrics.influx.report(activity_seq) }))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Result, TextEncoder, process_collector::ProcessCollector};
 
-use super::{families::Families, requests::Requests, times::TicketMeters};
+use super::{families::Families, influx::status::InfluxMeters, requests::Requests, times::TicketMeters};
 use crate::{
     activity::live::Live,
     store::Store,
@@ -55,6 +55,8 @@ pub struct Metrics {
     pub logins: Logins,
     /// How long tickets took.
     pub tickets: TicketMeters,
+    /// How pushing to InfluxDB goes.
+    pub influx: InfluxMeters,
     tickets_now: IntGaugeVec,
     activity_seq: IntGauge,
     live_streams: IntGauge,
@@ -76,6 +78,7 @@ impl Metrics {
             requests: Requests::new(&families)?,
             logins: Logins::new(&families)?,
             tickets: TicketMeters::new(&families)?,
+            influx: InfluxMeters::new(&families)?,
             tickets_now: families.add(IntGaugeVec::new(
                 Opts::new("taquilla_tickets", "Tickets that are not deleted, by status and priority."),
                 &["status", "priority"],
@@ -93,7 +96,9 @@ impl Metrics {
     /// # Errors
     /// None in fact: families are encoded into a text.
     pub async fn text(&self, store: &dyn Store, live: &Live) -> Result<String> {
-        self.activity_seq.set(*store.durable_seq().borrow());
+        let end = *store.durable_seq().borrow();
+        self.activity_seq.set(end);
+        self.influx.show_lag(end);
         self.live_streams.set(i64::try_from(live.streams()).unwrap_or(i64::MAX));
         if let Ok(stats) = store.ticket_stats().await {
             for status in Status::ALL {

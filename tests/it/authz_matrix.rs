@@ -114,6 +114,7 @@ const PEOPLE: &[Row] = &[
     Row("GET", "/api/v1/events", "", "200 | 200 | 200 | 200 | 200"),
     Row("GET", "/api/v1/preferences", "", "200 | 200 | 200 | 200 | 200"),
     Row("PATCH", "/api/v1/preferences", r#"{"theme": "dark"}"#, "200 | 200 | 200 | 200 | 200"),
+    Row("GET", "/api/v1/admin/status", "", "403 | 403 | 403 | 403 | 200"),
     Row("GET", "/api/v1/settings", "", "403 | 403 | 403 | 403 | 200"),
     Row("PATCH", "/api/v1/settings", r#"{"locale": "es"}"#, "403 | 403 | 403 | 403 | 200"),
 ];

@@ -18,6 +18,7 @@ mod demo;
 mod etags;
 mod events;
 mod idempotency;
+mod influx;
 mod instances;
 mod jobs;
 mod licences;

@@ -1,76 +1,17 @@
 //! What is sent, in which dialect, and what becomes of it when the receiver is away, overloaded or wrong.
 
-use std::time::Duration;
-
 use serde_json::json;
 use taquilla::{
-    app::AppState,
     config::{InfluxApi, Influxdb},
-    jobs::push,
-    metrics::influx::{
-        target::Target,
-        worker::{READER, Waits},
-    },
+    metrics::influx::{setup::trial, target::Target},
     types::Secret,
 };
-use tokio::task::JoinHandle;
 
-use super::stub::{Reply, Stub};
-use crate::{
-    people::eventually,
-    support::{Client, Desk},
+use super::{
+    caught_up, open, settings, some_events, start,
+    stub::{Reply, Stub},
 };
-
-/// Failures are waited out at once.
-const WAITS: Waits = Waits { first: Duration::from_millis(1), most: Duration::from_millis(5), slow: Duration::from_millis(5) };
-
-/// How often instances ask for their turn.
-const RENEWAL: Duration = Duration::from_millis(100);
-
-/// A worker that is stopped at the end of its test.
-struct Worker(JoinHandle<()>);
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn settings(stub: &Stub) -> Influxdb {
-    Influxdb { url: Some(stub.url.clone()), ..Influxdb::default() }
-}
-
-fn start(app: &AppState, settings: &Influxdb) -> Worker {
-    let target = Target::new(settings, Some(Duration::from_millis(300))).unwrap().unwrap();
-    Worker(tokio::spawn(push::metrics(app.clone(), target, WAITS, RENEWAL)))
-}
-
-/// Waits until everything in the log is dealt with, durably.
-async fn caught_up(desk: &Desk) {
-    eventually("all is dealt with", async || {
-        let end = *desk.app.store.durable_seq().borrow();
-        (desk.app.store.cursor(READER).await.unwrap().seq == end).then_some(())
-    })
-    .await;
-}
-
-async fn open(who: &Client, priority: &str) -> i64 {
-    let new = json!({ "title": "A title, with=all \\ of it", "description": "d", "priority": priority });
-    who.post("/tickets", new).await.expect(201)["id"].as_i64().unwrap()
-}
-
-/// A short life of two tickets.
-async fn some_events(desk: &Desk) {
-    let (eva, ann) = (desk.user("eva").await, desk.agent("ann").await);
-    let (one, two) = (open(&eva, "high").await, open(&eva, "low").await);
-    desk.advance(60);
-    ann.patch(&format!("/tickets/{one}/assign"), json!({ "assigned_agent_id": ann.id })).await.expect(200);
-    desk.advance(60);
-    ann.post(&format!("/tickets/{one}/comments"), json!({ "content": "An answer" })).await.expect(201);
-    ann.post(&format!("/tickets/{two}/comments"), json!({ "content": "A note", "is_internal": true })).await.expect(201);
-    desk.advance(60);
-    ann.patch(&format!("/tickets/{one}"), json!({ "status": "resolved" })).await.expect(200);
-}
+use crate::{people::eventually, support::Desk};
 
 /// The lines without their times.
 fn timeless(lines: &[String]) -> Vec<&str> {
@@ -81,7 +22,7 @@ fn timeless(lines: &[String]) -> Vec<&str> {
 async fn events_become_the_points_of_the_table() {
     let (desk, stub) = (Desk::start().await, Stub::start().await);
     some_events(&desk).await;
-    let _worker = start(&desk.app, &settings(&stub));
+    let _worker = start(&desk.app, &settings(&stub.url));
     caught_up(&desk).await;
     let ann = desk.agent("ann").await.id;
     assert_eq!(
@@ -143,9 +84,9 @@ async fn each_dialect_has_its_address_and_its_way_to_sign_in() {
     ] {
         let stub = Stub::start().await;
         let password = username.as_ref().map(|_| Secret::new("my own"));
-        let settings = Influxdb { api, org: org.map(str::to_owned), token, username, password, ..settings(&stub) };
+        let settings = Influxdb { api, org: org.map(str::to_owned), token, username, password, ..settings(&stub.url) };
         let target = Target::new(&settings, None).unwrap().unwrap();
-        taquilla::metrics::influx::setup::trial(&target, desk.now()).await.unwrap();
+        trial(&target, desk.now()).await.unwrap();
         let seen = &stub.seen()[0];
         assert_eq!(seen.uri.to_string(), path);
         assert_eq!(seen.headers.get("authorization").map(|value| value.to_str().unwrap()), authorization);
@@ -159,7 +100,7 @@ async fn an_outage_of_every_kind_loses_nothing_and_doubles_nothing() {
     let desk = Desk::start().await;
     let (good, bad) = (Stub::start().await, Stub::start().await);
     some_events(&desk).await;
-    let worker = start(&desk.app, &settings(&good));
+    let worker = start(&desk.app, &settings(&good.url));
     caught_up(&desk).await;
     drop(worker);
     // The second desk has the same log, and a worse receiver.
@@ -177,7 +118,7 @@ async fn an_outage_of_every_kind_loses_nothing_and_doubles_nothing() {
         say(307),
     ];
     bad.script(script, Reply::Store);
-    let settings = Influxdb { batch_lines: 7, ..settings(&bad) };
+    let settings = Influxdb { batch_lines: 7, ..settings(&bad.url) };
     let worker = start(&far.app, &settings);
     eventually("half of the script", async || (bad.seen().len() >= 4).then_some(())).await;
     far.anonymous().get("//health/ready").await.expect(200);
@@ -195,7 +136,7 @@ async fn a_refused_line_is_put_aside_and_the_others_are_stored() {
     let (desk, stub) = (Desk::start().await, Stub::start().await);
     some_events(&desk).await;
     stub.script([], Reply::StoreWithout("ticket_resolved"));
-    let _worker = start(&desk.app, &settings(&stub));
+    let _worker = start(&desk.app, &settings(&stub.url));
     caught_up(&desk).await;
     assert_eq!((stub.of("ticket_resolved").len(), stub.of("ticket_created").len(), stub.of("ticket_sla").len()), (0, 2, 2));
     let report = desk.app.metrics.influx.report(0);
@@ -208,7 +149,7 @@ async fn batches_that_are_too_large_are_halved() {
     let (desk, stub) = (Desk::start().await, Stub::start().await);
     some_events(&desk).await;
     stub.script([], Reply::StoreUpTo(9));
-    let _worker = start(&desk.app, &settings(&stub));
+    let _worker = start(&desk.app, &settings(&stub.url));
     caught_up(&desk).await;
     let report = desk.app.metrics.influx.report(0);
     assert_eq!((report.points_rejected, report.points_written), (0, stub.lines().len() as u64));
@@ -221,7 +162,7 @@ async fn a_partly_stored_batch_is_counted_and_not_sent_again() {
     some_events(&desk).await;
     let partial = r#"{"error":"partial write: points beyond retention policy dropped=2"}"#;
     stub.script([Reply::Say(400, None, partial)], Reply::Store);
-    let _worker = start(&desk.app, &settings(&stub));
+    let _worker = start(&desk.app, &settings(&stub.url));
     caught_up(&desk).await;
     let report = desk.app.metrics.influx.report(0);
     assert_eq!((report.points_dropped, report.points_rejected), (2, 0));
@@ -236,7 +177,7 @@ async fn what_somebody_has_to_mend_is_said_and_everything_is_kept_until_then() {
     let admin = desk.admin().await;
     let off = admin.get("/admin/status").await.expect(200);
     assert_eq!(off["influxdb"]["state"], "off");
-    let _worker = start(&desk.app, &settings(&stub));
+    let _worker = start(&desk.app, &settings(&stub.url));
     for (reply, words) in [
         (Reply::Say(404, None, r#"{"error":"database not found: \"taquilla\""}"#), "taquilla influx init"),
         (Reply::Say(401, None, r#"{"error":"authorization failed"}"#), "token or the password"),
@@ -263,7 +204,7 @@ async fn who_refuses_every_line_gets_them_all_when_that_is_mended() {
     let (desk, stub) = (Desk::start().await, Stub::start().await);
     some_events(&desk).await;
     stub.script([], Reply::Say(400, None, "what is that?"));
-    let _worker = start(&desk.app, &settings(&stub));
+    let _worker = start(&desk.app, &settings(&stub.url));
     let state = async || {
         let ready = desk.anonymous().get("//health/ready").await.expect(200);
         (ready["influxdb"]["error"] == "refused").then_some(())

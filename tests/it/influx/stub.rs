@@ -64,7 +64,12 @@ pub struct Stub {
 impl Stub {
     /// Starts one that stores everything.
     pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    /// The same at an address.
+    pub async fn start_at(address: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let kept = Arc::<Mutex<Kept>>::default();
         let router = Router::new().fallback(answer).with_state(kept.clone());

@@ -5,6 +5,7 @@ mod client;
 mod desk;
 pub mod postgres;
 mod raw;
+pub mod servers;
 mod stream;
 
 pub use client::{Client, Response};

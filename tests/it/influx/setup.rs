@@ -24,7 +24,7 @@ async fn a_database_is_made_tried_and_filled_and_filling_it_again_changes_nothin
     let filled = database.dump().await;
     // The trial's point comes beside them.
     assert_eq!(first["points"].as_u64().unwrap() + 1, filled.len() as u64);
-    assert_eq!(database.number("SELECT sum(\"count\") FROM ticket_created").await as i64, 60);
+    assert_eq!(database.number("SELECT sum(\"count\") FROM ticket_created").await, 60);
     assert_eq!(run(&backfill).expect(0).json(), first);
     assert_eq!(database.dump().await, filled);
     // A part is just that part.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     fs,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
@@ -27,6 +28,7 @@ struct Running {
 }
 
 /// Starts a program in a folder of its own and waits until its log has a line with `words`.
+#[expect(clippy::zombie_processes, reason = "the keeper ends when this process does")]
 fn start(program: &str, package: &str, arguments: impl FnOnce(&Path) -> Vec<String>, words: &str) -> (String, Child) {
     let there = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
     assert!(
@@ -155,7 +157,7 @@ impl InfluxDb {
             .map(|one| {
                 let mut name = one["name"].as_str().unwrap().to_owned();
                 for (key, value) in one["tags"].as_object().into_iter().flatten() {
-                    name.push_str(&format!(",{key}={}", value.as_str().unwrap()));
+                    let _ = write!(name, ",{key}={}", value.as_str().unwrap());
                 }
                 let rows = one["values"].as_array().unwrap().iter().map(|row| row.as_array().unwrap().clone());
                 (name, texts(&one["columns"]), rows.collect())
@@ -163,9 +165,9 @@ impl InfluxDb {
             .collect()
     }
 
-    /// The only number that a query for one gives; 0 when there is no series.
-    pub async fn number(&self, query: &str) -> f64 {
-        self.ask(query).await.first().map_or(0.0, |(_, _, rows)| rows[0][1].as_f64().unwrap_or(0.0))
+    /// The only number that a query for one gives; null when there is no series.
+    pub async fn number(&self, query: &str) -> Value {
+        self.ask(query).await.first().map_or(Value::Null, |(_, _, rows)| rows[0][1].clone())
     }
 
     /// Everything that is in it, as text, to be compared.

@@ -4,7 +4,13 @@ use super::{
     insight::{BacklogView, Performance, age_limits, backlog_spans},
     model::{AgentStats, Counters, Dashboard, Days, Names, Window, agent_ids, agent_spans, spans},
 };
-use crate::{app::App, auth::model::Actor, error::AppError, types::UserId};
+use crate::{
+    app::App,
+    auth::model::Actor,
+    error::AppError,
+    store::{Store, StoreError},
+    types::{Timestamp, UserId},
+};
 
 /// The desk at a glance; only staff come here.
 ///
@@ -30,9 +36,16 @@ pub async fn performance(app: &App, days: Days) -> Result<Performance, AppError>
 /// # Errors
 /// The storage's.
 pub async fn backlog(app: &App) -> Result<BacklogView, AppError> {
-    let now = app.now();
-    let backlog = app.store.backlog(now, &age_limits(now)).await?;
-    let counters = Counters::new(app.store.counters(&backlog_spans()).await?);
+    Ok(backlog_at(app.store.as_ref(), app.now()).await?)
+}
+
+/// The work that waits at this instant.
+///
+/// # Errors
+/// The storage's.
+pub async fn backlog_at(store: &dyn Store, now: Timestamp) -> Result<BacklogView, StoreError> {
+    let backlog = store.backlog(now, &age_limits(now)).await?;
+    let counters = Counters::new(store.counters(&backlog_spans()).await?);
     Ok(BacklogView::new(backlog.overdue, &backlog.opened_by, backlog.oldest, &counters))
 }
 

@@ -78,7 +78,8 @@ fn is_near(peer: Peer) -> bool {
     ),
 )]
 async fn metrics(_: Scraper, State(app): State<AppState>) -> Result<Response, AppError> {
-    let text = app.metrics.text(app.store.as_ref(), &app.live).await.map_err(|error| AppError::internal(error.to_string()))?;
+    let text = app.metrics.text(app.store.as_ref(), &app.live, app.now()).await;
+    let text = text.map_err(|error| AppError::internal(error.to_string()))?;
     let mut response = text.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT));

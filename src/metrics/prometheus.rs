@@ -5,8 +5,10 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Result, TextEncoder, p
 use super::{families::Families, influx::status::InfluxMeters, requests::Requests, times::TicketMeters};
 use crate::{
     activity::live::Live,
+    analytics::ops::backlog_at,
     store::Store,
     tickets::model::{Priority, Status},
+    types::Timestamp,
 };
 
 /// How a sign-in ended.
@@ -45,6 +47,40 @@ impl Logins {
     }
 }
 
+/// The work that waits.
+#[derive(Debug)]
+struct Waiting {
+    overdue: IntGauge,
+    unassigned: IntGauge,
+    oldest_seconds: IntGauge,
+    by_age: IntGaugeVec,
+}
+
+impl Waiting {
+    fn new(families: &Families) -> Result<Self> {
+        Ok(Self {
+            overdue: families.gauge("taquilla_tickets_overdue", "Active tickets past a due time that they still wait for.")?,
+            unassigned: families.gauge("taquilla_tickets_unassigned", "Active tickets that have no agent.")?,
+            oldest_seconds: families.gauge("taquilla_tickets_oldest_seconds", "Age of the oldest active ticket; 0 when there is none.")?,
+            by_age: families.add(IntGaugeVec::new(
+                Opts::new("taquilla_tickets_active", "Active tickets, by the time since they were opened."),
+                &["age"],
+            ))?,
+        })
+    }
+
+    /// Takes over how it stands; what the store cannot tell stays as it was.
+    async fn update(&self, store: &dyn Store, now: Timestamp) {
+        let Ok(backlog) = backlog_at(store, now).await else { return };
+        self.overdue.set(backlog.overdue_tickets);
+        self.unassigned.set(backlog.unassigned_tickets);
+        self.oldest_seconds.set(backlog.oldest_created_at.map_or(0, |at| (now.as_micros() - at.as_micros()).max(0) / 1_000_000));
+        for age in &backlog.ages {
+            self.by_age.with_label_values(&[&age.bucket]).set(age.tickets);
+        }
+    }
+}
+
 /// Everything that one desk measures of itself; the store has [`Meters`](crate::store::Meters) of its own.
 #[derive(Debug)]
 pub struct Metrics {
@@ -58,6 +94,7 @@ pub struct Metrics {
     /// How pushing to InfluxDB goes.
     pub influx: InfluxMeters,
     tickets_now: IntGaugeVec,
+    waiting: Waiting,
     activity_seq: IntGauge,
     live_streams: IntGauge,
 }
@@ -83,6 +120,7 @@ impl Metrics {
                 Opts::new("taquilla_tickets", "Tickets that are not deleted, by status and priority."),
                 &["status", "priority"],
             ))?,
+            waiting: Waiting::new(&families)?,
             activity_seq: families.gauge("taquilla_activity_seq", "The last durable entry of the activity log.")?,
             live_streams: families.gauge("taquilla_live_streams", "Streams of live events.")?,
             families,
@@ -95,7 +133,7 @@ impl Metrics {
     ///
     /// # Errors
     /// None in fact: families are encoded into a text.
-    pub async fn text(&self, store: &dyn Store, live: &Live) -> Result<String> {
+    pub async fn text(&self, store: &dyn Store, live: &Live, now: Timestamp) -> Result<String> {
         let end = *store.durable_seq().borrow();
         self.activity_seq.set(end);
         self.influx.show_lag(end);
@@ -107,6 +145,7 @@ impl Metrics {
                 }
             }
         }
+        self.waiting.update(store, now).await;
         let mut families = self.families.gather();
         families.extend(store.meters().gather(store.size_bytes().await.ok()));
         TextEncoder::new().encode_to_string(&families)

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Every family and its type.
-const FAMILIES: &[(&str, &str)] = &[
+pub const FAMILIES: &[(&str, &str)] = &[
     ("http_request_duration_seconds", "histogram"),
     ("http_requests_in_flight", "gauge"),
     ("http_requests_total", "counter"),
@@ -33,6 +33,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("taquilla_influx_points_total", "counter"),
     ("taquilla_live_streams", "gauge"),
     ("taquilla_login_total", "counter"),
+    ("taquilla_sla_verdicts_total", "counter"),
     ("taquilla_store_commit_group_size", "histogram"),
     ("taquilla_store_commit_seconds", "histogram"),
     ("taquilla_store_queue_depth", "gauge"),
@@ -42,6 +43,10 @@ const FAMILIES: &[(&str, &str)] = &[
     ("taquilla_ticket_first_response_seconds", "histogram"),
     ("taquilla_ticket_resolution_seconds", "histogram"),
     ("taquilla_tickets", "gauge"),
+    ("taquilla_tickets_active", "gauge"),
+    ("taquilla_tickets_oldest_seconds", "gauge"),
+    ("taquilla_tickets_overdue", "gauge"),
+    ("taquilla_tickets_unassigned", "gauge"),
 ];
 
 /// The metrics of a desk.
@@ -149,6 +154,56 @@ async fn times_of_tickets_are_those_of_their_events() {
     assert_eq!(count(&text, r#"taquilla_ticket_first_response_seconds_bucket{le="900"}"#), 1);
     assert_eq!(count(&text, "taquilla_ticket_resolution_seconds_count"), 3);
     assert_eq!(count(&text, "taquilla_ticket_resolution_seconds_sum"), (30 + 20 + 65) * 60);
+}
+
+#[tokio::test]
+async fn verdicts_are_counted_once_each_by_clock() {
+    let desk = Desk::start_with(|config| config.auth.access_token_minutes = 1_440).await;
+    let (eva, admin) = (desk.user("eva").await, desk.admin().await);
+    for _ in 0..3 {
+        eva.post("/tickets", json!({ "title": "t", "description": "d", "priority": "critical" })).await.expect(201);
+    }
+    admin.post("/tickets/1/comments", json!({ "content": "in time" })).await.expect(201);
+    desk.advance(3_601);
+    admin.post("/tickets/2/comments", json!({ "content": "too late" })).await.expect(201);
+    desk.advance(4 * 3_600);
+    admin.patch("/tickets/1", json!({ "status": "resolved" })).await.expect(200);
+    for status in ["closed", "open", "resolved"] {
+        admin.patch("/tickets/1", json!({ "status": status })).await.expect(200);
+    }
+    let text = scrape(&desk).await;
+    for (clock, verdict, expected) in
+        [("first_response", "met", 1), ("first_response", "breached", 1), ("resolution", "met", 0), ("resolution", "breached", 1)]
+    {
+        let series = format!("taquilla_sla_verdicts_total{{clock=\"{clock}\",verdict=\"{verdict}\"}}");
+        assert_eq!(count(&text, &series), expected, "{series}");
+    }
+}
+
+#[tokio::test]
+async fn the_work_that_waits_is_told_as_the_analytics_tell_it() {
+    let desk = Desk::start_with(|config| config.auth.access_token_minutes = 1_440).await;
+    let (eva, admin) = (desk.user("eva").await, desk.admin().await);
+    assert_eq!(count(&scrape(&desk).await, "taquilla_tickets_oldest_seconds"), 0);
+    for hours in [2, 3, 20] {
+        eva.post("/tickets", json!({ "title": "t", "description": "d", "priority": "high" })).await.expect(201);
+        desk.advance(hours * 3_600);
+    }
+    admin.patch("/tickets/2/assign", json!({ "assigned_agent_id": admin.id })).await.expect(200);
+    eva.post("/tickets", json!({ "title": "t", "description": "d" })).await.expect(201);
+    let text = scrape(&desk).await;
+    let told = admin.get("/analytics/backlog").await.expect(200);
+    for (family, field, expected) in [("overdue", "overdue_tickets", 3), ("unassigned", "unassigned_tickets", 3)] {
+        assert_eq!(count(&text, &format!("taquilla_tickets_{family}")), expected, "{family}");
+        assert_eq!(told[field], expected, "{field}");
+    }
+    assert_eq!(count(&text, "taquilla_tickets_oldest_seconds"), 25 * 3_600);
+    for age in told["ages"].as_array().unwrap() {
+        let series = format!("taquilla_tickets_active{{age=\"{}\"}}", age["bucket"].as_str().unwrap());
+        assert_eq!(count(&text, &series), age["tickets"].as_i64().unwrap(), "{series}");
+    }
+    assert_eq!(count(&text, r#"taquilla_tickets_active{age="00_lt4h"}"#), 1);
+    assert_eq!(count(&text, r#"taquilla_tickets_active{age="02_lt3d"}"#), 1);
 }
 
 #[tokio::test]

@@ -19,14 +19,14 @@ const DAY: i64 = 24 * HOUR;
 
 /// A ticket as the log tells it: its fields by name, and the day and result of each verdict.
 #[derive(Default)]
-struct Told {
+pub struct Told {
     fields: BTreeMap<String, Value>,
     verdicts: BTreeMap<&'static str, (i64, bool)>,
-    created_at: i64,
+    pub created_at: i64,
 }
 
 impl Told {
-    fn take(&mut self, entry: &Entry) {
+    pub fn take(&mut self, entry: &Entry) {
         self.created_at = entry.facts.created_at.unwrap().as_micros();
         for (field, [_, after]) in &entry.changes {
             for clock in ["sla.first_response", "sla.resolution"] {
@@ -39,7 +39,7 @@ impl Told {
         assert_eq!(self.fields["status"], json!(entry.facts.status), "facts and changes agree");
     }
 
-    fn text(&self, field: &str) -> &str {
+    pub fn text(&self, field: &str) -> &str {
         self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
@@ -47,23 +47,23 @@ impl Told {
         self.text(field).parse::<Timestamp>().ok().map(Timestamp::as_micros)
     }
 
-    fn agent(&self) -> Option<i64> {
+    pub fn agent(&self) -> Option<i64> {
         self.fields.get("assigned_agent_id").and_then(Value::as_i64)
     }
 
-    fn is_live(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         self.text("deleted_at").is_empty()
     }
 
-    fn is_active(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         !["resolved", "closed"].contains(&self.text("status"))
     }
 
-    fn resolved_at(&self) -> Option<i64> {
+    pub fn resolved_at(&self) -> Option<i64> {
         self.instant("resolved_at").filter(|_| !self.is_active())
     }
 
-    fn is_overdue(&self, now: i64) -> bool {
+    pub fn is_overdue(&self, now: i64) -> bool {
         let clocks = [("sla.first_response", "first_response_due_at"), ("sla.resolution", "resolution_due_at")];
         self.is_active()
             && clocks.iter().any(|(clock, due)| self.text(clock) == "running" && self.instant(due).is_some_and(|due| due < now))
@@ -75,7 +75,7 @@ fn day(micros: i64) -> i64 {
 }
 
 /// The whole log, oldest first.
-async fn log(desk: &Desk) -> Vec<Entry> {
+pub async fn log(desk: &Desk) -> Vec<Entry> {
     let mut log: Vec<Entry> = Vec::new();
     loop {
         let from = From::After(log.last().map_or(0, |entry| entry.seq));

@@ -29,6 +29,7 @@ mod metrics;
 mod old_desk;
 mod on_postgres;
 mod openapi;
+mod operations;
 mod pages;
 mod people;
 mod preferences;

@@ -81,8 +81,8 @@ fn secrets() -> BTreeMap<String, String> {
     let made = Command::new("bash").args(["-euc", &format!("(umask{line}")]).current_dir(place.path()).status().unwrap();
     assert!(made.success());
     let made = place.path().join(".env");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&made).unwrap().permissions());
-    assert_eq!(mode & 0o077, 0, "others cannot read it");
+    let rights = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&made).unwrap().permissions());
+    assert_eq!(rights & 0o077, 0, "others cannot read it");
     let text = fs::read_to_string(made).unwrap();
     let pairs = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -20,10 +20,8 @@ fn rows(title: &str) -> Vec<Vec<String>> {
 fn the_exit_codes_are_those_of_the_program() {
     let help = Place::new().run(&["--help"]).expect(0).out;
     let told: Vec<String> = help.split("Exit codes:\n").nth(1).unwrap().lines().map(|line| line.trim().to_owned()).collect();
-    let shown: Vec<String> = rows("Exit codes")
-        .iter()
-        .map(|cells| format!("{}  {}", cells[0], cells[1].split(';').next().unwrap()))
-        .collect();
+    let shown: Vec<String> =
+        rows("Exit codes").iter().map(|cells| format!("{}  {}", cells[0], cells[1].split(';').next().unwrap())).collect();
     let told: Vec<String> = told.iter().filter(|line| !line.is_empty()).map(|line| line.split(';').next().unwrap().to_owned()).collect();
     assert_eq!(shown, told);
 }

@@ -132,7 +132,7 @@ impl History {
     pub fn at_each<T>(&self, instants: impl IntoIterator<Item = i64>, look: impl Fn(i64, &[&Told]) -> T) -> Vec<T> {
         let mut tickets: BTreeMap<TicketId, Told> = BTreeMap::new();
         let mut entries = self.log.iter().filter(|entry| entry.action.name().starts_with("ticket.")).peekable();
-        let stand = |instant| {
+        let stand = |instant: i64| {
             while let Some(entry) = entries.next_if(|entry| entry.at.as_micros() < instant) {
                 tickets.entry(entry.ticket_id.unwrap()).or_default().take(entry);
             }
@@ -149,7 +149,7 @@ impl History {
     }
 
     /// Events that stand in the desk's own figures: not of deleted tickets, and of resolutions only the one that holds now.
-    pub fn stands(&self, event: &Event, now: &BTreeMap<TicketId, Told>) -> bool {
+    pub fn stands(event: &Event, now: &BTreeMap<TicketId, Told>) -> bool {
         let Some(ticket) = now.get(&event.ticket).filter(|ticket| ticket.is_live()) else { return false };
         event.measurement != "ticket_resolved" || ticket.resolved_at() == Some(event.at)
     }

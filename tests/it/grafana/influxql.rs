@@ -26,20 +26,23 @@ pub fn tokens(query: &str) -> Vec<Token> {
             '"' => quoted(rest, '"', Token::Name),
             '\'' => quoted(rest, '\'', Token::Text),
             '/' => quoted(rest, '/', Token::Pattern),
-            _ => match SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
-                Some(sign) => (Token::Sign(sign), sign.len()),
-                None => {
-                    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
-                    let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                    assert!(length > 0, "{first:?} in {query}");
-                    (Token::Word(rest[..length].to_owned()), length)
-                }
-            },
+            _ => sign(rest).unwrap_or_else(|| word(rest)),
         };
         found.push(token);
         rest = rest[length..].trim_start();
     }
     found
+}
+
+fn sign(rest: &str) -> Option<(Token, usize)> {
+    SIGNS.into_iter().find(|sign| rest.starts_with(sign)).map(|sign| (Token::Sign(sign), sign.len()))
+}
+
+fn word(rest: &str) -> (Token, usize) {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
+    let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+    assert!(length > 0, "{rest} begins with nothing known");
+    (Token::Word(rest[..length].to_owned()), length)
 }
 
 fn quoted(rest: &str, mark: char, token: fn(String) -> Token) -> (Token, usize) {

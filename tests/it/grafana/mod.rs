@@ -3,9 +3,13 @@
 
 mod alerts;
 mod boards;
+mod expected;
+mod history;
 mod influxql;
 mod promql;
+mod proof;
 mod provisioning;
+mod scraped;
 
 use std::{fs, path::PathBuf};
 
@@ -106,26 +110,3 @@ fn all() -> Vec<Board> {
     };
     files.iter().map(board).collect()
 }
-
-/// Tags and fields of a measurement, of those that are pushed.
-fn schema(measurement: &str) -> Option<(&'static [&'static str], Vec<&'static str>)> {
-    let found = SCHEMA.iter().find(|(name, ..)| *name == measurement)?;
-    Some((found.1, found.2.to_vec()))
-}
-
-/// Name, tags, fields.
-type Measurement = (&'static str, &'static [&'static str], &'static [&'static str]);
-
-/// What is pushed.
-const SCHEMA: &[Measurement] = &[
-    ("ticket_created", &["channel", "priority"], &["count", "ticket_id"]),
-    ("ticket_status_change", &["from", "priority", "to"], &["count", "ticket_id", "seconds_in_from"]),
-    ("ticket_assigned", &["agent", "reason"], &["count", "ticket_id", "assigned_by_id"]),
-    ("ticket_first_response", &["agent", "met", "priority"], &["count", "seconds", "ticket_id"]),
-    ("ticket_resolved", &["agent", "met", "priority"], &["count", "seconds", "reopens", "ticket_id"]),
-    ("ticket_sla", &["clock", "met", "priority"], &["count", "ticket_id"]),
-    ("comment_created", &["role", "visibility"], &["count", "ticket_id"]),
-    ("ticket_backlog", &["priority", "status"], &["count"]),
-    ("ticket_backlog_agent", &["agent"], &["count", "overdue"]),
-    ("ticket_backlog_age", &["bucket"], &["count", "oldest_seconds"]),
-];

@@ -1,4 +1,4 @@
-//! Which metrics an expression in PromQL uses, and by which labels.
+//! Which metrics an expression in `PromQL` uses, and by which labels.
 
 /// How metrics begin that the desk or Prometheus itself makes.
 const OURS: [&str; 4] = ["taquilla_", "http_", "process_", "up"];

@@ -208,19 +208,22 @@ impl Pushed {
             names.insert(user["id"].as_i64().unwrap(), text(user, "full_name").to_owned());
         }
         let last_minute = (desk.now().as_micros() - 30 * SECOND).div_euclid(60 * SECOND) * 60 * SECOND;
-        let points = r#"SELECT "count" FROM "ticket_backlog" WHERE "status" = 'open' AND "priority" = 'low'"#;
+        let of_points = r#"FROM "ticket_backlog" WHERE "status" = 'open' AND "priority" = 'low'"#;
         let wait = async {
-            loop {
-                let there = influxd.ask(points).await.unwrap();
-                let minutes: Vec<i64> = there.get("").into_iter().flat_map(BTreeMap::keys).copied().collect();
-                if minutes.last() >= Some(&last_minute) {
-                    return minutes;
-                }
-                // Asked again at once: the answer itself takes its time.
+            // Asked again at once: the answer itself takes its time.
+            while influxd
+                .ask(&format!("SELECT last(\"count\") {of_points}"))
+                .await
+                .unwrap()
+                .values()
+                .all(|last| !last.contains_key(&last_minute))
+            {
                 tokio::task::yield_now().await;
             }
         };
-        let minutes = tokio::time::timeout(Duration::from_secs(120), wait).await.expect("everything is pushed");
+        tokio::time::timeout(Duration::from_secs(120), wait).await.expect("everything is pushed");
+        let there = influxd.ask(&format!("SELECT \"count\" {of_points}")).await.unwrap();
+        let minutes = there[""].keys().copied().collect();
         let history = History::new(log(&desk).await, names);
         Self { desk, influxd, history, minutes, admin }
     }
@@ -288,7 +291,7 @@ async fn agree_with_the_api(pushed: &Pushed, answers: &Answers, days: i64) {
     let backlog = pushed.admin.get("/analytics/backlog").await.expect(200);
     let undone = |measurement: &str, belongs: &dyn Fn(&Event) -> bool| {
         let events = pushed.history.events.iter().filter(|event| event.measurement == measurement && belongs(event));
-        events.filter(|event| !pushed.history.stands(event, &now)).count()
+        events.filter(|event| !History::stands(event, &now)).count()
     };
     let all = |_: &Event| true;
 
@@ -332,7 +335,7 @@ async fn agree_with_the_api(pushed: &Pushed, answers: &Answers, days: i64) {
     ] {
         let shown = answers.figure(board, &format!("Mean {of}"), "A", "");
         let events: Vec<&Event> = pushed.history.events.iter().filter(|event| event.measurement == measurement).collect();
-        let net: Vec<f64> = events.iter().filter(|event| pushed.history.stands(event, &now)).map(|event| event.seconds).collect();
+        let net: Vec<f64> = events.iter().filter(|event| History::stands(event, &now)).map(|event| event.seconds).collect();
         let gross: Vec<f64> = events.iter().map(|event| event.seconds).collect();
         let told = performance[key]["avg_time_hours"].as_f64().unwrap();
         assert!((mean(&gross) - shown).abs() < 1e-3, "{of}: {shown} in the panel, {} by the log", mean(&gross));
@@ -352,21 +355,14 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// Compares day by day, but for what is undone.
-fn same_by_day(
-    pushed: &Pushed,
-    answers: &Answers,
-    told: &Value,
-    reference: &str,
-    measurement: &str,
-    now: &BTreeMap<TicketId, Told>,
-) {
+fn same_by_day(pushed: &Pushed, answers: &Answers, told: &Value, reference: &str, measurement: &str, now: &BTreeMap<TicketId, Told>) {
     let shown = answers.series("overview", "Created and resolved", reference);
     for day in told.as_array().unwrap() {
         let midnight: jiff::Timestamp = format!("{}T00:00:00Z", text(day, "timestamp")).parse().unwrap();
         let midnight = midnight.as_microsecond();
         let events = pushed.history.events.iter().filter(|event| event.measurement == measurement);
         let on_day = events.filter(|event| event.at.div_euclid(DAY) == midnight.div_euclid(DAY));
-        let gone = on_day.filter(|event| !pushed.history.stands(event, now)).count();
+        let gone = on_day.filter(|event| !History::stands(event, now)).count();
         let value = shown.get("").and_then(|days| days.get(&midnight)).copied().unwrap_or(0.0);
         same(&format!("{measurement} on {}", text(day, "timestamp")), value, &day["value"], gone);
     }
@@ -395,7 +391,7 @@ async fn every_panel_shows_the_demo_as_the_log_and_the_analytics_tell_it() {
     assert!(answers.0.len() >= 70, "{}", answers.0.len());
     agree_with_the_api(&pushed, &answers, days).await;
     let now = pushed.history.now();
-    let undone = pushed.history.events.iter().filter(|event| !pushed.history.stands(event, &now)).count();
+    let undone = pushed.history.events.iter().filter(|event| !History::stands(event, &now)).count();
     assert!(undone > 0, "the demo has tickets that were reopened or deleted");
     // What is chosen at the top counts, and the range does.
     let choice = Choice { agent: Some("eva-okafor"), priorities: Some(&["high", "critical"]) };
@@ -408,7 +404,7 @@ async fn every_panel_shows_the_demo_as_the_log_and_the_analytics_tell_it() {
 async fn without_reopened_and_deleted_tickets_panels_and_analytics_are_equal() {
     let pushed = Pushed::when(a_plain_week).await;
     let now = pushed.history.now();
-    assert!(pushed.history.events.iter().all(|event| pushed.history.stands(event, &now)));
+    assert!(pushed.history.events.iter().all(|event| History::stands(event, &now)));
     let answers = Answers(pushed.run(last_days(&pushed.desk, 7), EVERYTHING, true).await);
     agree_with_the_api(&pushed, &answers, 7).await;
     let dashboard = pushed.admin.get("/analytics/dashboard?days=7").await.expect(200);

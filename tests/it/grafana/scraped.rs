@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Board, alerts::RULES, all, list, place, text};
@@ -113,41 +114,37 @@ fn expanded(expression: &str) -> String {
 
 /// Does a little of everything at the desk: what nothing happens to has no rate.
 async fn do_something(http: &reqwest::Client, desk: &Server) {
-    let at = |path: &str| format!("{}/api/v1{path}", desk.url);
-    let form = |password| [("username", "irene.vidal@demo.example"), ("password", password)];
-    http.post(at("/auth/login")).form(&form("not this one")).send().await.unwrap();
-    let pair: Value = http.post(at("/auth/login")).form(&form(PASSWORD)).send().await.unwrap().json().await.unwrap();
-    let token = text(&pair, "access_token");
+    sign_in(http, desk, "irene.vidal@demo.example", "not this one").await.unwrap_err();
+    let [ana, irene] = ["ana.ruiz", "irene.vidal"].map(|name| format!("{name}@demo.example"));
+    let ana = sign_in(http, desk, &ana, PASSWORD).await.unwrap();
+    let irene = sign_in(http, desk, &irene, PASSWORD).await.unwrap();
+    let send = async |method, path: &str, token: &str, body: Value| {
+        let request = http.request(method, format!("{}/api/v1{path}", desk.url)).bearer_auth(token);
+        let answer = request.json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json::<Value>().await.unwrap()
+    };
     let new = json!({ "title": "The printer smokes", "description": "Really.", "priority": "high" });
-    let made: Value = http.post(at("/tickets")).bearer_auth(token).json(&new).send().await.unwrap().json().await.unwrap();
-    let ticket = at(&format!("/tickets/{}", made["id"]));
-    let me = json!({ "assigned_agent_id": made["creator_id"] });
-    assert_eq!(http.patch(format!("{ticket}/assign")).bearer_auth(token).json(&me).send().await.unwrap().status(), 200);
-    // An agent's own ticket has no service level: one of the demo's is answered and resolved, too.
-    let waiting: Value = http
-        .get(at("/tickets?status=open,in_progress&limit=200"))
-        .bearer_auth(token)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let unanswered = waiting.as_array().unwrap().iter().find(|t| t["sla"]["resolution"] != "none" && t["first_response_at"].is_null());
-    for one in [Some(&made), unanswered].into_iter().flatten() {
-        let path = at(&format!("/tickets/{}", one["id"]));
-        let comment = json!({ "content": "Unplug it." });
-        assert_eq!(http.post(format!("{path}/comments")).bearer_auth(token).json(&comment).send().await.unwrap().status(), 201);
-        let resolved = json!({ "status": "resolved" });
-        assert_eq!(http.patch(&path).bearer_auth(token).json(&resolved).send().await.unwrap().status(), 200);
-    }
-    assert_eq!(http.get(at("/tickets/999999")).bearer_auth(token).send().await.unwrap().status(), 404);
+    let ticket = send(Method::POST, "/tickets", &ana, new).await;
+    let path = format!("/tickets/{}", ticket["id"]);
+    send(Method::POST, &format!("{path}/comments"), &irene, json!({ "content": "Unplug it." })).await;
+    send(Method::PATCH, &path, &irene, json!({ "status": "resolved" })).await;
+    let nowhere = http.get(format!("{}/api/v1/tickets/999999", desk.url)).bearer_auth(&irene).send().await.unwrap();
+    assert_eq!(nowhere.status(), 404);
+}
+
+/// The access token of somebody at the demo desk, or the status of the refusal.
+async fn sign_in(http: &reqwest::Client, desk: &Server, username: &str, password: &str) -> Result<String, u16> {
+    let form = [("username", username), ("password", password)];
+    let answer = http.post(format!("{}/api/v1/auth/login", desk.url)).form(&form).send().await.unwrap();
+    let status = answer.status();
+    let pair: Value = answer.json().await.unwrap();
+    if status.is_success() { Ok(text(&pair, "access_token").to_owned()) } else { Err(status.as_u16()) }
 }
 
 async fn analytics(http: &reqwest::Client, desk: &Server, path: &str) -> Value {
-    let form = [("username", "irene.vidal@demo.example"), ("password", PASSWORD)];
-    let pair: Value = http.post(format!("{}/api/v1/auth/login", desk.url)).form(&form).send().await.unwrap().json().await.unwrap();
-    let answer = http.get(format!("{}/api/v1{path}", desk.url)).bearer_auth(text(&pair, "access_token"));
+    let token = sign_in(http, desk, "irene.vidal@demo.example", PASSWORD).await.unwrap();
+    let answer = http.get(format!("{}/api/v1{path}", desk.url)).bearer_auth(token);
     answer.send().await.unwrap().json().await.unwrap()
 }
 

@@ -1,17 +1,12 @@
 //! Every panel over InfluxDB, with figures: the history of a desk is pushed by the desk's own worker into a real InfluxDB,
 //! each panel's query runs there, and what it gives is what the log says and what the API's analytics say.
 
-use std::{
-    collections::BTreeMap,
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    sync::mpsc::channel,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use taquilla::{
     auth::model::Actor,
+    config::Influxdb,
     demo::ops::{self, SignIn, Wanted},
     types::TicketId,
 };
@@ -24,81 +19,21 @@ use super::{
 };
 use crate::{
     analytics_log::{Told, log},
-    support::{Client, Desk},
+    support::{Client, Desk, servers::InfluxDb},
 };
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// An InfluxDB of the test's own.
-struct Influxd {
-    child: Child,
-    url: String,
-    http: reqwest::Client,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Influxd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Influxd {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name).display().to_string();
-        let config = format!(
-            "reporting-disabled = true\nbind-address = \"127.0.0.1:0\"\n[meta]\ndir = \"{}\"\n[data]\ndir = \"{}\"\nwal-dir = \"{}\"\n\
-             [http]\nbind-address = \"127.0.0.1:0\"\nlog-enabled = false\n",
-            at("meta"),
-            at("data"),
-            at("wal"),
-        );
-        std::fs::write(dir.path().join("influxdb.conf"), config).unwrap();
-        let mut child = Command::new("influxd")
-            .args(["-config", &at("influxdb.conf")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("influxd runs; `./dev setup` installs it");
-        let (send, lines) = channel();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        // Read to its end, so that the server is never held up by a full pipe.
-        std::thread::spawn(move || said.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
-        let address = loop {
-            let line = lines.recv_timeout(Duration::from_secs(30)).expect("influxd says where it listens");
-            if line.contains("Listening on HTTP") {
-                break line.split("addr=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-            }
-        };
-        taquilla::outgoing::install_tls();
-        let http = taquilla::outgoing::client("http:").no_proxy().build().unwrap();
-        let influxd = Self { child, url: format!("http://{address}"), http, _dir: dir };
-        let made = influxd.http.post(format!("{}/query", influxd.url)).query(&[("q", "CREATE DATABASE taquilla")]).send().await.unwrap();
-        assert_eq!(made.status(), 200);
-        influxd
-    }
-
-    /// The series that a query gives: by the values of their tags, times in µs.
-    async fn ask(&self, query: &str) -> Result<Shown, String> {
-        let form = [("db", "taquilla"), ("q", query), ("epoch", "u")];
-        let answer = self.http.post(format!("{}/query", self.url)).form(&form).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        let [result] = list(&answer, "results") else { return Err(answer.to_string()) };
-        if let Some(error) = result["error"].as_str() {
-            return Err(error.to_owned());
-        }
-        let mut shown = Shown::new();
-        for series in result["series"].as_array().into_iter().flatten() {
-            let tags: Vec<&str> = series["tags"].as_object().into_iter().flatten().map(|(_, value)| value.as_str().unwrap()).collect();
-            let rows = list(series, "values").iter();
-            let values = rows.filter_map(|row| Some((row[0].as_i64().unwrap(), row[1].as_f64()?))).collect();
-            shown.insert(tags.join(" "), values);
-        }
-        Ok(shown)
-    }
+/// The series that a query gives: by the values of their tags, times in µs.
+async fn ask(database: &InfluxDb, query: &str) -> Shown {
+    let series = database.ask(query).await;
+    let told = series.into_iter().map(|(name, _, rows)| {
+        let tags: Vec<&str> = name.split(',').skip(1).map(|tag| tag.split_once('=').unwrap().1).collect();
+        let values = rows.iter().filter_map(|row| Some((row[0].as_i64().unwrap() / 1_000, row[1].as_f64()?)));
+        (tags.join(" "), values.collect())
+    });
+    told.collect()
 }
 
 /// What is chosen at the top of a board.
@@ -182,7 +117,7 @@ fn difference(shown: &Shown, wanted: &Shown) -> Option<String> {
 /// A desk whose history is in an InfluxDB.
 struct Pushed {
     desk: Desk,
-    influxd: Influxd,
+    database: InfluxDb,
     history: History,
     minutes: Vec<i64>,
     admin: Client,
@@ -191,17 +126,19 @@ struct Pushed {
 impl Pushed {
     /// Starts a desk that pushes, lets `happen` happen, and waits until everything is there.
     async fn when(happen: impl AsyncFnOnce(&Desk)) -> Self {
-        let influxd = Influxd::start().await;
-        let desk = Desk::start_with(|config| {
-            config.auth.access_token_minutes = 1_440;
-            config.influxdb.url = Some(influxd.url.clone());
-            config.influxdb.batch_lines = 5_000;
-            config.influxdb.flush_seconds = 1;
-        })
-        .await;
+        let database = InfluxDb::new().await;
+        let mut desk = Desk::start_with(|config| config.auth.access_token_minutes = 1_440).await;
         happen(&desk).await;
         // The last minutes have passed, so that their backlog is due.
         desk.advance(300);
+        desk.config.influxdb = Influxdb {
+            url: Some(database.url.clone()),
+            bucket: database.name.clone(),
+            batch_lines: 5_000,
+            flush_seconds: 1,
+            ..Influxdb::default()
+        };
+        desk.restart().await;
         let admin = desk.admin().await;
         let mut names = BTreeMap::new();
         for user in admin.get("/users?limit=200").await.expect(200).as_array().unwrap() {
@@ -209,23 +146,14 @@ impl Pushed {
         }
         let last_minute = (desk.now().as_micros() - 30 * SECOND).div_euclid(60 * SECOND) * 60 * SECOND;
         let of_points = r#"FROM "ticket_backlog" WHERE "status" = 'open' AND "priority" = 'low'"#;
-        let wait = async {
-            // Asked again at once: the answer itself takes its time.
-            while influxd
-                .ask(&format!("SELECT last(\"count\") {of_points}"))
-                .await
-                .unwrap()
-                .values()
-                .all(|last| !last.contains_key(&last_minute))
-            {
-                tokio::task::yield_now().await;
-            }
-        };
+        let last = format!("SELECT last(\"count\") {of_points}");
+        // Asked again at once: the answer itself takes its time.
+        let wait = async { while ask(&database, &last).await.values().all(|last| !last.contains_key(&last_minute)) {} };
         tokio::time::timeout(Duration::from_secs(120), wait).await.expect("everything is pushed");
-        let there = influxd.ask(&format!("SELECT \"count\" {of_points}")).await.unwrap();
+        let there = ask(&database, &format!("SELECT \"count\" {of_points}")).await;
         let minutes = there[""].keys().copied().collect();
         let history = History::new(log(&desk).await, names);
-        Self { desk, influxd, history, minutes, admin }
+        Self { desk, database, history, minutes, admin }
     }
 
     /// Runs every panel of every board, compares it with the log, and gives what it shows.
@@ -243,16 +171,14 @@ impl Pushed {
                     let asked = Asked { history: &self.history, range, agent, priorities, minutes };
                     let wanted = tidy(&expected(panel.title(), target.reference(), &asked), is_over_time);
                     let name = format!("{} / {} {}", board.name, panel.title(), target.reference());
-                    match self.influxd.ask(&query).await.map(|shown| tidy(&shown, is_over_time)) {
-                        Err(error) => wrong.push(format!("{name}: {error}\n  {query}")),
-                        Ok(shown) if shown.is_empty() && !may_be_empty => wrong.push(format!("{name} shows nothing\n  {query}")),
-                        Ok(shown) => {
-                            if let Some(difference) = difference(&shown, &wanted) {
-                                wrong.push(format!("{name}: {difference}\n  {query}"));
-                            }
-                            answers.insert((board.name.clone(), panel.title().to_owned(), target.reference().to_owned()), shown);
-                        }
+                    let shown = tidy(&ask(&self.database, &query).await, is_over_time);
+                    if shown.is_empty() && !may_be_empty {
+                        wrong.push(format!("{name} shows nothing\n  {query}"));
                     }
+                    if let Some(difference) = difference(&shown, &wanted) {
+                        wrong.push(format!("{name}: {difference}\n  {query}"));
+                    }
+                    answers.insert((board.name.clone(), panel.title().to_owned(), target.reference().to_owned()), shown);
                 }
             }
         }

@@ -147,9 +147,14 @@ impl Pushed {
         let last_minute = (desk.now().as_micros() - 30 * SECOND).div_euclid(60 * SECOND) * 60 * SECOND;
         let of_points = r#"FROM "ticket_backlog" WHERE "status" = 'open' AND "priority" = 'low'"#;
         let last = format!("SELECT last(\"count\") {of_points}");
-        // Asked again at once: the answer itself takes its time.
-        let wait = async { while ask(&database, &last).await.values().all(|last| !last.contains_key(&last_minute)) {} };
-        tokio::time::timeout(Duration::from_secs(120), wait).await.expect("everything is pushed");
+        let wait = async {
+            // Not at once again: the server has the points to take meanwhile.
+            let mut times = tokio::time::interval(Duration::from_millis(100));
+            while ask(&database, &last).await.values().all(|last| last.keys().next_back() < Some(&last_minute)) {
+                times.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(300), wait).await.expect("everything is pushed");
         let there = ask(&database, &format!("SELECT \"count\" {of_points}")).await;
         let minutes = there[""].keys().copied().collect();
         let history = History::new(log(&desk).await, names);

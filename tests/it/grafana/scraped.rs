@@ -72,6 +72,15 @@ impl Prometheus {
         Self { child, url, http: client() }
     }
 
+    /// It listens before it has read its storage.
+    async fn is_ready(&self) {
+        eventually("Prometheus is ready", async || {
+            let answer = self.http.get(format!("{}/-/ready", self.url)).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Value {
         let answer = self.http.get(format!("{}{path}", self.url)).query(query).send().await.unwrap();
         let body: Value = answer.json().await.unwrap();
@@ -166,6 +175,7 @@ async fn every_panel_and_every_alert_is_answered_by_a_prometheus_that_scrapes_th
     place_of_test.run_with(&[], &demo, &format!("{PASSWORD}\n")).expect(0);
     let desk = place_of_test.serve(&[("TAQUILLA_PROMETHEUS__TOKEN", TOKEN)], &[]);
     let prometheus = Prometheus::start(&place_of_test, &desk.url);
+    prometheus.is_ready().await;
     eventually("the desk is scraped", async || {
         let up = prometheus.ask(r#"up{job="taquilla"}"#).await;
         up.values().any(|up| *up > 0.5).then_some(())

@@ -15,7 +15,7 @@ use std::{
 
 use self::lease::Lease;
 use crate::{
-    activity::live,
+    activity::{audit, live},
     app::AppState,
     auth::failures,
     error::AppError,
@@ -33,6 +33,9 @@ const FAILURES: Duration = Duration::from_secs(60);
 /// How often it is looked whether the address of the set-up has to be printed anew.
 const SETUP: Duration = Duration::from_secs(30);
 
+/// How often entries of the log get their links.
+const CHAIN: Duration = Duration::from_secs(10);
+
 /// Starts the jobs of a desk that listens at `address`; they end with [`App::shutdown`](crate::app::App::shutdown).
 pub fn start(app: &AppState, address: SocketAddr) {
     every(app, "purge sessions", By::OneInstance, PURGE, |app| async move { purge::sessions(&app).await });
@@ -46,6 +49,7 @@ pub fn start(app: &AppState, address: SocketAddr) {
             setup::print_address(&app, address, anew).await.map(|_| printed.store(true, Ordering::Relaxed))
         }
     });
+    every(app, audit::READER, By::OneInstance, CHAIN, |app| async move { Ok(audit::extend(app.store.as_ref()).await?) });
     every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
     app.tasks.spawn(live::follow(app.clone()));
     match Target::new(&app.config.influxdb, None) {

@@ -247,6 +247,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(nibble), 16));
+        }
+        text
+    })
+}
+
 /// The versions that a client expects of what it changes (`If-Match`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {

@@ -12,7 +12,7 @@ use super::chain::hex;
 use crate::{
     auth::model::{Actor, Role, Via},
     tickets::model::{Channel, Priority, Status, Ticket},
-    types::{CommentId, Seq, TicketId, Timestamp, UserId},
+    types::{CommentId, Seq, TicketId, Timestamp, UserId, hex},
 };
 
 /// Texts longer than this many characters appear in `changes` as length and digest.

@@ -11,10 +11,12 @@ mod migrate;
 mod output;
 mod password;
 mod plain;
+mod progress;
 mod remote;
 mod serve;
 mod ticket;
 mod token;
+mod transfer;
 mod user;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -79,6 +81,8 @@ enum Verb {
     /// Make, try and fill the InfluxDB that metrics are pushed to.
     #[command(subcommand, arg_required_else_help = true)]
     Influx(influx::InfluxVerb),
+    /// Move a desk from one storage to another.
+    Transfer(transfer::Transfer),
     #[command(about = "Print the OpenAPI document")]
     Openapi,
     /// Ask a running desk whether it is ready.
@@ -152,6 +156,7 @@ fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Demo(verb) => verb.run(context),
         Verb::Migrate(verb) => verb.run(context),
         Verb::Influx(verb) => verb.run(context),
+        Verb::Transfer(verb) => verb.run(context),
         Verb::Openapi => plain::openapi(context),
         Verb::Healthcheck(verb) => verb.run(context),
         Verb::Completions(verb) => verb.run(context),

@@ -6,22 +6,27 @@
 //! ordered, without repeats or holes for rows unchanged meanwhile · a reader that follows the log by `seq` misses none and
 //! sees none twice · ids are never issued twice, also across crashes · reopening keeps all.
 
+pub mod aside;
 mod changes;
 mod fsck;
 mod meters;
+mod portable;
 pub mod postgres;
 mod rows;
 pub mod sled;
+pub mod transfer;
 
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use changes::{Addition, Changes, Committed, Expect, Write};
 pub use fsck::FsckReport;
 pub use meters::Meters;
-pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
+pub use portable::{Collection, FORMAT, NextId, Place, Portable, Record, Snapshot, Sum, Tally, estimate};
+pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, RowKind, SigningSecret};
 
 use crate::{
     activity::{chain::ChainBlock, model::Entry},
@@ -84,7 +89,8 @@ impl std::fmt::Display for Field {
 }
 
 /// A kind of row that has ids of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum IdKind {
     /// Tickets.
     Ticket,
@@ -103,15 +109,21 @@ impl IdKind {
     pub const ALL: [Self; 5] = [Self::Ticket, Self::Comment, Self::User, Self::Session, Self::Token];
 }
 
-/// Opens the configured store.
+/// Opens the configured store, for a desk to work on.
 ///
 /// # Errors
-/// Why it cannot be opened.
+/// Why it cannot be opened; one that has only been filled in part is not.
 pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    open_at(config, config.storage_url()?).await
+    let store = open_at(config, config.storage_url()?).await?;
+    if transfer::is_unfinished(store.as_ref()).await? {
+        store.close().await?;
+        let why = "it holds a part of a desk only, since what was to fill it was broken off: run the same transfer or restore again";
+        return Err(StoreError::Unavailable(why.into()).into());
+    }
+    Ok(store)
 }
 
-/// Opens the store at another address than the configured one, otherwise as configured.
+/// Opens the store at another address than the configured one, otherwise as configured, whether it is complete or not.
 ///
 /// # Errors
 /// Why it cannot be opened.
@@ -131,7 +143,7 @@ pub async fn open_at(config: &Config, url: StorageUrl) -> anyhow::Result<Arc<dyn
 
 /// What every store can do.
 #[async_trait]
-pub trait Store: Tickets + Users + Sessions + Activities + Analytics + Send + Sync + 'static {
+pub trait Store: Tickets + Users + Sessions + Activities + Analytics + Portable + Send + Sync + 'static {
     /// The only write: all or nothing, durable when it returns.
     async fn commit(&self, changes: Changes) -> Result<Committed, StoreError>;
 

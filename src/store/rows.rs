@@ -80,6 +80,31 @@ macro_rules! rows {
                 Self::$name(row)
             }
         })*
+
+        /// A kind of row.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum RowKind { $($(#[$doc])* $name,)* }
+
+        impl RowKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+
+        impl Row {
+            /// What kind of row it is.
+            #[must_use]
+            pub const fn kind(&self) -> RowKind {
+                match self { $(Self::$name(_) => RowKind::$name,)* }
+            }
+
+            /// Reads a row of this kind from JSON.
+            ///
+            /// # Errors
+            /// What is wrong with it.
+            pub fn from_json(kind: RowKind, json: &[u8]) -> Result<Self, serde_json::Error> {
+                match kind { $(RowKind::$name => serde_json::from_slice::<$type>(json).map(Self::$name),)* }
+            }
+        }
     };
 }
 

@@ -28,6 +28,7 @@ mod licences;
 mod lists;
 mod logs;
 mod metrics;
+mod moving;
 mod old_desk;
 mod on_postgres;
 mod openapi;

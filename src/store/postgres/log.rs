@@ -58,6 +58,11 @@ impl Numbers {
         }
     }
 
+    /// Notes that the log goes at least as far as this.
+    pub(super) fn advance(&self, to: Seq) {
+        advance(&self.end, to);
+    }
+
     /// The log's end, and a signal at each advance.
     pub(super) fn subscribe(&self) -> watch::Receiver<Seq> {
         self.end.subscribe()

@@ -14,6 +14,7 @@ macro_rules! asking {
     }};
 }
 
+pub(super) mod aside;
 mod commit;
 mod fault;
 mod figures;
@@ -23,9 +24,11 @@ mod judge;
 mod lists;
 mod log;
 pub mod migrate;
+mod portable;
 mod reads;
 mod rows;
 mod search;
+mod take_in;
 mod values;
 mod write;
 
@@ -76,6 +79,8 @@ pub struct PgStore {
     pool: PgPool,
     /// For what runs beside them, so that it never waits for them.
     inner: PgPool,
+    /// How a connection beside them is made.
+    connect: PgConnectOptions,
     ids: Ids,
     numbers: Numbers,
     lost: Arc<Lost>,
@@ -130,12 +135,12 @@ impl PgStore {
         migrate::bring_up(&connect, options.auto_migrate).await?;
         let lost = Arc::new(Lost::default());
         let pool = pool_of(options.connections, &lost).connect_lazy_with(connect.clone());
-        let inner = pool_of(INNER_CONNECTIONS, &lost).connect_lazy_with(connect);
+        let inner = pool_of(INNER_CONNECTIONS, &lost).connect_lazy_with(connect.clone());
         warn_of_shortcuts(&inner).await.map_err(|error| told(&error))?;
         let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);
         let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone(), meters.clone()).await.map_err(|error| told(&error))?;
         let sequencer = AbortOnDrop(tokio::spawn(sequencer.run()));
-        Ok(Arc::new(Self { pool, inner, ids: Ids::default(), numbers, lost, meters, _sequencer: sequencer }))
+        Ok(Arc::new(Self { pool, inner, connect, ids: Ids::default(), numbers, lost, meters, _sequencer: sequencer }))
     }
 
     /// Notes that a connection was lost.

@@ -165,7 +165,7 @@ impl Users for PgStore {
     async fn preferences(&self, user: UserId) -> Result<Option<Preferences>, StoreError> {
         let sql = "SELECT body, version FROM taquilla.preferences WHERE user_id = $1";
         let row = asking!(self, sqlx::query(sql).bind(user.0).fetch_optional(&self.pool))?;
-        maybe(row.as_ref(), |row| Ok(Preferences { version: row.try_get("version")?, ..rows::single(row)? }))
+        maybe(row.as_ref(), rows::preferences)
     }
 
     async fn signing_secret(&self) -> Result<Option<SigningSecret>, StoreError> {

@@ -8,13 +8,13 @@ use crate::{
     activity::model::Entry,
     analytics::figures::{Decided, Standing},
     auth::model::{ApiToken, Digest32, Session},
-    store::{Answer, AnswerKey},
+    store::{Answer, AnswerKey, LogCursor},
     tickets::{
         model::{Comment, Priority, Ticket},
         sla,
     },
     types::{CommentId, Secret, SessionId, TicketId, Timestamp, TokenId, UserId},
-    users::model::User,
+    users::{model::User, preferences::Preferences},
 };
 
 /// What reading a row gives.
@@ -182,6 +182,14 @@ pub(super) fn answer(row: &PgRow) -> Read<Answer> {
         body: row.try_get("body")?,
         at: at(row, "at")?,
     })
+}
+
+pub(super) fn cursor(row: &PgRow) -> Read<LogCursor> {
+    Ok(LogCursor { name: row.try_get("name")?, seq: row.try_get("seq")?, version: row.try_get("version")? })
+}
+
+pub(super) fn preferences(row: &PgRow) -> Read<Preferences> {
+    Ok(Preferences { version: row.try_get("version")?, ..single(row)? })
 }
 
 pub(super) fn answer_key(row: &PgRow) -> Read<AnswerKey> {

@@ -80,6 +80,11 @@ pub(super) fn header(key: &[u8], first: &[u8]) -> Result<(i64, u16), StoreError>
     Ok((i64::from_be_bytes(version), u16::from_be_bytes(pieces)))
 }
 
+/// About how many bytes a value has, with its pieces.
+pub(super) fn size(key: &[u8], first: &[u8]) -> Result<usize, StoreError> {
+    Ok(first.len() + usize::from(header(key, first)?.1) * LARGEST)
+}
+
 /// Puts a value together; `piece` finds what stands at another key.
 pub(super) fn decode<T, V, F>(key: &[u8], first: &[u8], piece: F) -> Result<T, StoreError>
 where

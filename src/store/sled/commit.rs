@@ -17,10 +17,11 @@ use super::{
     group::Group,
     keys,
     open::{Folder, Identity, ROOM},
+    view::View,
 };
 use crate::{
     auth::token::random,
-    store::{Changes, Committed, IdKind, StoreError},
+    store::{Changes, Committed, IdKind, Record, StoreError},
     types::Seq,
 };
 
@@ -46,6 +47,12 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Command {
     /// Write this.
     Commit(Box<Changes>, Answer<Committed>),
+    /// Take in what another store had.
+    TakeIn(Vec<Record>, Answer<()>),
+    /// Make what is derived from rows anew.
+    Settle(Answer<()>),
+    /// Keep the present state in view, when all that came before is durable.
+    View(Answer<View>),
     /// Reserve ids.
     Raise(IdKind, Answer<()>),
     /// Write something, to see whether that works.
@@ -58,14 +65,16 @@ pub(super) enum Command {
 enum Waiting {
     Commit(Answer<Committed>, Committed),
     Other(Answer<()>),
+    View(Answer<View>),
 }
 
 impl Waiting {
     // Whoever stopped waiting does not want the answer.
-    fn answer(self, outcome: Result<(), StoreError>) {
+    fn answer(self, outcome: Result<(), StoreError>, shared: &Arc<Shared>, seq: Seq) {
         match self {
             Self::Commit(answer, committed) => drop(answer.send(outcome.map(|()| committed))),
             Self::Other(answer) => drop(answer.send(outcome)),
+            Self::View(answer) => drop(answer.send(outcome.and_then(|()| View::begin(shared, seq)))),
         }
     }
 }
@@ -149,13 +158,26 @@ impl Committer {
         let Some(engine) = state.engine.as_ref() else { return commands.for_each(|command| refuse(command, &super::closed())) };
         let cached = |id| shared.cache.get(&id);
         let mut group = Group::new(engine, &cached, &shared.ids, self.seq);
-        let mut waiting = Vec::new();
+        let (mut waiting, mut settling) = (Vec::new(), None);
         for command in commands {
             match command {
                 Command::Commit(changes, answer) => match group.add(*changes) {
                     Ok(seq) => waiting.push(Waiting::Commit(answer, Committed { seq })),
                     Err(error) => drop(answer.send(Err(error))),
                 },
+                Command::TakeIn(records, answer) => match group.take_in(records) {
+                    Ok(()) => waiting.push(Waiting::Other(answer)),
+                    Err(error) => drop(answer.send(Err(error))),
+                },
+                Command::View(answer) => {
+                    waiting.push(Waiting::View(answer));
+                    // What follows is not in it.
+                    break;
+                }
+                Command::Settle(answer) => {
+                    settling = Some(answer);
+                    break;
+                }
                 Command::Raise(kind, answer) => {
                     group.raise(kind);
                     waiting.push(Waiting::Other(answer));
@@ -172,15 +194,21 @@ impl Committer {
         }
         if group.broken {
             // Something stored could not be read while a commit was half staged: nothing of this group is written.
-            return waiting.into_iter().for_each(|w| w.answer(Err(StoreError::Busy)));
+            return waiting.into_iter().for_each(|w| w.answer(Err(StoreError::Busy), &shared, self.seq));
         }
         if group.is_empty() {
-            return waiting.into_iter().for_each(|w| w.answer(Ok(())));
+            for one in waiting {
+                one.answer(Ok(()), &shared, self.seq);
+            }
+            drop(state);
+            if let Some(answer) = settling {
+                drop(answer.send(self.settle()));
+            }
+            return;
         }
-        let batch = group.batch();
-        let (effects, seq, passed, raised) = (group.effects, group.seq, group.passed, group.raised);
+        let Group { staged, effects, seq, passed, raised, .. } = group;
         drop(state);
-        let moved = self.room().and_then(|()| shared.write(batch, &effects, seq));
+        let moved = self.room().and_then(|()| shared.write(staged, &effects, seq));
         if let Err(error) = &moved {
             self.go_read_only(error.clone());
         } else {
@@ -198,8 +226,29 @@ impl Committer {
             }
         }
         for one in waiting {
-            one.answer(moved.clone());
+            one.answer(moved.clone(), &shared, self.seq);
         }
+        if let Some(answer) = settling {
+            let settled = moved.and_then(|()| self.settle());
+            drop(answer.send(settled));
+        }
+    }
+
+    /// Makes the projections anew from the rows, and saves them: nothing in the log leads to what was taken in.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let shared = self.shared.clone();
+        {
+            let mut state = shared.state.write();
+            let engine = state.engine.as_ref().ok_or_else(super::closed)?;
+            let mut fresh = checkpoint::rebuild(engine)?;
+            checkpoint::load_people(&mut fresh, engine)?;
+            fresh.seq = self.seq;
+            shared.cache.clear();
+            state.projection = fresh;
+        }
+        self.checkpoint()?;
+        self.identity.seq = self.seq;
+        self.folder.write_identity(&self.identity).map_err(io_failed)
     }
 
     /// Refuses to write when the disk is nearly full. sled must not meet the end itself: a page that it could not split
@@ -226,6 +275,7 @@ impl Committer {
         // sled holds a lock of its own, so the old one goes first; readers wait meanwhile.
         let mut state = self.shared.state.write();
         state.engine = None;
+        self.shared.view.lock().take();
         self.shared.cache.clear();
         match super::load(&self.folder, self.cache_mib, &self.shared.ids) {
             Ok(loaded) => {
@@ -311,7 +361,10 @@ pub(super) fn forget_marks(engine: &Engine) -> Result<(), StoreError> {
 fn refuse(command: Command, reason: &StoreError) {
     match command {
         Command::Commit(_, answer) => drop(answer.send(Err(reason.clone()))),
-        Command::Raise(_, answer) | Command::Probe(answer) => drop(answer.send(Err(reason.clone()))),
+        Command::View(answer) => drop(answer.send(Err(reason.clone()))),
+        Command::TakeIn(_, answer) | Command::Settle(answer) | Command::Raise(_, answer) | Command::Probe(answer) => {
+            drop(answer.send(Err(reason.clone())));
+        }
         Command::Close(answer) => drop(answer.send(Ok(()))),
     }
 }

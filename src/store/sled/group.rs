@@ -18,7 +18,7 @@ use super::{
 use crate::{
     activity::model::{Entry, NewEntry},
     auth::model::{ApiToken, Session},
-    store::{Addition, Changes, Expect, Field, IdKind, Row, RowKey, StoreError, Write},
+    store::{Addition, Changes, Expect, Field, IdKind, Record, Row, RowKey, StoreError, Write},
     tickets::model::{Comment, Ticket},
     types::{Seq, TicketId},
     users::model::User,
@@ -27,13 +27,27 @@ use crate::{
 /// Finds a ticket's present row without reading it from the engine, when it is cached.
 pub(super) type Cached<'a> = &'a dyn Fn(TicketId) -> Option<Arc<Ticket>>;
 
+/// Key → value, `None` for removed: what a group does to the engine.
+pub(super) type Staged = HashMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// What to hand to the engine.
+pub(super) fn batch(staged: Staged) -> Batch {
+    let mut batch = Batch::default();
+    for (key, value) in staged {
+        match value {
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
+        }
+    }
+    batch
+}
+
 /// What is staged so far.
 pub(super) struct Group<'a> {
     engine: &'a Engine,
     cached: Cached<'a>,
     ids: &'a Ids,
-    /// Key → value, `None` for removed: what the batch will do.
-    staged: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(super) staged: Staged,
     tickets: HashMap<TicketId, Arc<Ticket>>,
     /// Marks below which ids have been used, to be made durable with the group.
     pub(super) passed: HashMap<IdKind, i64>,
@@ -69,6 +83,60 @@ impl<'a> Group<'a> {
         self.stage_all(changes).inspect_err(|_| self.broken = true)
     }
 
+    /// Stages records as another store had them, or nothing. The projections do not follow.
+    pub(super) fn take_in(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
+        let mut next = self.seq + 1;
+        for record in &records {
+            match record {
+                Record::Entry(entry) if entry.seq != next => {
+                    return Err(StoreError::Corrupt(format!("log entry {} does not follow entry {}", entry.seq, next - 1)));
+                }
+                Record::Entry(_) => next += 1,
+                Record::Row(row) => {
+                    if let Row::Ticket(ticket) = row.as_ref() {
+                        position(ticket.id)?;
+                    }
+                }
+                Record::NextId(_) => {}
+            }
+        }
+        self.stage_records(records).inspect_err(|_| self.broken = true)
+    }
+
+    fn stage_records(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
+        for record in records {
+            match record {
+                Record::Row(row) => self.row(&row)?,
+                Record::Entry(entry) => {
+                    self.seq = entry.seq;
+                    self.entry(&entry)?;
+                }
+                Record::NextId(id) => self.used(id.kind, id.next - 1),
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row) -> Result<(), StoreError> {
+        let key = row.key();
+        match row {
+            Row::User(user) => {
+                let before: Option<User> = self.read(&keys::user(user.id))?;
+                if let Some(before) = before.filter(|before| before.email != user.email) {
+                    self.stage(keys::email(before.email.as_str()), None);
+                }
+                self.stage(keys::email(user.email.as_str()), Some(user.id.0.to_be_bytes().to_vec()));
+                self.used(IdKind::User, user.id.0);
+            }
+            Row::Ticket(ticket) => self.used(IdKind::Ticket, ticket.id.0),
+            Row::Comment(comment) => self.used(IdKind::Comment, comment.id.0),
+            Row::Session(session) => self.used(IdKind::Session, session.id.0),
+            Row::ApiToken(token) => self.used(IdKind::Token, token.id.0),
+            _ => {}
+        }
+        self.encode(keys::row(&key), codec::encode_row(row)?)
+    }
+
     fn stage_all(&mut self, changes: Changes) -> Result<Seq, StoreError> {
         let covered: HashSet<TicketId> = changes.log.iter().filter_map(|entry| entry.ticket_id).collect();
         let mut touched = BTreeSet::new();
@@ -102,18 +170,6 @@ impl<'a> Group<'a> {
     pub(super) fn stage(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
         self.staged.insert(key, value);
-    }
-
-    /// What to hand to the engine.
-    pub(super) fn batch(&mut self) -> Batch {
-        let mut batch = Batch::default();
-        for (key, value) in self.staged.drain() {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        batch
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -308,11 +364,14 @@ impl<'a> Group<'a> {
 
     fn log(&mut self, entry: NewEntry) -> Result<(), StoreError> {
         self.seq += 1;
-        let entry = Entry::at_seq(self.seq, entry);
+        self.entry(&Entry::at_seq(self.seq, entry))
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
         if let Some(ticket) = entry.ticket_id {
             self.stage(keys::ticket_entry(ticket, entry.seq), Some(vec![u8::from(entry.internal)]));
         }
-        self.encode_new(keys::entry(entry.seq), codec::encode_entry(&entry)?);
+        self.encode_new(keys::entry(entry.seq), codec::encode_entry(entry)?);
         Ok(())
     }
 

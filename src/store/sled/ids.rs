@@ -68,6 +68,11 @@ impl Ids {
         range.limit = range.limit.max(mark);
     }
 
+    /// The id that is given out next.
+    pub(super) fn next(&self, kind: IdKind) -> i64 {
+        self.0[kind as usize].lock().next
+    }
+
     /// Gives out no more ids of a kind, and tells the next one: after a clean stop it follows the last one given.
     pub(super) fn seal(&self, kind: IdKind) -> i64 {
         let mut range = self.0[kind as usize].lock();

@@ -1,6 +1,7 @@
 //! The embedded store on sled, used the one way in which it keeps its word: one committer, one tree, every commit synced
 //! before it is answered; what lists and searches need is held in memory and follows the commits.
 
+pub(super) mod aside;
 mod checkpoint;
 mod codec;
 mod columns;
@@ -19,6 +20,7 @@ mod projection;
 mod reads;
 mod select;
 mod terms;
+mod view;
 
 use std::{
     sync::{
@@ -34,15 +36,18 @@ use parking_lot::{Mutex, RwLock};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{oneshot, watch};
 
+pub use aside::{replace, workshop};
 pub use fsck::fsck;
 pub use open::{Holder, OpenError, Options, SCHEMA};
 
 use self::{
     commit::{Command, Committer},
     engine::Engine,
+    group::{Staged, batch},
     ids::Ids,
     open::{Folder, Identity},
     projection::{Effect, Projection},
+    view::Before,
 };
 use crate::{
     store::{Changes, Committed, IdKind, Meters, Store, StoreError},
@@ -70,6 +75,8 @@ struct Shared {
     cache: Cache<TicketId, Arc<Ticket>, ByBytes>,
     ids: Ids,
     durable: watch::Sender<Seq>,
+    /// What was there before, for whoever reads the store as of an earlier moment.
+    view: Mutex<Option<Before>>,
     /// Why nothing can be written, while that is so.
     read_only: RwLock<Option<StoreError>>,
     meters: Meters,
@@ -135,6 +142,7 @@ impl SledStore {
             cache: Cache::with_weighter(TICKETS_CACHED, TICKET_CACHE, ByBytes),
             ids,
             durable: watch::Sender::new(seq),
+            view: Mutex::default(),
             read_only: RwLock::new(None),
             meters: Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?,
         });
@@ -186,20 +194,23 @@ impl Shared {
 
     /// Writes a group durably. Rows and what is held in memory move together, under the lock, so that no reader sees the
     /// one without the other; the sync itself holds up nobody.
-    fn write(&self, batch: sled::Batch, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+    fn write(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
         let before = durability::syncs();
-        self.apply(batch, effects, seq)?;
+        self.apply(staged, effects, seq)?;
         let start = Instant::now();
         let flushed = self.with(|_, engine| engine.flush(before));
         self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());
         flushed
     }
 
-    fn apply(&self, batch: sled::Batch, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+    fn apply(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
         let mut state = self.state.write();
         let State { engine, projection } = &mut *state;
         let engine = engine.as_ref().ok_or_else(closed)?;
-        engine.apply(batch)?;
+        if let Some(before) = self.view.lock().as_mut() {
+            before.keep(engine, staged.keys())?;
+        }
+        engine.apply(batch(staged))?;
         projection.apply(engine, effects)?;
         projection.seq = seq;
         for effect in effects {

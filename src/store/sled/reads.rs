@@ -34,7 +34,7 @@ impl SledStore {
     }
 
     /// Reads what may be on the disk.
-    async fn disk<T: Send + 'static>(
+    pub(super) async fn disk<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Shared, &Projection, &Engine) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -34,9 +34,9 @@ use tokio::sync::watch;
 /// Everything that is stored.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    rows: HashMap<RowKey, Row>,
-    log: Vec<Entry>,
-    ids: HashMap<IdKind, i64>,
+    pub rows: HashMap<RowKey, Row>,
+    pub log: Vec<Entry>,
+    pub ids: HashMap<IdKind, i64>,
 }
 
 impl State {
@@ -215,8 +215,8 @@ pub fn id_of(row: &Row) -> Option<(IdKind, i64)> {
 /// The model as a store.
 #[derive(Debug)]
 pub struct Model {
-    state: Arc<Mutex<State>>,
-    durable: watch::Sender<Seq>,
+    pub state: Arc<Mutex<State>>,
+    pub durable: watch::Sender<Seq>,
     closed: AtomicBool,
     meters: Meters,
 }
@@ -253,7 +253,7 @@ impl Model {
         self.state.lock().clone()
     }
 
-    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("it is closed".into()));
         }

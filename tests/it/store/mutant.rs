@@ -13,7 +13,7 @@ use taquilla::{
     auth::model::{ApiToken, Digest32, Session},
     store::{
         Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, IdKind, LogCursor, Meters,
-        Row, RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
+        Portable, Record, Row, RowKey, Sessions, SigningSecret, Snapshot, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
         model::{Comment, Ticket},
@@ -416,5 +416,20 @@ impl Analytics for Mutant {
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {
         let backlog = self.inner.backlog(now, opened_by).await?;
         Ok(Backlog { overdue: backlog.overdue * i64::from(!self.has(Fault::NothingOverdue)), ..backlog })
+    }
+}
+
+#[async_trait]
+impl Portable for Mutant {
+    async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        self.inner.snapshot().await
+    }
+
+    async fn take_in(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        self.inner.take_in(records).await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.inner.settle().await
     }
 }

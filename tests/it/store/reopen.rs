@@ -103,7 +103,7 @@ pub fn questions(model: &Model) -> Vec<Question> {
     all
 }
 
-async fn agrees(store: &dyn Store, model: &Model, when: &str) {
+pub async fn agrees(store: &dyn Store, model: &Model, when: &str) {
     for question in questions(model) {
         assert_eq!(ask(store, &question).await, ask(model, &question).await, "{when}: {question:?}");
     }

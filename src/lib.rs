@@ -8,18 +8,20 @@
 //! - [`store`]: the storage trait and its backends; nothing else names a storage engine.
 //! - [`jobs`]: what runs on a clock. [`metrics`]: what the desk tells of itself to Prometheus and InfluxDB.
 //! - [`app`]: puts it together, starts and stops it. [`cli`]: the command line. [`config`]: the configuration tree.
-//! - [`demo`]: a desk to look at. [`outgoing`]: requests to other systems.
+//! - [`backup`]: a desk in one file, and back. [`import`]: what other desks have. [`demo`]: a desk to look at. [`outgoing`]: requests to other systems.
 //! - [`mod@input`], [`reply`], [`types`], [`error`], [`telemetry`]: what all rooms share.
 
 pub mod activity;
 pub mod analytics;
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod error;
 pub mod http;
+pub mod import;
 pub mod input;
 pub mod jobs;
 pub mod metrics;

@@ -82,6 +82,8 @@ actions! {
     SettingsUpdated = "settings.updated",
     /// The first admin was made.
     SetupCompleted = "setup.completed",
+    /// Somebody has taken a backup of everything from the running desk.
+    BackupCreated = "backup.created",
 }
 
 /// Who did it, as known when it was done.

@@ -2,10 +2,13 @@
 //! the HTTP handlers, as the machine's administrator.
 
 mod audit;
+mod backup;
 mod config;
 mod demo;
 mod desk;
+mod export;
 mod fsck;
+mod import;
 mod influx;
 mod migrate;
 mod output;
@@ -81,6 +84,15 @@ enum Verb {
     /// Make, try and fill the InfluxDB that metrics are pushed to.
     #[command(subcommand, arg_required_else_help = true)]
     Influx(influx::InfluxVerb),
+    /// Write the whole desk into one file, or check such a file.
+    #[command(subcommand, arg_required_else_help = true)]
+    Backup(Box<backup::BackupVerb>),
+    /// Put the desk of a backup into the storage.
+    Restore(backup::Restore),
+    /// Write the desk as JSON Lines, without credentials.
+    Export(export::Export),
+    /// Bring over an export, a CSV file of tickets, or the former desk.
+    Import(import::Import),
     /// Move a desk from one storage to another.
     Transfer(transfer::Transfer),
     #[command(about = "Print the OpenAPI document")]
@@ -156,6 +168,10 @@ fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Demo(verb) => verb.run(context),
         Verb::Migrate(verb) => verb.run(context),
         Verb::Influx(verb) => verb.run(context),
+        Verb::Backup(verb) => verb.run(context),
+        Verb::Restore(verb) => verb.run(context),
+        Verb::Export(verb) => verb.run(context),
+        Verb::Import(verb) => verb.run(context),
         Verb::Transfer(verb) => verb.run(context),
         Verb::Openapi => plain::openapi(context),
         Verb::Healthcheck(verb) => verb.run(context),

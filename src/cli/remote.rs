@@ -1,6 +1,11 @@
 //! A running desk, asked by its API: address, token, requests, and what its refusals mean for the exit code.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    io::Write,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::Args;
@@ -11,7 +16,11 @@ use reqwest::{
 use serde_json::Value;
 
 use super::{Context, Exit, Failure};
-use crate::{auth::token::random, types::Secret};
+use crate::{
+    auth::token::random,
+    backup::create::{PARTIAL, private, settle},
+    types::Secret,
+};
 
 /// Where a desk is when nothing else is said.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
@@ -19,6 +28,8 @@ const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
 const TO_CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take.
 const TO_ANSWER: Duration = Duration::from_secs(30);
+/// How long a file may take.
+const TO_DOWNLOAD: Duration = Duration::from_secs(24 * 3_600);
 /// How often and how long to wait for the first of two equal requests to end.
 const WAITS: (u32, Duration) = (10, Duration::from_millis(500));
 /// The longest file of a token.
@@ -64,6 +75,11 @@ fn usage(message: impl Into<String>) -> Failure {
 }
 
 impl Remote {
+    /// Whether a running desk is meant, by a flag or a variable.
+    pub(super) fn is_meant(&self) -> bool {
+        self.server.is_some() || self.token.is_some() || self.token_file.is_some() || variable("TAQUILLA_TOKEN").is_some()
+    }
+
     /// Everything that is needed to ask the desk; nothing is sent yet.
     pub(super) fn desk(&self, context: &Context) -> Result<Desk, Failure> {
         let (server, origin) = match (&self.server, variable("TAQUILLA_SERVER")) {
@@ -195,6 +211,42 @@ impl Desk {
             return Err(Failure::new(failure.exit, format!("{}; whether it was done is not known", failure.message)));
         }
         attempt.ended()
+    }
+
+    /// Fetches a file, however long it takes. It gets its name when it is here and on the disk.
+    pub(super) async fn download(&self, path: &str, to: &Path) -> Result<(), Failure> {
+        let mut partial = to.as_os_str().to_owned();
+        partial.push(PARTIAL);
+        let partial = PathBuf::from(partial);
+        let fetched = self.fetch(path, &partial).await;
+        let named =
+            fetched.and_then(|()| settle(&partial, to).map_err(|error| Failure::new(Exit::Failure, format!("{}: {error}", to.display()))));
+        if named.is_err() {
+            // A part of it is of no use.
+            let _ = std::fs::remove_file(&partial);
+        }
+        named
+    }
+
+    async fn fetch(&self, path: &str, to: &Path) -> Result<(), Failure> {
+        let lost = |error: &reqwest::Error| {
+            Failure::new(Exit::Storage, format!("the desk at {} cannot be reached, or broke off: {}", self.base, deepest(error)))
+        };
+        let request = self.http.get(self.address(path)).bearer_auth(self.token.expose()).timeout(TO_DOWNLOAD);
+        let mut response = request.send().await.map_err(|error| lost(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if !status.is_success() {
+            return match read(response).await.map_err(|error| lost(&error))? {
+                Some(problem) if is_problem(&headers) => refused(status, &problem).ended().map(drop),
+                _ => Err(self.no_desk(status, &headers)),
+            };
+        }
+        let failed = |error: std::io::Error| Failure::new(Exit::Failure, format!("{}: {error}", to.display()));
+        let mut file = private(to).map_err(failed)?;
+        while let Some(piece) = response.chunk().await.map_err(|error| lost(&error))? {
+            file.write_all(&piece).map_err(failed)?;
+        }
+        file.sync_all().map_err(failed)
     }
 
     async fn attempt(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Value>, key: Option<&str>) -> Attempt {

@@ -10,8 +10,8 @@ use crate::{
     config::{Config, StorageUrl, storage_url, without_password},
     store::{
         self, Store, Sum,
-        aside::{set_aside, unused},
-        transfer::{TransferError, transfer},
+        aside::{set_aside, unclaim, unused},
+        transfer::{Filling, TransferError, transfer},
     },
     types::Timestamp,
 };
@@ -59,33 +59,46 @@ impl Transfer {
         }
         context.out.data(&json!({ "collections": sums }), || {
             let mut text = table(&sums);
-            let _ = write!(text, "Both storages hold the same. Next: set storage.url to {} and start the desk.", without_password(&self.to));
+            let _ =
+                write!(text, "Both storages hold the same. Next: set storage.url to {} and start the desk.", without_password(&self.to));
             text
         })?;
         Ok(Exit::Ok)
     }
 
     async fn moved(&self, config: &Config, from: &StorageUrl, to: &StorageUrl, bar: &Bar) -> Result<(Vec<Sum>, Option<String>), Failure> {
-        let source = open(config, from).await?;
         let mut target = open(config, to).await?;
-        let mut moved = transfer(source.as_ref(), target.as_ref(), &|step| bar.step(step)).await;
+        let mut begun = Filling::begin(target.as_ref()).await.map(drop);
         let mut aside = None;
-        if self.force && matches!(moved, Err(TransferError::NotEmpty)) {
+        if self.force && matches!(begun, Err(TransferError::NotEmpty)) {
             closed(target.as_ref()).await?;
             drop(target);
             let kept = set_aside(to, Timestamp::now_by_the_clock()).await.map_err(|error| desk::unopened(&error, None))?;
             aside = kept.map(|kept| kept.to_string());
             target = open(config, to).await?;
-            moved = transfer(source.as_ref(), target.as_ref(), &|step| bar.step(step)).await;
+            begun = Filling::begin(target.as_ref()).await.map(drop);
         }
-        closed(source.as_ref()).await?;
+        let moved = match begun {
+            Ok(()) => self.fill(config, from, to, target.as_ref(), bar).await,
+            Err(error) => Err(failed(&error)),
+        };
         closed(target.as_ref()).await?;
-        let sums = moved.map_err(|error| {
-            let exit = if matches!(error, TransferError::NotEmpty) { Exit::Failure } else { Exit::Storage };
-            Failure::new(exit, error.to_string())
-        })?;
-        Ok((sums, aside))
+        Ok((moved?, aside))
     }
+
+    /// Fills a target that has its mark.
+    async fn fill(&self, config: &Config, from: &StorageUrl, to: &StorageUrl, target: &dyn Store, bar: &Bar) -> Result<Vec<Sum>, Failure> {
+        unclaim(to).await.map_err(|error| Failure::new(Exit::Storage, error.to_string()))?;
+        let source = open(config, from).await?;
+        let moved = transfer(source.as_ref(), target, &|step| bar.step(step)).await;
+        closed(source.as_ref()).await?;
+        moved.map_err(|error| failed(&error))
+    }
+}
+
+fn failed(error: &TransferError) -> Failure {
+    let exit = if matches!(error, TransferError::NotEmpty) { Exit::Failure } else { Exit::Storage };
+    Failure::new(exit, error.to_string())
 }
 
 fn understood(flag: &str, url: &str) -> Result<StorageUrl, Failure> {

@@ -59,6 +59,14 @@ pub(super) fn check(config: &Config) -> Vec<(&'static str, String)> {
         refuse("prometheus.token", wanted);
     }
     influx::check(&config.influxdb, &mut refuse);
+    if let Some(every) = &config.backup.every
+        && super::duration(every).is_none()
+    {
+        refuse("backup.every", format!("must be a time such as 24h or 90m, one minute at least, not {every:?}"));
+    }
+    if config.backup.dir.trim().is_empty() {
+        refuse("backup.dir", "must name a folder".to_owned());
+    }
     bootstrap(config, &mut refuse);
     let name = config.desk.organisation_name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.contains('\0') {

@@ -9,7 +9,7 @@ mod key;
 mod layers;
 mod load;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub prometheus: Prometheus,
     /// Where metrics are pushed to.
     pub influxdb: Influxdb,
+    /// Backups on a clock.
+    pub backup: Backup,
     /// The log.
     pub log: Log,
     /// How long clients may take. Not a setting.
@@ -173,6 +175,25 @@ section! {
     }
 }
 
+    /// Backups on a clock. Each is restored into a scratch store and checked before it counts.
+    pub struct Backup in backup {
+        /// How often one is made, such as "24h" or "90m"; never when unset.
+        every: Option<String> = None, like "24h";
+        /// How many are kept; the oldest give way.
+        keep: u32 = 7, in 1..=10_000;
+        /// The folder for them, of this machine. It should be on another disk than the data, and as safe: whoever reads a
+        /// backup has every credential in it.
+        dir: String = "./backups".into();
+    }
+}
+
+/// A length of time as people write it, such as `24h` or `90m`; `None` for what is none, or shorter than a minute.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    let duration: jiff::SignedDuration = text.trim().parse().ok()?;
+    Duration::try_from(duration).ok().filter(|duration| *duration >= Duration::from_secs(60))
+}
+
 section! {
     /// The log, on the standard error stream.
     pub struct Log in log {
@@ -217,6 +238,7 @@ pub const SECTIONS: &[Section] = &[
     SLA,
     Prometheus::SECTION,
     Influxdb::SECTION,
+    Backup::SECTION,
     Log::SECTION,
 ];
 

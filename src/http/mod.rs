@@ -44,6 +44,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(crate::activity::http::router())
         .merge(crate::analytics::http::router())
         .merge(crate::metrics::http::router())
+        .merge(crate::backup::http::router())
         .merge(health::router())
 }
 

@@ -6,6 +6,7 @@ pub mod push;
 
 use std::{
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,6 +19,7 @@ use crate::{
     activity::{audit, live},
     app::AppState,
     auth::failures,
+    backup::schedule,
     error::AppError,
     metrics::influx::{target::Target, worker::Waits},
     types::Timestamp,
@@ -36,6 +38,9 @@ const SETUP: Duration = Duration::from_secs(30);
 /// How often entries of the log get their links.
 const CHAIN: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether a backup is due.
+const BACKUP: Duration = Duration::from_secs(60);
+
 /// Starts the jobs of a desk that listens at `address`; they end with [`App::shutdown`](crate::app::App::shutdown).
 pub fn start(app: &AppState, address: SocketAddr) {
     every(app, "purge sessions", By::OneInstance, PURGE, |app| async move { purge::sessions(&app).await });
@@ -51,6 +56,9 @@ pub fn start(app: &AppState, address: SocketAddr) {
     });
     every(app, audit::READER, By::OneInstance, CHAIN, |app| async move { Ok(audit::extend(app.store.as_ref()).await?) });
     every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
+    if schedule::period(&app.config.backup).is_some() {
+        every(app, "backup", By::OneInstance, BACKUP, |app| async move { schedule::step(&app).await });
+    }
     app.tasks.spawn(live::follow(app.clone()));
     match Target::new(&app.config.influxdb, None) {
         Ok(Some(target)) => drop(app.tasks.spawn(push::metrics(app.clone(), target, Waits::default(), push::RENEWAL))),
@@ -97,7 +105,17 @@ where
             if by == By::OneInstance && !lease.take().await {
                 continue;
             }
-            if let Err(error) = step(app.clone()).await {
+            let mut working = pin!(step(app.clone()));
+            let outcome = loop {
+                tokio::select! {
+                    outcome = &mut working => break outcome,
+                    // One that takes long keeps its lease.
+                    () = tokio::time::sleep(period), if by == By::OneInstance => {
+                        lease.take().await;
+                    }
+                }
+            };
+            if let Err(error) = outcome {
                 tracing::warn!(job = name, %error, cause = error.problem().cause, "a job failed; it is tried again");
             }
         }

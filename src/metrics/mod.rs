@@ -14,7 +14,7 @@ pub mod schema;
 mod times;
 
 pub use self::{
-    prometheus::{LoginOutcome, Logins, Metrics},
+    prometheus::{Backups, LoginOutcome, Logins, Metrics},
     requests::{InFlight, Requests, UNMATCHED},
     times::{TicketMeters, TicketTimes},
 };

@@ -81,6 +81,15 @@ impl Waiting {
     }
 }
 
+/// Scheduled backups.
+#[derive(Debug)]
+pub struct Backups {
+    /// As of when the last backup is that was restored for a test, in seconds since 1970; 0 when there is none.
+    pub last_verified: IntGauge,
+    /// Backups that were not made, or that failed their test.
+    pub failures: IntCounter,
+}
+
 /// Everything that one desk measures of itself; the store has [`Meters`](crate::store::Meters) of its own.
 #[derive(Debug)]
 pub struct Metrics {
@@ -93,6 +102,8 @@ pub struct Metrics {
     pub tickets: TicketMeters,
     /// How pushing to InfluxDB goes.
     pub influx: InfluxMeters,
+    /// Scheduled backups.
+    pub backups: Backups,
     tickets_now: IntGaugeVec,
     waiting: Waiting,
     activity_seq: IntGauge,
@@ -116,6 +127,16 @@ impl Metrics {
             logins: Logins::new(&families)?,
             tickets: TicketMeters::new(&families)?,
             influx: InfluxMeters::new(&families)?,
+            backups: Backups {
+                last_verified: families.gauge(
+                    "taquilla_backup_last_verified_timestamp_seconds",
+                    "As of when the last scheduled backup is that was restored for a test and found sound; 0 when there is none.",
+                )?,
+                failures: families.add(IntCounter::new(
+                    "taquilla_backup_failures_total",
+                    "Scheduled backups that were not made, or that failed the test of being restored.",
+                ))?,
+            },
             tickets_now: families.add(IntGaugeVec::new(
                 Opts::new("taquilla_tickets", "Tickets that are not deleted, by status and priority."),
                 &["status", "priority"],

@@ -47,6 +47,39 @@ pub async fn set_aside(url: &StorageUrl, now: Timestamp) -> anyhow::Result<Optio
     })
 }
 
+/// Whether a storage has been emptied for what shall come in its place, which has not begun to come.
+///
+/// # Errors
+/// A database that cannot be reached.
+pub async fn is_claimed(url: &StorageUrl) -> Result<bool, StoreError> {
+    match url {
+        StorageUrl::Sled(_) => Ok(false),
+        StorageUrl::Postgres(url) => postgres::aside::is_claimed(url).await,
+    }
+}
+
+/// Notes that what shall come has begun to come: from now on the mark of a [`super::transfer::Filling`] tells of it.
+///
+/// # Errors
+/// A database that cannot be reached.
+pub async fn unclaim(url: &StorageUrl) -> Result<(), StoreError> {
+    match url {
+        StorageUrl::Sled(_) => Ok(()),
+        StorageUrl::Postgres(url) => postgres::aside::unclaim(url).await,
+    }
+}
+
+/// Removes a part of a desk, and sees to it that none begins in its place before the whole one comes.
+///
+/// # Errors
+/// A database that is in use or cannot be reached.
+pub async fn clear(url: &StorageUrl) -> Result<(), StoreError> {
+    match url {
+        StorageUrl::Postgres(url) => postgres::aside::clear(url).await,
+        StorageUrl::Sled(_) => Ok(()),
+    }
+}
+
 /// Removes what a database holds, and puts back what was set aside.
 ///
 /// # Errors
@@ -60,6 +93,7 @@ pub async fn put_back(url: &StorageUrl, aside: Option<&Aside>) -> Result<(), Sto
 }
 
 /// 2026-11-26T01:02:03.5Z → 20261126t010203.
-pub(super) fn stamp(now: Timestamp) -> String {
+#[must_use]
+pub fn stamp(now: Timestamp) -> String {
     now.to_string().chars().take_while(|c| *c != '.' && *c != 'Z').filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
 }

@@ -10,6 +10,7 @@ pub mod aside;
 mod changes;
 mod fsck;
 mod meters;
+pub mod old_desk;
 mod portable;
 pub mod postgres;
 mod rows;
@@ -114,11 +115,19 @@ impl IdKind {
 /// # Errors
 /// Why it cannot be opened; one that has only been filled in part is not.
 pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let store = open_at(config, config.storage_url()?).await?;
+    let part = || {
+        StoreError::Unavailable(
+            "it holds a part of a desk only: what was to fill it was broken off; run the same transfer or restore again".into(),
+        )
+    };
+    let url = config.storage_url()?;
+    if aside::is_claimed(&url).await? {
+        return Err(part().into());
+    }
+    let store = open_at(config, url).await?;
     if transfer::is_unfinished(store.as_ref()).await? {
         store.close().await?;
-        let why = "it holds a part of a desk only, since what was to fill it was broken off: run the same transfer or restore again";
-        return Err(StoreError::Unavailable(why.into()).into());
+        return Err(part().into());
     }
     Ok(store)
 }
@@ -138,6 +147,20 @@ pub async fn open_at(config: &Config, url: StorageUrl) -> anyhow::Result<Arc<dyn
             let options = postgres::Options { url, connections: storage.connections, auto_migrate: storage.auto_migrate };
             postgres::PgStore::open(options).await?
         }
+    })
+}
+
+/// Checks a storage that no desk works on.
+///
+/// # Errors
+/// One that cannot be read.
+pub async fn check(config: &Config, url: &StorageUrl) -> anyhow::Result<FsckReport> {
+    Ok(match url {
+        StorageUrl::Sled(dir) => {
+            let options = sled::Options { dir: dir.clone(), cache_mib: config.storage.cache_mib };
+            tokio::task::spawn_blocking(move || sled::fsck(&options, false)).await??
+        }
+        StorageUrl::Postgres(url) => postgres::fsck::fsck(url, false).await?,
     })
 }
 

@@ -78,10 +78,7 @@ impl Collection {
     /// Whether it is left out where credentials are: who has it could act as somebody else, or it says what was answered to whom.
     #[must_use]
     pub const fn is_secret(self) -> bool {
-        matches!(
-            self,
-            Self::Rows(RowKind::Session | RowKind::ApiToken | RowKind::Answer | RowKind::SetupToken | RowKind::SigningSecret)
-        )
+        matches!(self, Self::Rows(RowKind::Session | RowKind::ApiToken | RowKind::Answer | RowKind::SetupToken | RowKind::SigningSecret))
     }
 }
 

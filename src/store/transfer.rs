@@ -196,12 +196,7 @@ impl<'a> Filling<'a> {
     ///
     /// # Errors
     /// The target's.
-    pub async fn page(
-        &mut self,
-        collection: Collection,
-        after: Option<&Place>,
-        page: Vec<(Record, Vec<u8>)>,
-    ) -> Result<(), TransferError> {
+    pub async fn page(&mut self, collection: Collection, after: Option<&Place>, page: Vec<(Record, Vec<u8>)>) -> Result<(), TransferError> {
         if let Some(found) = &self.found {
             let mut there = found.page(collection, after, page.len() + 1).await.map_err(TransferError::Target)?;
             there.retain(|record| !is_mark(record));

@@ -111,6 +111,7 @@ const PEOPLE: &[Row] = &[
     Row("GET", "/api/v1/analytics/backlog", "", "403 | 403 | 200 | 200 | 200"),
     // A requester's account is no agent; the admin may be one.
     Row("GET", "/api/v1/analytics/agent/{id}", "", "403 403 403 | 403 403 403 | 200 404 404 | 200 404 404 | 200 404 404"),
+    Row("GET", "/api/v1/backup", "", "403 | 403 | 403 | 403 | 200"),
     Row("GET", "/api/v1/events", "", "200 | 200 | 200 | 200 | 200"),
     Row("GET", "/api/v1/preferences", "", "200 | 200 | 200 | 200 | 200"),
     Row("PATCH", "/api/v1/preferences", r#"{"theme": "dark"}"#, "200 | 200 | 200 | 200 | 200"),

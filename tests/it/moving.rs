@@ -92,7 +92,10 @@ fn a_target_in_use_or_not_empty_is_refused_and_can_be_kept_aside() {
     transfer(&place, "sled:./data", &url, &["--force"]).expect(4).says("stop it first");
     transfer(&place, &url, "sled:./other", &[]).expect(4).says("stop it first");
     server.stop();
-    let forced = place.run(&["transfer", "--from", "sled:./data", "--to", &url, "--force"]).expect(0).says("kept aside in the schema taquilla_before_");
+    let forced = place
+        .run(&["transfer", "--from", "sled:./data", "--to", &url, "--force"])
+        .expect(0)
+        .says("kept aside in the schema taquilla_before_");
     assert!(forced.out.contains("tickets") && !forced.err.contains('\r'), "no bar off a terminal: {forced:?}");
     fsck(&place, &url);
     // The other way: a folder.

@@ -63,9 +63,50 @@ async fn rename(connection: &mut PgConnection, stamp: &str) -> Result<Option<Str
         name = format!("{SCHEMA}_before_{stamp}_{further}");
         further += 1;
     }
+    let mut tx = connection.begin().await?;
     // The stamp is digits and one letter, so the name needs no quotes.
-    sqlx::query(AssertSqlSafe(format!("ALTER SCHEMA {SCHEMA} RENAME TO {name}"))).execute(connection).await?;
+    sqlx::query(AssertSqlSafe(format!("ALTER SCHEMA {SCHEMA} RENAME TO {name}"))).execute(&mut *tx).await?;
+    claim(&mut tx).await?;
+    tx.commit().await?;
     Ok(Some(name))
+}
+
+/// Marks an empty schema, so that no desk begins in it.
+async fn claim(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    for sql in ["CREATE SCHEMA taquilla", "CREATE TABLE taquilla.claimed ()"] {
+        sqlx::query(sql).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Whether the schema is marked.
+pub(in crate::store) async fn is_claimed(url: &Secret) -> Result<bool, StoreError> {
+    let mut connection = connect(url).await?;
+    let sql = "SELECT to_regclass('taquilla.claimed') IS NOT NULL";
+    let claimed = sqlx::query_scalar(sql).fetch_one(&mut connection).await.map_err(|error| told(&error))?;
+    connection.close().await.map_err(|error| told(&error))?;
+    Ok(claimed)
+}
+
+/// Takes the mark away.
+pub(in crate::store) async fn unclaim(url: &Secret) -> Result<(), StoreError> {
+    let mut connection = connect(url).await?;
+    sqlx::query("DROP TABLE IF EXISTS taquilla.claimed").execute(&mut connection).await.map_err(|error| told(&error))?;
+    connection.close().await.map_err(|error| told(&error))
+}
+
+/// Removes the desk's schema, and marks the place.
+pub(in crate::store) async fn clear(url: &Secret) -> Result<(), StoreError> {
+    let mut connection = connect(url).await?;
+    alone(&mut connection).await?;
+    let done = async {
+        let mut tx = connection.begin().await?;
+        sqlx::query("DROP SCHEMA IF EXISTS taquilla CASCADE").execute(&mut *tx).await?;
+        claim(&mut tx).await?;
+        tx.commit().await
+    };
+    done.await.map_err(|error| told(&error))?;
+    connection.close().await.map_err(|error| told(&error))
 }
 
 /// Removes the desk's schema, and gives one that was set aside its name again.

@@ -66,9 +66,9 @@ async fn remember(tx: &mut PgConnection, ticket: i64, comment: i64, internal: bo
 
 /// The rows that a text's terms make, as their columns.
 pub(super) fn term_rows(ticket: i64, comment: i64, internal: bool, texts: &[&str]) -> impl Iterator<Item = Value> {
-    (0_i16..).zip(parts(terms_of(texts))).map(move |(part, terms)| {
-        json!({ "ticket_id": ticket, "comment_id": comment, "part": part, "internal": internal, "terms": terms })
-    })
+    (0_i16..)
+        .zip(parts(terms_of(texts)))
+        .map(move |(part, terms)| json!({ "ticket_id": ticket, "comment_id": comment, "part": part, "internal": internal, "terms": terms }))
 }
 
 /// Cuts terms into portions that a row can hold.

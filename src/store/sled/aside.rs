@@ -18,7 +18,8 @@ pub(in crate::store) fn unused(dir: &Path) -> Result<(), OpenError> {
 }
 
 /// Whether there is a store in a folder.
-fn is_store(dir: &Path) -> bool {
+#[must_use]
+pub fn holds_a_store(dir: &Path) -> bool {
     dir.join("store").exists() || dir.join("IDENTITY").exists()
 }
 
@@ -42,7 +43,7 @@ fn whole(dir: &Path) -> PathBuf {
 
 /// Renames a folder with a store in it; `None` when there is none.
 pub(in crate::store) fn set_aside(dir: &Path, stamp: &str) -> Result<Option<PathBuf>, OpenError> {
-    if !is_store(dir) {
+    if !holds_a_store(dir) {
         return Ok(None);
     }
     let dir = whole(dir);
@@ -79,7 +80,7 @@ pub fn replace(dir: &Path, fresh: &Path, stamp: &str) -> Result<Option<PathBuf>,
         return Ok(None);
     }
     let held = Folder::lock(&dir)?;
-    let had_store = is_store(&dir);
+    let had_store = holds_a_store(&dir);
     match renameat_with(CWD, fresh, CWD, &dir, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         // A file system that cannot exchange names: the place is empty for a moment.

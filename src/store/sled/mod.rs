@@ -36,7 +36,7 @@ use parking_lot::{Mutex, RwLock};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{oneshot, watch};
 
-pub use aside::{replace, workshop};
+pub use aside::{holds_a_store, replace, workshop};
 pub use fsck::fsck;
 pub use open::{Holder, OpenError, Options, SCHEMA};
 

@@ -66,6 +66,13 @@ impl Client {
         Response { status, headers, body }
     }
 
+    /// The bytes of an answer that is no JSON.
+    pub async fn bytes(&self, path: &str) -> Vec<u8> {
+        let answer = self.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap().to_vec()
+    }
+
     pub async fn get(&self, path: &str) -> Response {
         self.send(self.request(Method::GET, path)).await
     }

@@ -151,12 +151,7 @@ pub(super) fn told(context: &Context, path: &Path, held: &Content, what: &str) -
     let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
     let value = json!({ "file": path, "bytes": bytes, "header": held.header, "collections": held.manifest.collections });
     context.out.data(&value, || {
-        format!(
-            "{}{} {what}: {bytes} bytes, the desk as of {}.",
-            table(&held.manifest.collections),
-            path.display(),
-            held.header.made_at
-        )
+        format!("{}{} {what}: {bytes} bytes, the desk as of {}.", table(&held.manifest.collections), path.display(), held.header.made_at)
     })
 }
 

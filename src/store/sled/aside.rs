@@ -23,6 +23,16 @@ pub fn holds_a_store(dir: &Path) -> bool {
     dir.join("store").exists() || dir.join("IDENTITY").exists()
 }
 
+/// Whether there is anything in a folder but the lock.
+fn holds_anything(dir: &Path) -> io::Result<bool> {
+    for entry in std::fs::read_dir(dir)? {
+        if entry?.file_name() != "LOCK" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A name beside a folder.
 fn beside(dir: &Path, what: &str) -> PathBuf {
     let mut name = dir.file_name().unwrap_or_default().to_owned();
@@ -80,7 +90,7 @@ pub fn replace(dir: &Path, fresh: &Path, stamp: &str) -> Result<Option<PathBuf>,
         return Ok(None);
     }
     let held = Folder::lock(&dir)?;
-    let had_store = holds_a_store(&dir);
+    let worth_keeping = holds_anything(&dir).map_err(failed)?;
     match renameat_with(CWD, fresh, CWD, &dir, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         // A file system that cannot exchange names: the place is empty for a moment.
@@ -95,7 +105,7 @@ pub fn replace(dir: &Path, fresh: &Path, stamp: &str) -> Result<Option<PathBuf>,
     sync_parent(&dir).map_err(failed)?;
     // The old one has the workshop's name now.
     drop(held);
-    if !had_store {
+    if !worth_keeping {
         std::fs::remove_dir_all(fresh).map_err(failed)?;
         return Ok(None);
     }

@@ -62,6 +62,23 @@ pub struct Manifest {
     pub sha256: String,
 }
 
+/// What is in a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Content {
+    /// What it says first.
+    pub header: Header,
+    /// What it says in the end.
+    pub manifest: Manifest,
+}
+
+impl Content {
+    /// How many records there are.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.manifest.collections.iter().map(|sum| sum.rows).sum()
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct First {

@@ -9,18 +9,19 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
-use super::archive::{Header, Manifest, Writer};
+use super::archive::{Content, Header, Writer};
 use crate::{
     activity::model::{Action, NewEntry},
     app::AppState,
     auth::model::Actor,
     error::AppError,
-    store::{Changes, Collection, Place, Record, Snapshot, Store, StoreError, estimate, transfer::Step},
+    store::{
+        Changes, Place, Snapshot, Store, StoreError, estimate,
+        transfer::{Page, Step, Walk},
+    },
     types::Timestamp,
 };
 
-/// Records that are read together.
-const TOGETHER: usize = 500;
 /// How files are called that are not whole yet.
 pub const PARTIAL: &str = ".partial";
 
@@ -50,42 +51,24 @@ pub fn name(now: Timestamp) -> String {
     format!("taquilla-{stamp}Z.jsonl.gz")
 }
 
-/// A snapshot, read page by page.
-pub struct Pages<'a> {
-    snapshot: &'a dyn Snapshot,
-    credentials: bool,
-    collection: usize,
-    after: Option<Place>,
+/// What shall be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// When that is.
+    pub now: Timestamp,
+    /// The name of the kind of store.
+    pub store: &'a str,
+    /// Whether credentials shall be in it.
+    pub credentials: bool,
 }
 
-impl<'a> Pages<'a> {
-    /// From its beginning, with credentials or without.
-    #[must_use]
-    pub fn new(snapshot: &'a dyn Snapshot, credentials: bool) -> Self {
-        Self { snapshot, credentials, collection: 0, after: None }
+/// The lines of a page, with credentials or without.
+pub(super) fn lines(page: Page, credentials: bool) -> Result<Vec<Vec<u8>>, StoreError> {
+    let Page { collection, records, .. } = page;
+    if credentials {
+        return Ok(records.into_iter().map(|(_, line)| line).collect());
     }
-
-    /// The next lines; `None` at the end.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn next(&mut self) -> Result<Option<(Collection, Vec<Vec<u8>>)>, StoreError> {
-        while let Some(collection) = Collection::ALL.get(self.collection).copied() {
-            let page = self.snapshot.page(collection, self.after.as_ref(), TOGETHER).await?;
-            if let Some(last) = page.last() {
-                self.after = Some(last.place());
-                return lines(collection, page, self.credentials).map(|lines| Some((collection, lines)));
-            }
-            self.collection += 1;
-            self.after = None;
-        }
-        Ok(None)
-    }
-}
-
-fn lines(collection: Collection, page: Vec<Record>, credentials: bool) -> Result<Vec<Vec<u8>>, StoreError> {
-    let kept = page.into_iter().filter_map(|record| if credentials { Some(record) } else { record.without_credentials(collection) });
-    kept.map(|record| record.line()).collect()
+    records.into_iter().filter_map(|(record, _)| record.without_credentials(collection)).map(|record| record.line()).collect()
 }
 
 /// Writes a store into a file. `heard` is told how far it has come, and says whether to go on.
@@ -94,16 +77,16 @@ fn lines(collection: Collection, page: Vec<Record>, credentials: bool) -> Result
 /// The store's or the disk's; the file is not there then, and one of that name that was there is as it was.
 pub async fn to_file(
     store: &dyn Store,
-    header: impl FnOnce(&dyn Snapshot) -> Header + Send,
+    wanted: Wanted<'_>,
     path: &Path,
     heard: &(dyn Fn(Step) -> bool + Sync),
-) -> Result<Manifest, CreateError> {
+) -> Result<Content, CreateError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(PARTIAL);
     let partial = PathBuf::from(partial);
-    let written = write(store, header, &partial, heard).await;
+    let written = write(store, wanted, &partial, heard).await;
     let finished = match written {
-        Ok(manifest) => settle(&partial, path).map(|()| manifest).map_err(|source| CreateError::Io { path: path.to_owned(), source }),
+        Ok(content) => settle(&partial, path).map(|()| content).map_err(|source| CreateError::Io { path: path.to_owned(), source }),
         Err(error) => Err(error),
     };
     if finished.is_err() {
@@ -115,20 +98,20 @@ pub async fn to_file(
 
 async fn write(
     store: &dyn Store,
-    header: impl FnOnce(&dyn Snapshot) -> Header + Send,
+    wanted: Wanted<'_>,
     partial: &Path,
     heard: &(dyn Fn(Step) -> bool + Sync),
-) -> Result<Manifest, CreateError> {
+) -> Result<Content, CreateError> {
     let failed = |source| CreateError::Io { path: partial.to_owned(), source };
     let snapshot = store.snapshot().await?;
     let about = estimate(snapshot.as_ref()).await?;
-    let header = header(snapshot.as_ref());
-    let credentials = header.credentials;
+    let header = Header::new(wanted.now, wanted.store, wanted.credentials, snapshot.end());
     let file = private(partial).map_err(failed)?;
-    let mut writer = Writer::begin(BufWriter::new(file), header).map_err(failed)?;
-    let mut pages = Pages::new(snapshot.as_ref(), credentials);
-    let mut done = 0;
-    while let Some((collection, lines)) = pages.next().await? {
+    let mut writer = Writer::begin(BufWriter::new(file), header.clone()).map_err(failed)?;
+    let (mut walk, mut done) = (Walk::new(snapshot.as_ref()), 0);
+    while let Some(page) = walk.next().await? {
+        let collection = page.collection;
+        let lines = lines(page, wanted.credentials)?;
         done += lines.len() as u64;
         writer = aside(move || lines.iter().try_for_each(|line| writer.record(collection, line)).map(|()| writer)).await.map_err(failed)?;
         if !heard(Step { name: collection.name(), done, about }) {
@@ -140,7 +123,7 @@ async fn write(
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         Ok(manifest)
     });
-    finished.await.map_err(failed)
+    Ok(Content { header, manifest: finished.await.map_err(failed)? })
 }
 
 /// A new file that only its owner can read.
@@ -180,7 +163,7 @@ pub async fn stream(app: AppState, actor: &Actor) -> Result<impl Stream<Item = R
     let kind = app.config.storage_url().map_or("", |url| url.name());
     let header = Header::new(app.now(), kind, true, snapshot.end());
     let writer = Writer::begin(Vec::new(), header).map_err(|error| AppError::internal(error.to_string()))?;
-    let state = Streaming { snapshot, writer: Some(writer), collection: 0, after: None };
+    let state = Streaming { snapshot, writer: Some(writer), place: (0, None) };
     Ok(stream::try_unfold(state, |mut state| async move {
         let piece = state.next().await?;
         Ok(piece.map(|piece| (Bytes::from(piece), state)))
@@ -191,21 +174,21 @@ pub async fn stream(app: AppState, actor: &Actor) -> Result<impl Stream<Item = R
 struct Streaming {
     snapshot: std::sync::Arc<dyn Snapshot>,
     writer: Option<Writer<Vec<u8>>>,
-    collection: usize,
-    after: Option<Place>,
+    place: (usize, Option<Place>),
 }
 
 impl Streaming {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, AppError> {
         let failed = |error: io::Error| AppError::internal(error.to_string());
         while let Some(mut writer) = self.writer.take() {
-            let mut pages =
-                Pages { snapshot: self.snapshot.as_ref(), credentials: true, collection: self.collection, after: self.after.take() };
-            let Some((collection, lines)) = pages.next().await? else {
+            let mut walk = Walk::from(self.snapshot.as_ref(), std::mem::take(&mut self.place));
+            let Some(page) = walk.next().await? else {
                 let (rest, _) = aside(move || writer.finish()).await.map_err(failed)?;
                 return Ok(Some(rest));
             };
-            (self.collection, self.after) = (pages.collection, pages.after);
+            self.place = walk.place();
+            let collection = page.collection;
+            let lines = lines(page, true)?;
             let (writer, piece) = aside(move || {
                 lines.iter().try_for_each(|line| writer.record(collection, line))?;
                 let piece = std::mem::take(writer.get_mut());

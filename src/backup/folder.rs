@@ -10,10 +10,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    archive::{ArchiveError, Header, Manifest, Next, next_line},
-    create::{CreateError, PARTIAL, Pages, settle},
+    archive::{ArchiveError, Content, Header, Manifest, Next, next_line},
+    create::{CreateError, PARTIAL, Wanted, lines, settle},
 };
-use crate::store::{Collection, Record, Snapshot, Store, Sum, Tally, estimate, transfer::Step};
+use crate::store::{
+    Collection, Record, Store, Sum, Tally, estimate,
+    transfer::{Step, Walk},
+};
 
 /// The file that says what is in the others.
 const MANIFEST: &str = "manifest.json";
@@ -34,10 +37,10 @@ fn file_of(collection: Collection) -> String {
 /// The store's or the disk's; nothing is left then.
 pub async fn to_folder(
     store: &dyn Store,
-    header: impl FnOnce(&dyn Snapshot) -> Header,
+    wanted: Wanted<'_>,
     path: &Path,
     heard: &(dyn Fn(Step) -> bool + Sync),
-) -> Result<Manifest, CreateError> {
+) -> Result<Content, CreateError> {
     let failed = |source| CreateError::Io { path: path.to_owned(), source };
     // An empty folder is as good as none.
     if path.exists() {
@@ -49,9 +52,9 @@ pub async fn to_folder(
     if partial.exists() {
         std::fs::remove_dir_all(&partial).map_err(failed)?;
     }
-    let written = write(store, header, &partial, heard).await.and_then(|manifest| {
+    let written = write(store, wanted, &partial, heard).await.and_then(|content| {
         settle(&partial, path).map_err(failed)?;
-        Ok(manifest)
+        Ok(content)
     });
     if written.is_err() {
         let _ = std::fs::remove_dir_all(&partial);
@@ -61,25 +64,27 @@ pub async fn to_folder(
 
 async fn write(
     store: &dyn Store,
-    header: impl FnOnce(&dyn Snapshot) -> Header,
+    wanted: Wanted<'_>,
     partial: &Path,
     heard: &(dyn Fn(Step) -> bool + Sync),
-) -> Result<Manifest, CreateError> {
+) -> Result<Content, CreateError> {
     use std::os::unix::fs::DirBuilderExt;
 
     let failed = |source| CreateError::Io { path: partial.to_owned(), source };
     let snapshot = store.snapshot().await?;
     let about = estimate(snapshot.as_ref()).await?;
-    let header = header(snapshot.as_ref());
+    let header = Header::new(wanted.now, wanted.store, wanted.credentials, snapshot.end());
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(partial).map_err(failed)?;
-    let mut pages = Pages::new(snapshot.as_ref(), header.credentials);
+    let mut walk = Walk::new(snapshot.as_ref());
     let mut files: Vec<(Collection, BufWriter<File>, Tally)> = Vec::new();
     let mut done = 0;
     for collection in Collection::ALL.into_iter().filter(|collection| header.credentials || !collection.is_secret()) {
         let file = File::create(partial.join(file_of(collection))).map_err(failed)?;
         files.push((collection, BufWriter::new(file), Tally::default()));
     }
-    while let Some((collection, lines)) = pages.next().await? {
+    while let Some(page) = walk.next().await? {
+        let collection = page.collection;
+        let lines = lines(page, wanted.credentials)?;
         done += lines.len() as u64;
         if let Some((_, file, tally)) = files.iter_mut().find(|(of, ..)| *of == collection) {
             for line in lines {
@@ -96,11 +101,11 @@ async fn write(
         file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all()).map_err(failed)?;
         collections.push(tally.end(collection));
     }
-    let text = serde_json::to_vec_pretty(&Whole { taquilla_export: header, collections: collections.clone() });
+    let text = serde_json::to_vec_pretty(&Whole { taquilla_export: header.clone(), collections: collections.clone() });
     let text = text.map_err(|error| failed(error.into()))?;
     let mut file = File::create(partial.join(MANIFEST)).map_err(failed)?;
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-    Ok(Manifest { collections, sha256: String::new() })
+    Ok(Content { header, manifest: Manifest { collections, sha256: String::new() } })
 }
 
 /// Reads a folder, checking it on the way.

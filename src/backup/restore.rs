@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    archive::{ArchiveError, Header, Manifest, Next, Reader},
+    archive::{ArchiveError, Content, Header, Manifest, Next, Reader},
     create::aside as on_a_thread,
     folder,
 };
@@ -58,23 +58,6 @@ impl From<anyhow::Error> for RestoreError {
 impl From<StoreError> for RestoreError {
     fn from(error: StoreError) -> Self {
         Self::Storage(error.into())
-    }
-}
-
-/// What is in a file.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Content {
-    /// What it says first.
-    pub header: Header,
-    /// What it says in the end.
-    pub manifest: Manifest,
-}
-
-impl Content {
-    /// How many records there are.
-    #[must_use]
-    pub fn records(&self) -> u64 {
-        self.manifest.collections.iter().map(|sum| sum.rows).sum()
     }
 }
 
@@ -173,7 +156,7 @@ async fn fill(path: &Path, content: &Content, to: &dyn Store, filling: Filling<'
             break;
         }
     }
-    filling.complete(&content.manifest.collections, &ids, |done| progress(Step { name: "comparing", done, about })).await?;
+    filling.complete(&content.manifest.collections, &ids, &|done| progress(Step { name: "comparing", done, about })).await?;
     to.close().await?;
     Ok(())
 }

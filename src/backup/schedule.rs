@@ -8,8 +8,7 @@ use std::{
 };
 
 use super::{
-    archive::Header,
-    create::{self, CreateError, PARTIAL},
+    create::{self, CreateError, PARTIAL, Wanted},
     restore::{RestoreError, drill},
 };
 use crate::{app::AppState, config, error::AppError, store::transfer::Step, types::Timestamp};
@@ -96,7 +95,7 @@ async fn due(app: &AppState, period: Duration) -> Result<(), Failed> {
     let waiting = PathBuf::from(waiting);
     let kind = app.config.storage_url().map_or("", |url| url.name());
     let goes_on = |_: Step| !app.shutdown.is_cancelled();
-    create::to_file(app.store.as_ref(), |snapshot| Header::new(now, kind, true, snapshot.end()), &waiting, &goes_on).await?;
+    create::to_file(app.store.as_ref(), Wanted { now, store: kind, credentials: true }, &waiting, &goes_on).await?;
     let drilled = drill(&waiting, &app.config, &dir.join(DRILL), &|_| ()).await;
     if let Err(error) = drilled {
         let _ = std::fs::remove_file(&waiting);

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{Context, Exit, Failure, block_on, desk, progress::Bar, remote::Remote, transfer::table};
 use crate::{
     backup::{
-        archive::Header,
-        create::{self, CreateError},
-        restore::{self, Content, RestoreError},
+        archive::Content,
+        create::{self, CreateError, Wanted},
+        restore::{self, RestoreError},
     },
     config::Flag,
     store::{self, transfer::Step},
@@ -127,20 +127,14 @@ fn offline(context: &Context, path: &Path, now: Timestamp) -> Result<Content, Fa
     let bar = Bar::new(context, "records");
     let made = block_on(async {
         let store = store::open(&config).await.map_err(|error| desk::unopened(&error, Some(&way)))?;
-        let mut first = None;
         let heard = |step: Step| {
             bar.step(step);
             true
         };
-        let header = |snapshot: &dyn store::Snapshot| {
-            let header = Header::new(now, url.name(), true, snapshot.end());
-            first = Some(header.clone());
-            header
-        };
-        let made = create::to_file(store.as_ref(), header, path, &heard).await.map_err(unmade);
+        let wanted = Wanted { now, store: url.name(), credentials: true };
+        let made = create::to_file(store.as_ref(), wanted, path, &heard).await.map_err(unmade);
         store.close().await.map_err(|error| Failure::new(Exit::Storage, error.to_string()))?;
-        let manifest = made?;
-        first.map(|header| Content { header, manifest }).ok_or_else(|| Failure::new(Exit::Failure, "nothing was read"))
+        made
     })?;
     bar.finish();
     made

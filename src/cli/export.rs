@@ -11,8 +11,11 @@ use super::{
     progress::Bar,
 };
 use crate::{
-    backup::{archive::Header, create, folder, restore::Content},
-    store::{self, Snapshot, transfer::Step},
+    backup::{
+        create::{self, Wanted},
+        folder,
+    },
+    store::{self, transfer::Step},
     types::Timestamp,
 };
 
@@ -48,24 +51,18 @@ impl Export {
         let bar = Bar::new(context, "records");
         let made = block_on(async {
             let store = store::open(&config).await.map_err(|error| desk::unopened(&error, None))?;
-            let mut first = None;
-            let header = |snapshot: &dyn Snapshot| {
-                let header = Header::new(Timestamp::now_by_the_clock(), url.name(), self.with_credentials, snapshot.end());
-                first = Some(header.clone());
-                header
-            };
+            let wanted = Wanted { now: Timestamp::now_by_the_clock(), store: url.name(), credentials: self.with_credentials };
             let heard = |step: Step| {
                 bar.step(step);
                 true
             };
             let made = if into_folder {
-                folder::to_folder(store.as_ref(), header, &self.to, &heard).await
+                folder::to_folder(store.as_ref(), wanted, &self.to, &heard).await
             } else {
-                create::to_file(store.as_ref(), header, &self.to, &heard).await
+                create::to_file(store.as_ref(), wanted, &self.to, &heard).await
             };
             store.close().await.map_err(|error| Failure::new(Exit::Storage, error.to_string()))?;
-            let manifest = made.map_err(unmade)?;
-            first.map(|header| Content { header, manifest }).ok_or_else(|| Failure::new(Exit::Failure, "nothing was read"))
+            made.map_err(unmade)
         })??;
         bar.finish();
         told(context, &self.to, &made, "was written")?;

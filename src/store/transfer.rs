@@ -71,56 +71,75 @@ fn is_mark(record: &Record) -> bool {
     matches!(record, Record::Row(row) if matches!(row.as_ref(), Row::LogCursor(cursor) if cursor.name == MARK))
 }
 
-/// Walks through a snapshot in its order, page by page, with each record's line.
-///
-/// # Errors
-/// The store's, or `each`'s.
-pub async fn walk<E>(
-    snapshot: &dyn Snapshot,
-    fault: impl Fn(StoreError) -> E,
-    mut each: impl AsyncFnMut(Collection, Vec<(Record, Vec<u8>)>) -> Result<(), E>,
-) -> Result<(), E> {
-    for collection in Collection::ALL {
-        let mut after: Option<Place> = None;
-        loop {
-            let page = snapshot.page(collection, after.as_ref(), TOGETHER).await.map_err(&fault)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.place());
-            let mut lined = Vec::with_capacity(page.len());
-            for record in page {
-                if !is_mark(&record) {
-                    let line = record.line().map_err(&fault)?;
-                    lined.push((record, line));
-                }
-            }
-            each(collection, lined).await?;
-        }
+/// A snapshot, read in its order, page by page.
+pub struct Walk<'a> {
+    snapshot: &'a dyn Snapshot,
+    collection: usize,
+    after: Option<Place>,
+}
+
+/// A page of it.
+pub struct Page {
+    /// Of which collection.
+    pub collection: Collection,
+    /// What it follows in its collection.
+    pub after: Option<Place>,
+    /// The records with their lines.
+    pub records: Vec<(Record, Vec<u8>)>,
+}
+
+impl<'a> Walk<'a> {
+    /// From its beginning.
+    #[must_use]
+    pub fn new(snapshot: &'a dyn Snapshot) -> Self {
+        Self::from(snapshot, (0, None))
     }
-    Ok(())
+
+    /// From where another walk through the same snapshot has come to.
+    #[must_use]
+    pub fn from(snapshot: &'a dyn Snapshot, (collection, after): (usize, Option<Place>)) -> Self {
+        Self { snapshot, collection, after }
+    }
+
+    /// Where it has come to.
+    #[must_use]
+    pub fn place(self) -> (usize, Option<Place>) {
+        (self.collection, self.after)
+    }
+
+    /// The next page; `None` at the end.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn next(&mut self) -> Result<Option<Page>, StoreError> {
+        while let Some(collection) = Collection::ALL.get(self.collection).copied() {
+            let page = self.snapshot.page(collection, self.after.as_ref(), TOGETHER).await?;
+            if let Some(last) = page.last() {
+                let after = self.after.replace(last.place());
+                let mut records = Vec::with_capacity(page.len());
+                for record in page.into_iter().filter(|record| !is_mark(record)) {
+                    let line = record.line()?;
+                    records.push((record, line));
+                }
+                return Ok(Some(Page { collection, after, records }));
+            }
+            self.collection += 1;
+            self.after = None;
+        }
+        Ok(None)
+    }
 }
 
 /// Counts and hashes of everything in a snapshot, and with which ids it goes on.
 ///
 /// # Errors
 /// The store's.
-pub async fn sums(snapshot: &dyn Snapshot, mut heard: impl FnMut(Collection, u64)) -> Result<(Vec<Sum>, Vec<NextId>), StoreError> {
-    let mut tallies = Tallies::default();
-    let mut ids = Vec::new();
-    walk(
-        snapshot,
-        |error| error,
-        async |collection, page| {
-            for (record, line) in &page {
-                tallies.add(collection, line);
-                if let Record::NextId(id) = record {
-                    ids.push(*id);
-                }
-            }
-            heard(collection, tallies.records());
-            Ok(())
-        },
-    )
-    .await?;
+pub async fn sums(snapshot: &dyn Snapshot, heard: &(dyn Fn(u64) + Sync)) -> Result<(Vec<Sum>, Vec<NextId>), StoreError> {
+    let (mut tallies, mut ids, mut walk) = (Tallies::default(), Vec::new(), Walk::new(snapshot));
+    while let Some(page) = walk.next().await? {
+        tallies.page(&page, &mut ids);
+        heard(tallies.records());
+    }
     Ok((tallies.end(), ids))
 }
 
@@ -137,6 +156,15 @@ impl Tallies {
         if let Some(at) = Collection::ALL.iter().position(|c| *c == collection) {
             self.tallies[at].add(line);
             self.records += 1;
+        }
+    }
+
+    fn page(&mut self, page: &Page, ids: &mut Vec<NextId>) {
+        for (record, line) in &page.records {
+            self.add(page.collection, line);
+            if let Record::NextId(id) = record {
+                ids.push(*id);
+            }
         }
     }
 
@@ -192,20 +220,21 @@ impl<'a> Filling<'a> {
         Ok(Self { to, waiting: Vec::new(), bytes: 0, end, found: None })
     }
 
-    /// Takes in a page of a collection, which follows `after`.
+    /// Takes in a page, unless it is there already.
     ///
     /// # Errors
     /// The target's.
-    pub async fn page(&mut self, collection: Collection, after: Option<&Place>, page: Vec<(Record, Vec<u8>)>) -> Result<(), TransferError> {
+    pub async fn page(&mut self, page: Page) -> Result<(), TransferError> {
+        let Page { collection, after, records } = page;
         if let Some(found) = &self.found {
-            let mut there = found.page(collection, after, page.len() + 1).await.map_err(TransferError::Target)?;
+            let mut there = found.page(collection, after.as_ref(), records.len() + 1).await.map_err(TransferError::Target)?;
             there.retain(|record| !is_mark(record));
-            if there.iter().take(page.len()).eq(page.iter().map(|(record, _)| record)) {
+            if there.iter().take(records.len()).eq(records.iter().map(|(record, _)| record)) {
                 return Ok(());
             }
             self.found = None;
         }
-        for (record, line) in page {
+        for (record, line) in records {
             self.add(record, line.len()).await?;
         }
         Ok(())
@@ -234,12 +263,12 @@ impl<'a> Filling<'a> {
     ///
     /// # Errors
     /// The target's, or a difference.
-    pub async fn complete(mut self, wanted: &[Sum], ids: &[NextId], mut heard: impl FnMut(u64)) -> Result<(), TransferError> {
+    pub async fn complete(mut self, wanted: &[Sum], ids: &[NextId], heard: &(dyn Fn(u64) + Sync)) -> Result<(), TransferError> {
         self.write().await?;
         self.found = None;
         self.to.settle().await.map_err(TransferError::Target)?;
         let now = self.to.snapshot().await.map_err(TransferError::Target)?;
-        let (there, next) = sums(now.as_ref(), |_, done| heard(done)).await.map_err(TransferError::Target)?;
+        let (there, next) = sums(now.as_ref(), heard).await.map_err(TransferError::Target)?;
         drop(now);
         let shown = |sum: &Sum| format!("{} ({})", sum.rows, sum.sha256.get(..12).unwrap_or_default());
         for collection in Collection::ALL.into_iter().filter(|collection| *collection != Collection::NextIds) {
@@ -283,25 +312,16 @@ pub async fn transfer(from: &dyn Store, to: &dyn Store, progress: Progress<'_>) 
     let source = from.snapshot().await.map_err(TransferError::Source)?;
     let about = estimate(source.as_ref()).await.map_err(TransferError::Source)?;
     let mut filling = Filling::begin(to).await?;
-    let (mut tallies, mut ids, mut after) = (Tallies::default(), Vec::new(), None::<(Collection, Place)>);
-    walk(source.as_ref(), TransferError::Source, async |collection, page| {
-        for (record, line) in &page {
-            tallies.add(collection, line);
-            if let Record::NextId(id) = record {
-                ids.push(*id);
-            }
-        }
-        let last = page.last().map(|(record, _)| (collection, record.place()));
-        let before = after.as_ref().filter(|(of, _)| *of == collection).map(|(_, place)| place);
-        filling.page(collection, before, page).await?;
-        after = last.or(after.take());
-        progress(Step { name: collection.name(), done: tallies.records(), about });
-        Ok(())
-    })
-    .await?;
+    let (mut tallies, mut ids, mut walk) = (Tallies::default(), Vec::new(), Walk::new(source.as_ref()));
+    while let Some(page) = walk.next().await.map_err(TransferError::Source)? {
+        let name = page.collection.name();
+        tallies.page(&page, &mut ids);
+        filling.page(page).await?;
+        progress(Step { name, done: tallies.records(), about });
+    }
     let sums = tallies.end();
     let total = sums.iter().map(|sum| sum.rows).sum();
-    filling.complete(&sums, &ids, |done| progress(Step { name: "comparing", done, about: total })).await?;
+    filling.complete(&sums, &ids, &|done| progress(Step { name: "comparing", done, about: total })).await?;
     let spans: Vec<Span> = Kind::ALL.into_iter().map(Span::all).collect();
     let here = from.counters(&spans).await.map_err(TransferError::Source)?;
     let there = to.counters(&spans).await.map_err(TransferError::Target)?;

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use jiff::{SignedDuration, fmt::temporal::DateTimePrinter};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use utoipa::ToSchema;
 
 /// Declares an id: a positive integer of its own type, so that a ticket's id cannot be passed for a user's.
@@ -105,11 +105,38 @@ impl Timestamp {
     }
 }
 
+/// An instant in RFC 3339, on the stack: a list of tickets has hundreds of them.
+struct Written {
+    bytes: [u8; 48],
+    len: usize,
+}
+
+impl Written {
+    fn of(at: Timestamp) -> Result<Self, jiff::Error> {
+        const PRINTER: DateTimePrinter = DateTimePrinter::new();
+        let mut written = Self { bytes: [0; 48], len: 0 };
+        PRINTER.print_timestamp(&jiff::Timestamp::from_microsecond(at.0)?, &mut written)?;
+        Ok(written)
+    }
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
+impl jiff::fmt::Write for Written {
+    fn write_str(&mut self, text: &str) -> Result<(), jiff::Error> {
+        let end = self.len + text.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or_else(|| jiff::Error::from_args(format_args!("an instant is too long")))?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PRINTER: DateTimePrinter = DateTimePrinter::new();
-        let instant = jiff::Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
-        PRINTER.print_timestamp(&instant, jiff::fmt::StdFmtWrite(f)).map_err(|_| fmt::Error)
+        f.write_str(Written::of(*self).map_err(|_| fmt::Error)?.as_str())
     }
 }
 
@@ -135,7 +162,11 @@ impl std::ops::Add<SignedDuration> for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+        if serializer.is_human_readable() {
+            serializer.serialize_str(Written::of(*self).map_err(S::Error::custom)?.as_str())
+        } else {
+            serializer.serialize_i64(self.0)
+        }
     }
 }
 

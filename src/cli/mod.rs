@@ -146,7 +146,9 @@ pub fn main() -> ExitCode {
         }
     };
     let out = Output { json: cli.global.json, quiet: cli.global.quiet };
-    match run(cli.verb, &Context { global: cli.global, out }) {
+    let outcome = run(cli.verb, &Context { global: cli.global, out });
+    crate::telemetry::flush();
+    match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
             out.fail(&failure);

@@ -23,6 +23,7 @@ use super::client;
 use crate::{
     app::AppState,
     error::{AppError, Problem},
+    telemetry::REQUESTS,
 };
 
 /// The longest request id that is taken over from a client.
@@ -87,7 +88,7 @@ impl Line {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    method = %self.method, route, status, duration_us = ms, request_id = id, client = %self.client, cause, "request"
+                    target: REQUESTS, method = self.method.as_str(), route, status, duration_us = ms, request_id = id, client = %self.client, cause, "request"
                 )
             };
         }

@@ -1,11 +1,15 @@
 //! The log: on the standard error stream, text on a terminal and JSON otherwise, at the level that the configuration
 //! says. Whoever logs leaves secrets out; the types that hold them have no readable form.
 
+mod lines;
+
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::LogFormat;
+
+pub use lines::REQUESTS;
 
 /// Whether log lines, and messages beside them, are JSON.
 #[must_use]
@@ -26,12 +30,17 @@ pub fn is_colourful() -> bool {
 /// Starts the log. A second start changes nothing.
 pub fn start(format: LogFormat, level: &str) {
     let layer = if is_json(format) {
-        fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(io::stderr).boxed()
+        fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(lines::to_stderr()).boxed()
     } else {
-        fmt::layer().with_ansi(is_colourful()).with_target(false).with_writer(io::stderr).boxed()
+        fmt::layer().with_ansi(is_colourful()).with_target(false).with_writer(lines::to_stderr()).boxed()
     };
     let filter = EnvFilter::builder().parse(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+}
+
+/// Writes the lines that are still on their way.
+pub fn flush() {
+    lines::flush();
 }
 
 /// Makes every panic a log line, with its place.

@@ -5,13 +5,13 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    chain::{BEGINNING, ChainBlock, Link, hex},
+    chain::{BEGINNING, ChainBlock, Link},
     model::Entry,
 };
 use crate::{
     auth::{model::Digest32, token::random},
     store::{Changes, EntryQuery, From, Store, StoreError},
-    types::Seq,
+    types::{Seq, hex},
 };
 
 /// The name of the reader whose cursor tells how far the chain has come.

@@ -10,7 +10,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{canonical::canonical, model::Entry};
-use crate::{auth::model::Digest32, types::Seq};
+use crate::{
+    auth::model::Digest32,
+    types::{Seq, hex},
+};
 
 /// What stands before the first link.
 pub const BEGINNING: Digest32 = [0; 32];
@@ -73,12 +76,6 @@ fn hash(previous: &Digest32, entry: &Entry, changes: &Digest32) -> Digest32 {
         "changes": hex(changes),
     });
     Sha256::new().chain_update(previous).chain_update(canonical(&written)).finalize().into()
-}
-
-/// A digest as people read it.
-#[must_use]
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::with_capacity(2 * digest.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Links of entries that follow each other, as they are kept: many in one row, because each row costs more than a link.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::chain::hex;
 use crate::{
     auth::model::{Actor, Role, Via},
     tickets::model::{Channel, Priority, Status, Ticket},

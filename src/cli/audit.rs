@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{Context, Exit, Failure, block_on, desk};
 use crate::{
-    activity::{audit, chain::hex},
+    activity::audit,
     store,
-    types::Seq,
+    types::{Seq, hex},
 };
 
 #[derive(Debug, Subcommand)]

@@ -4,11 +4,11 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Result, TextEncoder, c
 
 use super::{families::Families, influx::status::InfluxMeters, requests::Requests, times::TicketMeters};
 use crate::{
-    activity::{audit, chain::hex, live::Live},
+    activity::{audit, live::Live},
     analytics::ops::backlog_at,
     store::Store,
     tickets::model::{Priority, Status},
-    types::Timestamp,
+    types::{Timestamp, hex},
 };
 
 /// How a sign-in ended.

@@ -1,7 +1,7 @@
 //! The chain over the log of a desk that runs, its head in the metrics, and `audit verify`.
 
 use serde_json::json;
-use taquilla::activity::{audit, chain::hex};
+use taquilla::{activity::audit, types::hex};
 
 use crate::{binary::Place, people::eventually, support::Desk};
 

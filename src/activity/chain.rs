@@ -84,7 +84,7 @@ pub struct ChainBlock {
     /// The entry of its last link, by which it is named.
     pub last: Seq,
     /// The links, one after the other.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "links")]
     links: Vec<u8>,
     /// Blocks are written once; always 1.
     pub version: i64,
@@ -126,6 +126,25 @@ impl ChainBlock {
             Some(Link { salt: *salt, changes: *changes, hash: hash.try_into().ok()? })
         };
         if rest.is_empty() && !links.is_empty() { links.iter().map(link).collect() } else { None }
+    }
+}
+
+/// Links in stored rows are bytes; in text, as in a backup, they are hexadecimal.
+mod links {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(links: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.serialize_str(&crate::types::hex(links)) } else { serializer.serialize_bytes(links) }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        if !deserializer.is_human_readable() {
+            return serde_bytes::deserialize(deserializer);
+        }
+        let text = String::deserialize(deserializer)?;
+        let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2));
+        let bytes = pairs.map(|pair| pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()));
+        bytes.collect::<Option<_>>().ok_or_else(|| D::Error::custom("links are not hexadecimal"))
     }
 }
 

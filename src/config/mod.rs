@@ -175,6 +175,7 @@ section! {
     }
 }
 
+section! {
     /// Backups on a clock. Each is restored into a scratch store and checked before it counts.
     pub struct Backup in backup {
         /// How often one is made, such as "24h" or "90m"; never when unset.

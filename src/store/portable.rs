@@ -31,7 +31,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, in the order of the stream: nothing comes before what it refers to.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Rows(RowKind::User),
         Self::Rows(RowKind::Session),
         Self::Rows(RowKind::ApiToken),
@@ -45,6 +45,7 @@ impl Collection {
         Self::Rows(RowKind::SetupToken),
         Self::Rows(RowKind::SigningSecret),
         Self::Log,
+        Self::Rows(RowKind::ChainBlock),
         Self::NextIds,
     ];
 
@@ -64,6 +65,7 @@ impl Collection {
             Self::Rows(RowKind::Settings) => "settings",
             Self::Rows(RowKind::SetupToken) => "setup_token",
             Self::Rows(RowKind::SigningSecret) => "signing_secret",
+            Self::Rows(RowKind::ChainBlock) => "chain",
             Self::Log => "log",
             Self::NextIds => "next_ids",
         }
@@ -185,6 +187,7 @@ fn row_line(row: &Row) -> Result<Vec<u8>, serde_json::Error> {
         Row::LogCursor(row) => serde_json::to_vec(row),
         Row::Answer(row) => serde_json::to_vec(row),
         Row::Preferences(row) => serde_json::to_vec(row),
+        Row::ChainBlock(row) => serde_json::to_vec(row),
     }
 }
 

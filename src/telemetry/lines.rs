@@ -104,7 +104,11 @@ pub(super) struct Line<W: 'static> {
 
 impl<W: Write> Write for Line<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.gathered { self.lines.gather(line) } else { self.lines.write_then(line) }
+        if self.gathered {
+            self.lines.gather(line)
+        } else {
+            self.lines.write_then(line)
+        }
         Ok(line.len())
     }
 

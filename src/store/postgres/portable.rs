@@ -76,6 +76,11 @@ impl View {
                 let sql = "SELECT * FROM taquilla.cursors WHERE name COLLATE \"C\" > $1 ORDER BY name COLLATE \"C\" LIMIT $2";
                 sqlx::query(sql).bind(name).bind(limit).fetch_all(&mut *connection).await?
             }
+            RowKind::ChainBlock => {
+                let last = if let Some(RowKey::ChainBlock(last)) = key { *last } else { 0 };
+                let sql = "SELECT last_seq, links FROM taquilla.chain WHERE last_seq > $1 ORDER BY last_seq LIMIT $2";
+                sqlx::query(sql).bind(last).bind(limit).fetch_all(&mut *connection).await?
+            }
             RowKind::Roster | RowKind::Settings | RowKind::SetupToken | RowKind::SigningSecret if key.is_some() => Vec::new(),
             RowKind::Roster => single("roster", &mut connection).await?,
             RowKind::Settings => single("settings", &mut connection).await?,
@@ -137,6 +142,7 @@ fn read(kind: RowKind, row: &PgRow) -> Read<Row> {
         RowKind::Comment => rows::comment(row)?.into(),
         RowKind::Answer => rows::answer(row)?.into(),
         RowKind::LogCursor => LogCursor { version: version(row)?, ..rows::cursor(row)? }.into(),
+        RowKind::ChainBlock => rows::chain_block(row)?.into(),
         RowKind::Roster => Roster { version: version(row)?, ..rows::single(row)? }.into(),
         RowKind::Settings => Settings { version: version(row)?, ..rows::single(row)? }.into(),
         RowKind::SetupToken => SetupToken { version: version(row)?, ..rows::single(row)? }.into(),

@@ -287,6 +287,6 @@ impl Activities for PgStore {
     async fn chain(&self, after: Seq, most: usize) -> Result<Vec<ChainBlock>, StoreError> {
         let sql = "SELECT last_seq, links FROM taquilla.chain WHERE last_seq > $1 ORDER BY last_seq LIMIT $2";
         let found = asking!(self, sqlx::query(sql).bind(after).bind(limit(most)).fetch_all(&self.pool))?;
-        all(&found, |row| Ok(ChainBlock::from_parts(row.try_get(0)?, row.try_get(1)?)))
+        all(&found, rows::chain_block)
     }
 }

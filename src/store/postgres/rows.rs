@@ -5,7 +5,7 @@ use sqlx::{Row as _, postgres::PgRow, types::Json};
 
 use super::values::{Instant, of_word};
 use crate::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     analytics::figures::{Decided, Standing},
     auth::model::{ApiToken, Digest32, Session},
     store::{Answer, AnswerKey, LogCursor},
@@ -182,6 +182,10 @@ pub(super) fn answer(row: &PgRow) -> Read<Answer> {
         body: row.try_get("body")?,
         at: at(row, "at")?,
     })
+}
+
+pub(super) fn chain_block(row: &PgRow) -> Read<ChainBlock> {
+    Ok(ChainBlock::from_parts(row.try_get("last_seq")?, row.try_get("links")?))
 }
 
 pub(super) fn cursor(row: &PgRow) -> Read<LogCursor> {

@@ -60,6 +60,7 @@ fn columns(row: &Row) -> Result<Value, serde_json::Error> {
         Row::Answer(row) => Ok(answer(row)),
         Row::LogCursor(row) => serde_json::to_value(row),
         Row::Preferences(body) => Ok(json!({ "user_id": body.user_id, "body": body, "version": body.version })),
+        Row::ChainBlock(row) => Ok(json!({ "last_seq": row.last, "links": bytes(row.bytes()) })),
         Row::Roster(body) => single(row, body),
         Row::Settings(body) => single(row, body),
         Row::SetupToken(body) => single(row, body),
@@ -135,6 +136,7 @@ const fn statement(kind: RowKind) -> &'static str {
         ),
         RowKind::Answer => put!("answers", key "user_id, key", "request", "status", "location", "etag", "body", "at"),
         RowKind::LogCursor => put!("cursors", key "name", "seq", "version"),
+        RowKind::ChainBlock => put!("chain", key "last_seq", "links"),
         RowKind::Roster | RowKind::Settings | RowKind::SetupToken | RowKind::SigningSecret => {
             put!("singles", key "name", "body", "version")
         }

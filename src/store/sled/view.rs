@@ -21,7 +21,7 @@ use super::{
     keys::{self, prefix},
 };
 use crate::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     auth::model::{ApiToken, Session},
     store::{
         Answer, Collection, IdKind, LogCursor, Place, Portable, Record, Row, RowKey, RowKind, SigningSecret, Snapshot, StoreError,
@@ -164,6 +164,7 @@ const fn home(kind: RowKind) -> Home {
         RowKind::Comment => Home::Under(prefix::COMMENT),
         RowKind::Answer => Home::Under(prefix::ANSWER),
         RowKind::LogCursor => Home::Under(prefix::CURSOR),
+        RowKind::ChainBlock => Home::Under(prefix::CHAIN),
         RowKind::Roster => Home::At(RowKey::Roster),
         RowKind::Settings => Home::At(RowKey::Settings),
         RowKind::SetupToken => Home::At(RowKey::SetupToken),
@@ -242,6 +243,7 @@ impl Page<'_> {
             RowKind::Comment => Row::Comment(self.decode::<Comment>(key, value)?),
             RowKind::Answer => Row::Answer(self.decode::<Answer>(key, value)?),
             RowKind::LogCursor => Row::LogCursor(self.decode::<LogCursor>(key, value)?),
+            RowKind::ChainBlock => Row::ChainBlock(self.decode::<ChainBlock>(key, value)?),
             RowKind::Roster => Row::Roster(self.decode::<Roster>(key, value)?),
             RowKind::Settings => Row::Settings(self.decode::<Settings>(key, value)?),
             RowKind::SetupToken => Row::SetupToken(self.decode::<SetupToken>(key, value)?),

@@ -52,7 +52,7 @@ fn an_export_has_checksums_and_no_credentials_and_can_be_imported() {
     // Damage is found before anything is written.
     let tickets = folder.join("tickets.jsonl");
     let text = std::fs::read_to_string(&tickets).unwrap();
-    std::fs::write(&tickets, text.replacen("\"open\"", "\"closed\"", 1)).unwrap();
+    std::fs::write(&tickets, text.replacen("\"reopen_count\":0", "\"reopen_count\":9", 1)).unwrap();
     let fourth = [("TAQUILLA_STORAGE__URL", "sled:./fourth")];
     place.run_in(&fourth, &["import", "out"]).expect(1).says("tickets.jsonl");
     std::fs::remove_file(&tickets).unwrap();

@@ -114,7 +114,7 @@ async fn a_snapshot_shows_one_moment_whatever_is_written_meanwhile(site: Site) {
         let long = changed(ticket, |t| t.description = "longer ".repeat(2_000));
         commit(&*site, Changes::new().update(long.clone()).log(ticket_entry(Action::TicketUpdated, ticket.id))).await;
         commit(&*site, Changes::new().update(changed(&long, |t| t.description = "short".into()))).await;
-        add_comment(&*site, ticket, "one more", false).await;
+        add_comment(&*site, &stored(&*site, ticket.id).await, "one more", false).await;
     }
     add_user(&*site, "later@example.com").await;
     for session in model.state().sessions() {

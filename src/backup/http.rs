@@ -8,7 +8,12 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::create;
-use crate::{app::AppState, auth::extract::AdminActor, error::AppError};
+use crate::{
+    app::AppState,
+    auth::{extract::AdminActor, model::Actor},
+    error::AppError,
+    http::body::Query,
+};
 
 /// The route.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -27,7 +32,12 @@ pub fn router() -> OpenApiRouter<AppState> {
         (status = 503, description = "Another backup is being made"),
     ),
 )]
-async fn take_backup(State(app): State<AppState>, AdminActor(actor): AdminActor) -> Result<Response, AppError> {
+async fn take_backup(
+    State(app): State<AppState>,
+    _: Actor,
+    Query(()): Query<()>,
+    AdminActor(actor): AdminActor,
+) -> Result<Response, AppError> {
     let name = create::name(app.now());
     let pieces = create::stream(app, &actor).await?;
     let headers = [

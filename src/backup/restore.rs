@@ -61,16 +61,19 @@ impl From<StoreError> for RestoreError {
     }
 }
 
+/// Records with the lengths of their lines, and the manifest at the end.
+type Part = (Vec<(Record, usize)>, Option<Manifest>);
+
 /// A file or folder being read.
 enum Source {
     File(Box<Reader<File>>),
-    Folder(folder::Reader),
+    Folder(Box<folder::Reader>),
 }
 
 impl Source {
     fn open(path: &Path) -> Result<Self, ArchiveError> {
         if path.is_dir() {
-            folder::Reader::begin(path).map(Self::Folder)
+            folder::Reader::begin(path).map(|reader| Self::Folder(Box::new(reader)))
         } else {
             Ok(Self::File(Box::new(Reader::begin(File::open(path)?)?)))
         }
@@ -91,7 +94,7 @@ impl Source {
     }
 
     /// The next records with the lengths of their lines, and the manifest at the end.
-    fn part(&mut self) -> Result<(Vec<(Record, usize)>, Option<Manifest>), ArchiveError> {
+    fn part(&mut self) -> Result<Part, ArchiveError> {
         let mut part = Vec::new();
         while part.len() < TOGETHER {
             match self.next()? {
@@ -123,8 +126,6 @@ pub async fn verify(path: &Path, progress: Progress<'_>) -> Result<Content, Rest
         }
     }
 }
-
-type Part = (Vec<(Record, usize)>, Option<Manifest>);
 
 async fn reading(mut source: Source) -> Result<(Source, Part), ArchiveError> {
     let read = on_a_thread(move || {

@@ -90,6 +90,7 @@ pub(super) fn free(path: &Path) -> Result<(), Failure> {
 }
 
 /// Why a file was not made.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 pub(super) fn unmade(error: CreateError) -> Failure {
     let exit = if matches!(error, CreateError::Store(_)) { Exit::Storage } else { Exit::Failure };
     Failure::new(exit, error.to_string())

@@ -28,6 +28,8 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ("process_virtual_memory_bytes", "gauge"),
     ("taquilla_activity_seq", "gauge"),
     ("taquilla_audit_head", "gauge"),
+    ("taquilla_backup_failures_total", "counter"),
+    ("taquilla_backup_last_verified_timestamp_seconds", "gauge"),
     ("taquilla_build_info", "gauge"),
     ("taquilla_influx_error", "gauge"),
     ("taquilla_influx_lag_events", "gauge"),

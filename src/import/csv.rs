@@ -227,7 +227,9 @@ async fn judged(
     let (Some((title, description)), Some(status), Some(priority), Some(tags), Some(requester), true) =
         (texts, status, priority, tags, requester, found.is_empty())
     else {
-        found.into_iter().for_each(|fault| faults.note(fault));
+        for fault in found {
+            faults.note(fault);
+        }
         return Ok(None);
     };
     let brought = Brought {
@@ -259,13 +261,12 @@ async fn account(app: &App, cell: &str, people: &mut People) -> Result<Result<Op
         return Ok(Ok(None));
     }
     let Ok(email) = cell.parse::<Email>() else { return Ok(Err("must be an e-mail address".to_owned())) };
-    let user = match people.get(&email) {
-        Some(known) => known.clone(),
-        None => {
-            let user = app.store.user_by_email(&email).await?;
-            people.insert(email.clone(), user.clone());
-            user
-        }
+    let user = if let Some(known) = people.get(&email) {
+        known.clone()
+    } else {
+        let user = app.store.user_by_email(&email).await?;
+        people.insert(email.clone(), user.clone());
+        user
     };
     Ok(user.map_or_else(|| Err(format!("{email} has no account here")), |user| Ok(Some(user))))
 }

@@ -30,7 +30,7 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// What is there does not fit.
-    #[error("{}", told(.faults, .more))]
+    #[error("{}", told(.faults, *.more))]
     Unfit {
         /// Where and why, the first ones.
         faults: Vec<String>,
@@ -60,8 +60,8 @@ impl From<AppError> for ImportError {
     }
 }
 
-fn told(faults: &[String], more: &usize) -> String {
-    let rest = if *more > 0 { format!("\n  and {more} more") } else { String::new() };
+fn told(faults: &[String], more: usize) -> String {
+    let rest = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     format!("nothing was imported:\n  {}{rest}", faults.join("\n  "))
 }
 

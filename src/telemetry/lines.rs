@@ -105,9 +105,9 @@ pub(super) struct Line<W: 'static> {
 impl<W: Write> Write for Line<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.gathered {
-            self.lines.gather(line)
+            self.lines.gather(line);
         } else {
-            self.lines.write_then(line)
+            self.lines.write_then(line);
         }
         Ok(line.len())
     }
@@ -134,6 +134,20 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+
+    /// Tells what is written.
+    struct Sent(std::sync::mpsc::Sender<Vec<u8>>);
+
+    impl Write for Sent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     fn lines() -> &'static Lines<Vec<u8>> {
         Box::leak(Box::new(Lines::to(Vec::new())))
@@ -174,16 +188,6 @@ mod tests {
     #[test]
     fn what_is_gathered_is_written_soon_without_being_asked_for() {
         let (send, receive) = std::sync::mpsc::channel();
-        struct Sent(std::sync::mpsc::Sender<Vec<u8>>);
-        impl Write for Sent {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let lines: &'static Lines<Sent> = Box::leak(Box::new(Lines::to(Sent(send))));
         std::thread::spawn(|| lines.write_on());
         for line in [b"one", b"two"] {

@@ -55,7 +55,7 @@ fn start_with(app: &AppState, settings: &Influxdb, patience: Duration) -> Worker
 }
 
 fn start(app: &AppState, settings: &Influxdb) -> Worker {
-    start_with(app, settings, Duration::from_millis(300))
+    start_with(app, settings, Duration::from_secs(1))
 }
 
 async fn is_caught_up(desk: &Desk) -> bool {

@@ -140,10 +140,11 @@ async fn a_history_in_which_nothing_comes_back_has_the_figures_of_the_api() {
     for clock in ["first_response", "resolution"] {
         let sum = async |met: &str| {
             let query = format!("SELECT sum(\"count\") FROM ticket_sla WHERE clock = '{clock}' AND met = '{met}'");
-            database.number(&query).await
+            // No series is none.
+            database.number(&query).await.as_i64().unwrap_or(0)
         };
         let sla = &dashboard["sla"][clock];
-        assert_eq!((sum("true").await, sum("false").await), (sla["met"].clone(), sla["breached"].clone()), "{clock}");
+        assert_eq!((json!(sum("true").await), json!(sum("false").await)), (sla["met"].clone(), sla["breached"].clone()), "{clock}");
     }
     let resolved = by_tag(&database, "ticket_resolved", "agent").await;
     let rows = dashboard["top_agents"].as_array().unwrap();

@@ -39,6 +39,8 @@ impl Event {
 pub struct History {
     log: Vec<Entry>,
     names: BTreeMap<i64, String>,
+    /// When each agent was first given a ticket, by tag.
+    begun: BTreeMap<String, i64>,
     pub events: Vec<Event>,
 }
 
@@ -52,7 +54,12 @@ fn slug(name: &str) -> String {
 impl History {
     /// Reads the log; `names` are those of the accounts by id.
     pub fn new(log: Vec<Entry>, names: BTreeMap<i64, String>) -> Self {
-        let mut history = Self { log, names, events: Vec::new() };
+        let mut history = Self { log, names, begun: BTreeMap::new(), events: Vec::new() };
+        for entry in history.log.iter().rev() {
+            if let Some(agent) = entry.facts.assigned_agent_id {
+                history.begun.insert(slug(&history.names[&agent.0]), entry.at.as_micros());
+            }
+        }
         let mut reopens: BTreeMap<TicketId, i64> = BTreeMap::new();
         let events = history.log.iter().flat_map(|entry| history.of(entry, &mut reopens)).collect();
         history.events = events;
@@ -142,10 +149,10 @@ impl History {
         instants.into_iter().map(stand).collect()
     }
 
-    /// Everybody who has had an active ticket before this instant, by tag, and nobody: who has a row in the backlog.
+    /// Everybody who has had a ticket before this instant, by tag, and nobody: who has a row in the backlog.
     pub fn known_agents(&self, instant: i64) -> BTreeSet<String> {
-        let mentioned = self.log.iter().filter(|entry| entry.at.as_micros() < instant).filter_map(|entry| entry.facts.assigned_agent_id);
-        mentioned.map(|id| self.agent(Some(id.0))).chain(["none".to_owned()]).collect()
+        let begun = self.begun.iter().filter(|(_, at)| **at < instant).map(|(agent, _)| agent.clone());
+        begun.chain(["none".to_owned()]).collect()
     }
 
     /// Events that stand in the desk's own figures: not of deleted tickets, and of resolutions only the one that holds now.

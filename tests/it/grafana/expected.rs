@@ -198,7 +198,6 @@ fn field(name: &'static str) -> impl Fn(&Told) -> String {
 }
 
 /// What a target of a panel must show.
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn expected(title: &str, reference: &str, asked: &Asked<'_>) -> Shown {
     let chosen: Vec<&str> = ["low", "medium", "high", "critical"].into_iter().filter(|name| asked.priority(name)).collect();
     let statuses = [&ACTIVE[..], &ENDED].concat();

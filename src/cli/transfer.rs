@@ -79,21 +79,21 @@ impl Transfer {
             begun = Filling::begin(target.as_ref()).await.map(drop);
         }
         let moved = match begun {
-            Ok(()) => self.fill(config, from, to, target.as_ref(), bar).await,
+            Ok(()) => fill(config, from, to, target.as_ref(), bar).await,
             Err(error) => Err(failed(&error)),
         };
         closed(target.as_ref()).await?;
         Ok((moved?, aside))
     }
+}
 
-    /// Fills a target that has its mark.
-    async fn fill(&self, config: &Config, from: &StorageUrl, to: &StorageUrl, target: &dyn Store, bar: &Bar) -> Result<Vec<Sum>, Failure> {
-        unclaim(to).await.map_err(|error| Failure::new(Exit::Storage, error.to_string()))?;
-        let source = open(config, from).await?;
-        let moved = transfer(source.as_ref(), target, &|step| bar.step(step)).await;
-        closed(source.as_ref()).await?;
-        moved.map_err(|error| failed(&error))
-    }
+/// Fills a target that has its mark.
+async fn fill(config: &Config, from: &StorageUrl, to: &StorageUrl, target: &dyn Store, bar: &Bar) -> Result<Vec<Sum>, Failure> {
+    unclaim(to).await.map_err(|error| Failure::new(Exit::Storage, error.to_string()))?;
+    let source = open(config, from).await?;
+    let moved = transfer(source.as_ref(), target, &|step| bar.step(step)).await;
+    closed(source.as_ref()).await?;
+    moved.map_err(|error| failed(&error))
 }
 
 fn failed(error: &TransferError) -> Failure {

@@ -208,7 +208,7 @@ async fn a_backup_of_a_desk_that_is_written_to_restores_exactly() {
         std::fs::write(&path, answer).unwrap();
         let (content, report) = restore::drill(&path, &desk.config, &folder.path().join("scratch"), &|_| ()).await.unwrap();
         let tickets = consistent(&path);
-        assert_eq!((report.tickets, report.entries as i64), (tickets, content.header.log_end));
+        assert_eq!((report.tickets, i64::try_from(report.entries).unwrap()), (tickets, content.header.log_end));
         if let Some(newest) = acknowledged.rows.first() {
             // Each of the four writers may have had one under way.
             assert!(i64::try_from(tickets).unwrap() >= newest.id.0 - 4, "what was acknowledged before is in it");

@@ -33,10 +33,10 @@ fn after(place: &Place, other: &Place) -> bool {
     }
 }
 
-struct Copy(State);
+struct Held(State);
 
 #[async_trait]
-impl Snapshot for Copy {
+impl Snapshot for Held {
     fn end(&self) -> Seq {
         self.0.seq()
     }
@@ -60,7 +60,7 @@ impl Snapshot for Copy {
 #[async_trait]
 impl Portable for Model {
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
-        self.read(|state| Arc::new(Copy(state.clone())) as Arc<dyn Snapshot>)
+        self.read(|state| Arc::new(Held(state.clone())) as Arc<dyn Snapshot>)
     }
 
     async fn take_in(&self, records: Vec<Record>) -> Result<(), StoreError> {

@@ -228,8 +228,8 @@ impl Course<'_> {
     fn ask_in_vain(&mut self) {
         self.answer(70.0, self.topic.questions);
         self.moves(2.0, Status::Pending);
-        if self.chance(60) {
-            self.moves(4_500.0, Status::Closed);
+        if self.chance(88) {
+            self.moves(2_500.0, Status::Closed);
         }
     }
 
@@ -260,8 +260,8 @@ impl Course<'_> {
             self.answer(400.0, self.phrases.waiting);
             self.moves(2.0, Status::Pending);
         }
-        if self.chance(45) {
-            self.answer(6_000.0, self.topic.fixes);
+        if self.chance(75) {
+            self.answer(3_000.0, self.topic.fixes);
             self.resolve();
         }
     }

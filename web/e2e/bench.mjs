@@ -114,6 +114,8 @@ try {
   }
   figure("change of the order to painted rows", sorts, 150);
 
+  await agent.open("/inbox?q=*");
+  await page.locator(".row-link").first().waitFor();
   const opened = (id) =>
     document.querySelector(".ticket-number")?.textContent === id && document.querySelector(".ticket-head h1") !== null;
   const opens = [];

@@ -431,6 +431,7 @@ desk("an admin sets the desk's name, targets and registration, and disables an a
   assert.equal(settings.sla.high.first_response_minutes, 15);
   await page.getByRole("tab", { name: "Status" }).click();
   await page.getByText("✓ Works").waitFor();
+  await page.getByText("Not set up: nothing is pushed.").waitFor();
   await page.getByRole("link", { name: "People" }).click();
   await page.getByRole("button", { name: "Actions for Eva Marín" }).click();
   await page.getByRole("menuitem", { name: "Disable" }).click();

@@ -12,6 +12,7 @@ export type Problem = Schemas["Problem"];
 export type Settings = Schemas["SettingsView"];
 export type Preferences = Schemas["PreferencesView"];
 export type SavedView = Schemas["SavedView"];
+export type InfluxReport = Schemas["InfluxReport"];
 export type Status = Schemas["Status"];
 export type Priority = Schemas["Priority"];
 export type Role = Schemas["Role"];

@@ -2,6 +2,7 @@
 
 import "@mantine/charts/styles.css";
 import { BarChart, LineChart } from "@mantine/charts";
+import { useText } from "../i18n";
 
 const SERIES = { created: "indigo.5", resolved: "teal.6" };
 
@@ -37,6 +38,8 @@ export function Flow(props: {
 
 /** One bar for each name. */
 export function Bars({ data, name }: { data: { name: string; value: number }[]; name: string }) {
+  const { locale } = useText();
+  const format = new Intl.NumberFormat(locale);
   return (
     <BarChart
       h={Math.max(120, data.length * 32 + 24)}
@@ -46,6 +49,8 @@ export function Bars({ data, name }: { data: { name: string; value: number }[]; 
       gridAxis="none"
       withXAxis={false}
       withBarValueLabel
+      // Without a format the labels stay empty.
+      valueFormatter={(value) => format.format(value)}
       maxBarWidth={16}
       barChartProps={{ accessibilityLayer: false, margin: { right: 40 } }}
       barProps={{ isAnimationActive: false }}

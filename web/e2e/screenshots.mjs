@@ -17,24 +17,34 @@ const PICTURES = [
   ["dashboard", ADMIN, () => "/dashboard?days=90", ".recharts-surface", {}],
   ["phone", AGENT, () => "/inbox", ".row-link", { phone: true }],
   ["phone-ticket", AGENT, (ticket) => `/tickets/${ticket}`, ".said", { phone: true }],
-  ["phone-dark", AGENT, () => "/board", ".card", { phone: true, theme: "dark" }],
 ];
+
+/** The newest ticket of an agent in which a requester was answered and colleagues were told something. */
+async function lively(token) {
+  const own = await desk.call(token, "GET", "/tickets?assigned_agent_id=me&sort=-updated_at&limit=200");
+  for (const ticket of own.filter((one) => one.comment_count >= 3)) {
+    const comments = await desk.call(token, "GET", `/tickets/${ticket.id}/comments`);
+    if (comments.some((one) => one.is_internal)) return ticket.id;
+  }
+  return own[0].id;
+}
 
 const desk = await Desk.start({ admin: false, demo: 400 });
 const browser = await launch();
 try {
   const token = await desk.token(AGENT);
-  // A lively one: a note, an answer or two, and something left to do.
-  const active = await desk.call(token, "GET", "/tickets?status=in_progress,pending&limit=200");
-  const ticket = active.reduce((best, one) => (one.comment_count > best.comment_count ? one : best)).id;
+  const ticket = await lively(token);
   await rm(FOLDER, { recursive: true, force: true });
   await mkdir(FOLDER, { recursive: true });
   for (const [name, who, path, sign, wanted] of PICTURES) {
     const visitor = await Visitor.arrive(browser, desk, wanted);
-    await desk.call(await desk.token(who), "PATCH", "/preferences", { theme: wanted.theme ?? "light" });
+    const own = await desk.token(who);
+    await desk.call(own, "PATCH", "/preferences", { theme: wanted.theme ?? "light" });
+    await desk.call(own, "PATCH", "/auth/me", { locale: "en" });
     await visitor.signIn(who, PASSWORD, path(ticket));
     await visitor.page.locator(sign).first().waitFor();
     await visitor.page.locator(".bone").first().waitFor({ state: "detached" });
+    await visitor.page.mouse.move(0, 0);
     await visitor.page.screenshot({ path: fileURLToPath(new URL(`${name}.png`, FOLDER)), animations: "disabled" });
     visitor.quiet();
     await visitor.leave();

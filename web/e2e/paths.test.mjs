@@ -39,6 +39,8 @@ desk(
   { admin: false },
   async (place, arrive) => {
     const { page } = await arrive();
+    await page.goto("/");
+    await page.getByText("This desk is not set up yet.").waitFor();
     await page.goto(place.setupLink().replace(/^https?:\/\/[^/]+/, ""));
     await page.getByRole("button", { name: "Next" }).click();
     await page.getByText("Please fill this in.").waitFor();

@@ -17,3 +17,17 @@ test("a text for one has a text for many", () => {
     if (key.endsWith("_one")) expect(Object.keys(en)).toContain(key.replace(/_one$/, "_other"));
   }
 });
+
+test("every text is shown somewhere", () => {
+  const files = import.meta.glob("../**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true }) as Record<string, string>;
+  const source = Object.entries(files)
+    .filter(([name]) => !/(^|\/)(en|es)\.ts$|\.test\.ts$|schema\.d\.ts$/.test(name))
+    .map(([, text]) => text)
+    .join("\n");
+  // Names that are put together, such as `status.${status}`.
+  const begun = [...source.matchAll(/`([a-z]+\.[a-z_.]*)\$\{/g)].map(([, beginning]) => beginning ?? "");
+  const unused = Object.keys(en)
+    .map((key) => key.replace(/_(one|other)$/, ""))
+    .filter((key) => !source.includes(`"${key}"`) && !begun.some((beginning) => key.startsWith(beginning)));
+  expect(unused).toEqual([]);
+});

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { signIn } from "../api/auth";
-import { ApiError } from "../api/client";
+import { ApiError, body, open } from "../api/client";
 import { deskQuery } from "../api/queries";
 import { useText } from "../i18n";
 import { explain } from "../lib/notify";
@@ -17,6 +17,7 @@ export function SignIn() {
   const desk = useQuery(deskQuery());
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
+  const setup = useQuery({ queryKey: ["setup"], queryFn: () => body(open.GET("/api/v1/setup")) });
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<{ at: "email" | "password" | "form"; text: string }>();
 
@@ -39,6 +40,7 @@ export function SignIn() {
     <Door title={t("signin.title")} name={desk.data?.organisation_name}>
       <form onSubmit={submit} noValidate className="stack">
         {state.kind === "out" && state.why === "expired" && <Alert color="yellow">{t("signin.expired")}</Alert>}
+        {setup.data?.needed && <Alert color="yellow">{t("signin.setup")}</Alert>}
         {fault?.at === "form" && (
           <Alert color="red" role="alert">
             {fault.text}

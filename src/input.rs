@@ -147,9 +147,9 @@ impl Fields {
         self.rest.iter().any(|(key, _)| key == name)
     }
 
-    /// Records a fault.
-    pub fn refuse(&mut self, fault: FieldError) {
-        self.faults.push(fault);
+    /// Records faults, or one, or none.
+    pub fn refuse(&mut self, faults: impl IntoIterator<Item = FieldError>) {
+        self.faults.extend(faults);
     }
 
     fn raw(&mut self, name: &str) -> Option<Raw> {
@@ -224,16 +224,19 @@ impl Input for () {
 }
 
 /// Declares a body or a query. `pub struct` for something to be made or asked, `pub patch` for a change, in which
-/// `null` is refused unless the field is an `Option<Option<…>>`.
+/// `null` is refused unless the field is an `Option<Option<…>>`. After the fields, `together |a, b| fault` says what must
+/// hold between some of them: each is given as `Option<&_>`, `None` when it is at fault itself, and the faults that come out
+/// are told with those of the single fields.
 #[macro_export]
 macro_rules! input {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty,)* }) => {
-        $crate::input!(@declare true, $(#[$meta])* $name { $($(#[$fmeta])* $field: $type,)* });
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty,)* } $($rule:tt)*) => {
+        $crate::input!(@declare true, $(#[$meta])* $name { $($(#[$fmeta])* $field: $type,)* } $($rule)*);
     };
-    ($(#[$meta:meta])* pub patch $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty,)* }) => {
-        $crate::input!(@declare false, $(#[$meta])* $name { $($(#[$fmeta])* $field: $type,)* });
+    ($(#[$meta:meta])* pub patch $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty,)* } $($rule:tt)*) => {
+        $crate::input!(@declare false, $(#[$meta])* $name { $($(#[$fmeta])* $field: $type,)* } $($rule)*);
     };
-    (@declare $nulls:literal, $(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty,)* }) => {
+    (@declare $nulls:literal, $(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty,)* }
+        $(together |$($part:ident),*| $rule:expr)?) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name { $($(#[$fmeta])* pub $field: $type,)* }
@@ -243,6 +246,10 @@ macro_rules! input {
 
             fn read(fields: &mut $crate::input::Fields) -> Option<Self> {
                 $(let $field = fields.take::<$type>(stringify!($field));)*
+                $({
+                    $(let $part = $part.as_ref();)*
+                    fields.refuse($rule);
+                })?
                 Some(Self { $($field: $field?,)* })
             }
         }

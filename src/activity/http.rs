@@ -66,16 +66,15 @@ crate::input! {
         #[param(inline)]
         limit: Option<Limit>,
     }
+    together |after, before| {
+        let both = !matches!(after, Some(None)) && !matches!(before, Some(None));
+        both.then(|| FieldError::new("before", "invalid", "must not be given together with after"))
+    }
 }
 
 impl StretchParameters {
-    fn from(&self) -> Result<Option<From>, AppError> {
-        match (self.after, self.before) {
-            (Some(_), Some(_)) => Err(AppError::invalid_field("before", "invalid", "must not be given together with after")),
-            (Some(Place(seq)), None) => Ok(Some(From::After(seq))),
-            (None, Some(Place(seq))) => Ok(Some(From::Before(seq))),
-            (None, None) => Ok(None),
-        }
+    fn from(&self) -> Option<From> {
+        self.after.map(|Place(seq)| From::After(seq)).or(self.before.map(|Place(seq)| From::Before(seq)))
     }
 
     fn limit(&self) -> usize {
@@ -104,7 +103,7 @@ async fn list_activity(
     uri: Uri,
     admin: Result<AdminActor, AppError>,
 ) -> Result<Response, AppError> {
-    let from = asked.from()?;
+    let from = asked.from();
     // Only now: what does not fit is told before what is not allowed.
     admin?;
     Ok(answer(&uri, from, ops::of_desk(&app, from, asked.limit()).await?))
@@ -131,7 +130,7 @@ async fn list_ticket_activity(
     Id(id): Id<TicketId>,
     uri: Uri,
 ) -> Result<Response, AppError> {
-    let from = asked.from()?;
+    let from = asked.from();
     Ok(answer(&uri, from, ops::of_ticket(&app, &actor, id, from, asked.limit()).await?))
 }
 

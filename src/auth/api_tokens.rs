@@ -16,10 +16,13 @@ use crate::{
     types::{TokenId, UserId},
 };
 
+/// API tokens that an account may have, expired ones included. Several that are made at the same moment may go beyond it.
+pub const MOST_TOKENS: usize = 50;
+
 /// Makes an API token with the rights of the account `owner`. The secret is in the answer and nowhere else.
 ///
 /// # Errors
-/// 422 for an end in the past, 404 for no such account.
+/// 422 for an end in the past, 404 for no such account, 409 when it has [`MOST_TOKENS`].
 pub async fn create(app: &AppState, actor: &Actor, owner: UserId, new: &NewApiToken) -> Result<CreatedToken, AppError> {
     let now = app.now();
     if new.expires_at.is_some_and(|end| end <= now) {
@@ -28,6 +31,9 @@ pub async fn create(app: &AppState, actor: &Actor, owner: UserId, new: &NewApiTo
     let (secret, id) = (new_api_token(), TokenId(app.store.reserve(IdKind::Token).await?));
     app.decide(|| async {
         let user = app.store.user(owner).await?.ok_or_else(AppError::not_found)?;
+        if app.store.api_tokens_of(owner).await?.len() >= MOST_TOKENS {
+            return Err(AppError::conflict(format!("The account has {MOST_TOKENS} API tokens; revoke one that is not needed first.")));
+        }
         let token = ApiToken {
             id,
             user_id: owner,

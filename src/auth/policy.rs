@@ -41,13 +41,15 @@ impl NewPassword {
     }
 
     /// What is wrong with it for the account with this address and name, as a fault of the field `field`: it must not
-    /// be, whatever the case, the address, its local part or the full name. Nothing else is asked of it.
+    /// be, whatever the case, the address, its local part or the full name, as far as they are known. Nothing else is asked
+    /// of it.
     #[must_use]
-    pub fn fault_for(&self, field: &str, email: &Email, full_name: &str) -> Option<FieldError> {
+    pub fn fault_for(&self, field: &str, email: Option<&Email>, full_name: Option<&str>) -> Option<FieldError> {
         let password = self.expose().to_lowercase();
-        let names = [email.as_str(), email.local_part(), &full_name.to_lowercase()];
+        let is_address = email.is_some_and(|email| [email.as_str(), email.local_part()].contains(&password.as_str()));
+        let is_name = full_name.is_some_and(|name| name.to_lowercase() == password);
         let message = "must not be the e-mail address, its first part or the full name";
-        names.contains(&password.as_str()).then(|| FieldError::new(field, "invalid", message))
+        (is_address || is_name).then(|| FieldError::new(field, "invalid", message))
     }
 }
 
@@ -59,7 +61,7 @@ mod tests {
 
     fn good(password: &str) -> bool {
         let email = "Ana.Ruiz-Lopez@example.com".parse().unwrap();
-        NewPassword::from_json(json!(password)).is_ok_and(|p| p.fault_for("password", &email, "Ana Ruiz López").is_none())
+        NewPassword::from_json(json!(password)).is_ok_and(|p| p.fault_for("password", Some(&email), Some("Ana Ruiz López")).is_none())
     }
 
     #[test]

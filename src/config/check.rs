@@ -105,7 +105,7 @@ fn bootstrap(config: &Config, refuse: &mut impl FnMut(&'static str, String)) {
     }
     if let Some(password) = &bootstrap.admin_password {
         let faults = match (NewPassword::from_json(password.expose().into()), &email) {
-            (Ok(password), Some(Ok(email))) => password.fault_for("", email, "Administrator").into_iter().collect(),
+            (Ok(password), Some(Ok(email))) => password.fault_for("", Some(email), Some("Administrator")).into_iter().collect(),
             (Ok(_), _) => Vec::new(),
             (Err(faults), _) => faults,
         };

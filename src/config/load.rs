@@ -164,3 +164,37 @@ impl Layers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_looked_for_here_and_then_in_etc() {
+        let places = Sources::of_process(None, Vec::new()).places;
+        assert_eq!(places, [PathBuf::from("./config.toml"), PathBuf::from("/etc/taquilla/config.toml")]);
+    }
+
+    #[test]
+    fn the_first_file_that_is_there_is_the_one_that_counts_and_a_named_one_before_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let organisation = |file: Option<&str>| {
+            let places = vec![path("here.toml"), path("etc.toml")];
+            let sources = Sources { file: file.map(path), places, ..Sources::default() };
+            super::super::load(&sources).map(|loaded| loaded.config.desk.organisation_name)
+        };
+        let default = Config::default().desk.organisation_name;
+        let write = |name: &str| std::fs::write(path(name), format!("[desk]\norganisation_name = \"{name}\"\n")).unwrap();
+        assert_eq!(organisation(None).unwrap(), default);
+        write("etc.toml");
+        assert_eq!(organisation(None).unwrap(), "etc.toml");
+        write("here.toml");
+        assert_eq!(organisation(None).unwrap(), "here.toml");
+        write("named.toml");
+        assert_eq!(organisation(Some("named.toml")).unwrap(), "named.toml");
+        assert!(organisation(Some("absent.toml")).is_err(), "a named file must be there");
+        std::fs::write(path("here.toml"), "[desk]\nmotto = 1\n").unwrap();
+        assert!(organisation(None).is_err(), "a wrong file is not passed over for the next one");
+    }
+}

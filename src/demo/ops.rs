@@ -161,7 +161,7 @@ fn check_password(sign_in: &SignIn) -> Result<(), AppError> {
     let SignIn::With(password) = sign_in else { return Ok(()) };
     for person in &PEOPLE {
         let email: Email = person.email.parse().map_err(AppError::internal)?;
-        if let Some(fault) = password.fault_for("password", &email, person.full_name) {
+        if let Some(fault) = password.fault_for("password", Some(&email), Some(person.full_name)) {
             return Err(AppError::invalid(vec![fault]));
         }
     }

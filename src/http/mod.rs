@@ -68,8 +68,9 @@ fn layered(app: AppState, routes: Router<AppState>) -> NormalizePath<Router> {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::new(intake::Intake::new(&app.config)), intake::layer))
         .layer(from_fn(limits::layer))
-        .layer(from_fn_with_state(app.clone(), problem::layer))
+        // It answers preflights itself, so it is within the layer that gives every answer its id and its line in the log.
         .layer(option_layer(headers::cors(&app.config.server)))
+        .layer(from_fn_with_state(app.clone(), problem::layer))
         .layer(map_response(headers::secure))
         .layer(from_fn_with_state(app.clone(), measure::layer))
         .with_state(app);

@@ -2,7 +2,14 @@
 
 pub mod purge;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{activity::live, app::AppState, auth::failures, error::AppError, types::Timestamp, users::setup};
 
@@ -12,14 +19,22 @@ const PURGE: Duration = Duration::from_secs(10 * 60);
 /// How often counted failures of signing in get their entries.
 const FAILURES: Duration = Duration::from_secs(60);
 
-/// How often the address of the set-up is printed, while it is needed.
-const SETUP: Duration = Duration::from_secs(setup::TOKEN_SECONDS.unsigned_abs());
+/// How often it is looked whether the address of the set-up has to be printed anew.
+const SETUP: Duration = Duration::from_secs(30);
 
 /// Starts the jobs of a desk that listens at `address`; they end with [`App::shutdown`](crate::app::App::shutdown).
 pub fn start(app: &AppState, address: SocketAddr) {
     every(app, "purge sessions", By::OneInstance, PURGE, |app| async move { purge::sessions(&app).await });
     every(app, "purge answers", By::OneInstance, PURGE, |app| async move { purge::answers(&app).await });
-    every(app, "print the set-up address", By::OneInstance, SETUP, move |app| async move { setup::print_address(&app, address).await });
+    // A token is kept as its hash, so whoever has not printed it does not know it.
+    let printed = Arc::new(AtomicBool::new(false));
+    every(app, "print the set-up address", By::OneInstance, SETUP, move |app| {
+        let printed = printed.clone();
+        async move {
+            let anew = !printed.load(Ordering::Relaxed);
+            setup::print_address(&app, address, anew).await.map(|_| printed.store(true, Ordering::Relaxed))
+        }
+    });
     every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
     app.tasks.spawn(live::follow(app.clone()));
     // What was only counted when the desk stops is written then.

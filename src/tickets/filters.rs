@@ -94,7 +94,7 @@ impl Input for WholeList {
 
     fn read(fields: &mut Fields) -> Option<Self> {
         for name in PAGING.into_iter().filter(|name| fields.has(name)).collect::<Vec<_>>() {
-            fields.refuse(FieldError::new(name, "unknown_field", "is not a known parameter"));
+            fields.refuse([FieldError::new(name, "unknown_field", "is not a known parameter")]);
         }
         TicketFilters::read(fields).map(Self)
     }

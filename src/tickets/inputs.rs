@@ -144,7 +144,7 @@ pub struct Nullable<T>(pub Option<T>);
 impl<T: FieldValue> Field for Nullable<T> {
     fn take(fields: &mut Fields, name: &str) -> Option<Self> {
         if !fields.has(name) {
-            fields.refuse(FieldError::new(name, "missing", "is required; null unassigns"));
+            fields.refuse([FieldError::new(name, "missing", "is required; null unassigns")]);
             return None;
         }
         <Option<Option<T>> as Field>::take(fields, name).map(|sent| Self(sent.flatten()))

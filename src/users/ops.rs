@@ -16,7 +16,6 @@ use crate::{
         throttle::Kind,
     },
     error::AppError,
-    input::FieldError,
     reply::{Once, Reply},
     store::{Changes, IdKind},
     types::{Email, Expected, Page, Secret, SessionId, Slice, Total, UserId},
@@ -28,7 +27,6 @@ use crate::{
 /// 422 for a password that is one of the account's names; 403 for another role, while set-up is needed, and while
 /// registration is closed; 400 for a taken address; 429 after too many tries from the client's address, or with a taken one.
 pub async fn register(app: &AppState, new: &Registration, client: IpAddr) -> Result<UserView, AppError> {
-    check_password(Some(&new.password), "password", &new.email, &new.full_name.0)?;
     let attempt = app.throttle.begin(Kind::Register, new.email.as_str(), client)?;
     let registered = app.decide(|| async {
         may_register_as(new.role)?;
@@ -57,7 +55,8 @@ pub async fn register(app: &AppState, new: &Registration, client: IpAddr) -> Res
 /// # Errors
 /// 422 for a password that is one of the account's names, 403 for others than admins, 400 for a taken address.
 pub async fn create(app: &AppState, actor: &Actor, new: &NewUser, once: Once) -> Result<(UserView, Reply), AppError> {
-    check_password(new.password.as_ref(), "password", &new.email, &new.full_name.0)?;
+    // Told with the other faults of a body; this is for the command line.
+    check_password(new.password.as_ref(), &new.email, &new.full_name.0)?;
     actor.require_admin()?;
     app.decide(|| async {
         let locale = app.settings().await?.locale;
@@ -106,7 +105,7 @@ pub async fn change(app: &AppState, actor: &Actor, id: UserId, change: &UserChan
         expected.check(before.version)?;
         let email = change.email.as_ref().unwrap_or(&before.email);
         let name = change.full_name.as_ref().map_or(&before.full_name, |name| &name.0);
-        check_password(change.password.as_ref(), "password", email, name)?;
+        check_password(change.password.as_ref(), email, name)?;
         let hash = hash(app, change.password.as_ref()).await?;
         let step = before.changed_by_admin(change, hash, actor, app.now());
         Ok((before, step))
@@ -129,14 +128,14 @@ pub async fn deactivate(app: &AppState, actor: &Actor, id: UserId, expected: &Ex
 /// present one; 412.
 pub async fn change_own(app: &AppState, actor: &Actor, change: &ProfileChange, expected: &Expected) -> Result<UserView, AppError> {
     let id = actor.require_id()?;
-    if change.password.is_some() && change.current_password.is_none() {
-        return Err(AppError::invalid_field("current_password", "missing", "is required with a new password"));
-    }
     commit_step(app, actor, id, actor.session, || async {
         let before = one(app, id).await?;
         let name = change.full_name.as_ref().map_or(&before.full_name, |name| &name.0);
-        check_password(change.password.as_ref(), "password", &before.email, name)?;
-        if let (Some(_), Some(current)) = (&change.password, &change.current_password) {
+        check_password(change.password.as_ref(), &before.email, name)?;
+        if change.password.is_some() {
+            let current = change.current_password.as_ref();
+            let current =
+                current.ok_or_else(|| AppError::invalid_field("current_password", "missing", "is required with a new password"))?;
             prove(app, &before, current).await?;
         }
         expected.check(before.version)?;
@@ -214,9 +213,9 @@ pub(super) async fn make<'a>(
 /// Refuses a password that is one of the account's own names.
 ///
 /// # Errors
-/// 422 for the field `field`.
-pub(super) fn check_password(password: Option<&NewPassword>, field: &str, email: &Email, full_name: &str) -> Result<(), AppError> {
-    let fault: Option<FieldError> = password.and_then(|password| password.fault_for(field, email, full_name));
+/// 422 for the field `password`.
+fn check_password(password: Option<&NewPassword>, email: &Email, full_name: &str) -> Result<(), AppError> {
+    let fault = password.and_then(|password| password.fault_for("password", Some(email), Some(full_name)));
     fault.map_or(Ok(()), |fault| Err(AppError::invalid(vec![fault])))
 }
 

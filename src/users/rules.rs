@@ -12,7 +12,7 @@ use crate::{
     },
     error::AppError,
     http::page::Limit,
-    input::{Faults, FieldValue, choice},
+    input::{Faults, FieldError, FieldValue, choice},
     tickets::{filters::Typed, search::Words},
     types::{Email, Secret, Timestamp, UserId},
 };
@@ -44,6 +44,7 @@ crate::input! {
         /// `user`, or left out: nobody gives a role to themselves.
         role: Option<Role>,
     }
+    together |password, email, full_name| is_own_name(password, email, full_name)
 }
 
 crate::input! {
@@ -59,6 +60,7 @@ crate::input! {
         /// What it may do.
         role: Role,
     }
+    together |password, email, full_name| is_own_name(sent(password), email, full_name)
 }
 
 crate::input! {
@@ -81,6 +83,7 @@ crate::input! {
         #[schema(nullable = false)]
         password: Option<NewPassword>,
     }
+    together |password, email, full_name| is_own_name(sent(password), sent(email), sent(full_name))
 }
 
 crate::input! {
@@ -100,6 +103,21 @@ crate::input! {
         #[schema(value_type = Option<String>, format = Password, nullable = false)]
         current_password: Option<Secret>,
     }
+    together |password, current_password, full_name| {
+        let unproven = !matches!(password, Some(None)) && matches!(current_password, Some(None));
+        let unproven = unproven.then(|| FieldError::new("current_password", "missing", "is required with a new password"));
+        unproven.into_iter().chain(is_own_name(sent(password), None, sent(full_name)))
+    }
+}
+
+/// The value of an optional field that is there and not at fault.
+fn sent<T>(field: Option<&Option<T>>) -> Option<&T> {
+    field.and_then(Option::as_ref)
+}
+
+/// Whether a password is one of the names that are sent with it, as a fault of the field `password`.
+pub(super) fn is_own_name(password: Option<&NewPassword>, email: Option<&Email>, full_name: Option<&FullName>) -> Option<FieldError> {
+    password?.fault_for("password", email, full_name.map(|name| name.0.as_str()))
 }
 
 crate::input! {

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::{
     model::{Locale, SetupToken, UserView},
-    ops::{check_password, make, with_roster},
-    rules::{FullName, Making},
+    ops::{make, with_roster},
+    rules::{FullName, Making, is_own_name},
     settings::{OrganisationName, SettingsChange},
 };
 use crate::{
@@ -41,6 +41,7 @@ crate::input! {
         /// None of the most common ones, nor the account's own names.
         password: NewPassword,
     }
+    together |password, email, full_name| is_own_name(password, email, full_name)
 }
 
 crate::input! {
@@ -82,8 +83,6 @@ pub async fn state(app: &AppState) -> Result<SetupState, AppError> {
 /// # Errors
 /// 422; 403 for a bad or expired token; 409 when there is an admin; 400 for a taken address.
 pub async fn set_up(app: &AppState, setup: &Setup) -> Result<UserView, AppError> {
-    let FirstAdmin { email, full_name, password } = &setup.admin;
-    check_password(Some(password), "admin.password", email, &full_name.0)?;
     let admin = make_first_admin(app, setup).await?;
     if setup.demo_data == Some(true) {
         demo::ops::fill_aside(app, admin.id).await;
@@ -156,7 +155,7 @@ pub async fn bootstrap(app: &AppState) -> anyhow::Result<()> {
     let email: Email = email.parse().map_err(|message| anyhow::anyhow!("bootstrap.admin_email {message}"))?;
     let full_name = FullName("Administrator".into());
     let password = NewPassword::from_json(password.expose().into())
-        .and_then(|password| password.fault_for("", &email, &full_name.0).map_or(Ok(password), |fault| Err(vec![fault])));
+        .and_then(|password| password.fault_for("", Some(&email), Some(&full_name.0)).map_or(Ok(password), |fault| Err(vec![fault])));
     let password = password.map_err(|faults| {
         let told: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
         anyhow::anyhow!("bootstrap.admin_password {}", told.join(", "))
@@ -178,14 +177,17 @@ pub async fn bootstrap(app: &AppState) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the address at which the first admin is made, with a new token, while there is none.
+/// Prints the address at which the first admin is made, with a new token, while there is none: `anew`, or when the token
+/// printed last has expired. Whether it did.
 ///
 /// # Errors
 /// The storage's.
-pub async fn print_address(app: &AppState, listening: SocketAddr) -> Result<(), AppError> {
-    if let Some(token) = new_token(app).await? {
-        // For the person at the terminal: not through the log, which is kept and shipped elsewhere.
-        eprintln!("Set up the desk: {}/setup#{}", app.public_url(listening), token.expose());
+pub async fn print_address(app: &AppState, listening: SocketAddr, anew: bool) -> Result<bool, AppError> {
+    if !anew && app.store.setup_token().await?.is_some_and(|token| app.now() < token.expires_at) {
+        return Ok(false);
     }
-    Ok(())
+    let Some(token) = new_token(app).await? else { return Ok(false) };
+    // For the person at the terminal: not through the log, which is kept and shipped elsewhere.
+    eprintln!("Set up the desk: {}/setup#{}", app.public_url(listening), token.expose());
+    Ok(true)
 }

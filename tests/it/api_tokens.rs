@@ -100,6 +100,24 @@ async fn last_use_is_noted_to_the_minute_and_without_an_entry() {
 }
 
 #[tokio::test]
+async fn an_account_has_fifty_tokens_at_most() {
+    let desk = Desk::start().await;
+    let (eva, tom) = (desk.user("eva").await, desk.user("tom").await);
+    let make = async || eva.post("/auth/tokens", json!({ "name": "x", "expires_at": "2026-03-02T09:00:01Z" })).await;
+    for _ in 0..50 {
+        make().await.expect(201);
+    }
+    desk.advance(2);
+    let refused = eva.post("/auth/tokens", json!({ "name": "x" })).await.expect(409);
+    assert!(text(&refused, "detail").contains("50 API tokens"), "{refused}");
+    tom.post("/auth/tokens", json!({ "name": "x" })).await.expect(201);
+    let list = eva.get("/auth/tokens?limit=200").await.expect(200);
+    eva.delete(&format!("/auth/tokens/{}", list[0]["id"])).await.expect(204);
+    eva.post("/auth/tokens", json!({ "name": "x" })).await.expect(201);
+    eva.post("/auth/tokens", json!({ "name": "x" })).await.expect(409);
+}
+
+#[tokio::test]
 async fn tokens_are_paged_like_every_list() {
     let desk = Desk::start().await;
     let eva = desk.user("eva").await;

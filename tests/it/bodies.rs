@@ -147,3 +147,24 @@ async fn parameters_and_forms_that_are_not_utf8_are_refused() {
     let form = nobody.request(Method::POST, "/auth/login").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     assert_eq!(faults(&nobody.send(form.body("username=a&password=%ff%fe")).await.expect(422)), [("password", "invalid")]);
 }
+
+#[tokio::test]
+async fn what_does_not_fit_together_is_told_with_what_does_not_fit_alone() {
+    let desk = Desk::start().await;
+    let (admin, nobody, eva) = (desk.admin().await, desk.anonymous(), desk.user("eva").await);
+    let told = async |answer: Response| faults(&answer.expect(422)).iter().map(|(f, c)| format!("{f} {c}")).collect::<Vec<_>>().join(", ");
+    let named = json!({ "email": "Robert.Paulson@example.com", "password": "robert.paulson", "rank": 1 });
+    let mut wrong = named.clone();
+    wrong["full_name"] = json!("");
+    let expected = "full_name too_short, password invalid, rank unknown_field";
+    assert_eq!(told(nobody.post("/auth/register", wrong.clone()).await).await, expected);
+    wrong["role"] = json!("agent");
+    assert_eq!(told(admin.post("/users", wrong).await).await, expected);
+    assert_eq!(told(admin.patch(&format!("/users/{}", eva.id), named).await).await, "password invalid, rank unknown_field");
+    let own = json!({ "full_name": "Robert Paulson", "password": "ROBERT PAULSON", "locale": "fr" });
+    assert_eq!(told(eva.patch("/auth/me", own).await).await, "current_password missing, locale unknown_value, password invalid");
+    let short = json!({ "password": "short" });
+    assert_eq!(told(eva.patch("/auth/me", short).await).await, "current_password missing, password too_short");
+    let both = admin.get("/activity?after=1&before=2&limit=0&x=1").await;
+    assert_eq!(told(both).await, "before invalid, limit out_of_range, x unknown_field");
+}

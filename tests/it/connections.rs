@@ -1,8 +1,11 @@
 //! Connections that do not behave: too many, too slow, cut; and the desk's stop while they are there.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use rustix::process::{Resource, getrlimit};
 use serde_json::json;
+use taquilla::http::server::raise_descriptors;
+use tokio::task::JoinSet;
 
 use crate::support::{Answer, Desk, Raw};
 
@@ -86,6 +89,52 @@ async fn a_thousand_slow_connections_do_not_keep_others_out() {
     assert!(desk.raw().await.is_served().await);
     user.get("/tickets").await.expect(200);
     assert!(slow[0].is_closed().await, "it has given way");
+}
+
+#[tokio::test]
+async fn two_thousand_clients_that_drip_are_cut_in_time_and_nobody_waits_for_them() {
+    raise_descriptors();
+    // Both ends of each are in this process; some are left for everything else.
+    let granted = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let count = (granted.saturating_sub(400) / 2).min(2_000);
+    let time = Duration::from_secs(4);
+    let desk = Desk::start_with(|config| (config.timers.head, config.timers.body) = (time, time)).await;
+    let user = desk.user("eva").await;
+    let mut slow = Vec::new();
+    for n in 0..count {
+        let mut raw = desk.raw().await;
+        raw.send(if n % 2 == 0 { "GET / HT" } else { "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\n" }).await;
+        if n % 2 == 1 {
+            raw.send("content-type: application/json\r\ncontent-length: 9999\r\n\r\n{").await;
+        }
+        slow.push(raw);
+    }
+    let mut dripping = JoinSet::new();
+    for mut raw in slow {
+        dripping.spawn(async move { raw.drip(Duration::from_secs(1)).await.map_or(0, |answer| answer.status) });
+    }
+    let mut served = 0;
+    let mut ends = HashMap::new();
+    let all = async {
+        while let Some(status) = dripping.join_next().await {
+            *ends.entry(status.unwrap()).or_insert(0) += 1;
+        }
+    };
+    let others = async {
+        loop {
+            user.post("/tickets", json!({"title": "t", "description": "d"})).await.expect(201);
+            assert!(desk.raw().await.is_served().await);
+            served += 1;
+        }
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(Duration::from_secs(60), all) => ended.expect("all are cut"),
+        () = others => {}
+    }
+    assert!(served > 0, "others are served meanwhile");
+    // A head that does not end is cut without a word, a body is told why.
+    assert_eq!(ends, HashMap::from([(0, count - count / 2), (408, count / 2)]));
+    user.get("/tickets").await.expect(200);
 }
 
 #[tokio::test]

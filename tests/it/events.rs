@@ -56,6 +56,18 @@ async fn a_stream_begins_with_a_comment_and_tells_each_entry_without_its_changes
 }
 
 #[tokio::test]
+async fn an_event_is_told_within_a_second() {
+    let (_desk, eva, ana, _) = desk().await;
+    let (mut of_requester, mut of_staff) = (eva.listen(None).await, ana.listen(None).await);
+    for _ in 0..5 {
+        let id = eva.open(json!({})).await;
+        let told = async { (of_requester.next().await, of_staff.next().await) };
+        let (one, other) = tokio::time::timeout(Duration::from_secs(1), told).await.expect("within its second");
+        assert_eq!((&one.data["ticket_id"], one), (&json!(id), other));
+    }
+}
+
+#[tokio::test]
 async fn it_begins_at_the_end_of_the_log_or_after_the_entry_that_was_seen_last() {
     let (desk, eva, _, admin) = desk().await;
     let old = eva.open(json!({})).await;

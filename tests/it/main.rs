@@ -22,6 +22,7 @@ mod instances;
 mod jobs;
 mod licences;
 mod lists;
+mod logs;
 mod metrics;
 mod old_desk;
 mod on_postgres;

@@ -205,6 +205,7 @@ async fn only_pages_of_the_configured_origins_may_call_the_api() {
     assert!(allowed.header("access-control-allow-headers").contains("idempotency-key"));
     assert!(allowed.header("access-control-allow-methods").contains("PATCH"));
     assert_eq!(allowed.header("access-control-allow-credentials"), "", "cookies are for the desk's own pages");
+    assert!(!allowed.header("x-request-id").is_empty() && !allowed.header("x-content-type-options").is_empty());
     assert_eq!(preflight(&desk, "https://evil.example").await.header("access-control-allow-origin"), "");
 
     let ana = desk.agent("ana").await;

@@ -4,6 +4,8 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     os::unix::fs::PermissionsExt,
+    process::Command,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -193,4 +195,39 @@ async fn an_api_token_made_at_the_command_line_works() {
     let client = taquilla::outgoing::client("http:").no_proxy().build().unwrap();
     let me = client.get(format!("{}/api/v1/auth/me", server.url)).bearer_auth(token.trim()).send().await.unwrap();
     assert_eq!(me.json::<Value>().await.unwrap()["email"], "ana@example.com");
+}
+
+/// A request on a connection of its own; the status, 0 for none.
+fn ask(address: &str) -> u16 {
+    let Ok(mut stream) = TcpStream::connect(address) else { return 0 };
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let _ = stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn without_descriptors_left_it_goes_on_and_takes_connections_again() {
+    let place = Place::new();
+    let mut server = place.serve(&[], &[]);
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(ask(&address), 200);
+    // Room for six connections; the bounds that the desk knows of were read at its start.
+    let process = format!("/proc/{}", server.pid());
+    let open = std::fs::read_dir(format!("{process}/fd")).unwrap().count();
+    let limit = format!("--nofile={0}:{0}", open + 6);
+    assert!(Command::new("prlimit").args(["--pid", &server.pid().to_string(), &limit]).status().unwrap().success());
+    let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    server.until("no connection can be accepted");
+    // Whoever waits without a request is let go for whoever has one.
+    for _ in 0..5 {
+        assert_eq!(ask(&address), 200);
+    }
+    drop(idle);
+    for _ in 0..20 {
+        assert_eq!(ask(&address), 200);
+    }
+    server.stop();
+    assert_eq!(server.said.matches("no connection can be accepted").count(), 1, "it is told once in a while: {}", server.said);
 }

@@ -73,6 +73,26 @@ async fn a_wrong_an_old_and_a_replaced_token_are_refused() {
 }
 
 #[tokio::test]
+async fn the_address_is_printed_anew_when_its_token_has_expired() {
+    let desk = Desk::start_empty(|_| {}).await;
+    let token = async || desk.app.store.setup_token().await.unwrap();
+    let first = eventually("the start has printed one", token).await;
+    let address = desk.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let print = async || setup::print_address(&desk.app, address, false).await.unwrap();
+    desk.advance(30 * 60 - 1);
+    assert!(!print().await);
+    assert_eq!(token().await.unwrap().hash, first.hash, "it is still good");
+    desk.advance(1);
+    assert!(print().await);
+    let second = token().await.unwrap();
+    assert!(second.hash != first.hash && second.expires_at == desk.now().plus_seconds(30 * 60));
+    assert!(!print().await);
+    desk.anonymous().post("/setup", wanted(&printed(&desk).await)).await.expect(201);
+    desk.advance(30 * 60);
+    assert!(!print().await, "there is an admin");
+}
+
+#[tokio::test]
 async fn what_the_set_up_says_is_checked() {
     let desk = Desk::start_empty(|_| {}).await;
     let anyone = desk.anonymous();
@@ -91,7 +111,9 @@ async fn what_the_set_up_says_is_checked() {
     assert_eq!(faults(anyone.post("/setup", bad).await), expected.map(|(field, code)| (field.to_owned(), code.to_owned())));
     let mut named = wanted(&token);
     named["admin"]["password"] = json!("ANA@example.com");
-    assert_eq!(faults(anyone.post("/setup", named).await), [("admin.password".into(), "invalid".into())]);
+    named["locale"] = json!("fr");
+    let expected = [("locale".into(), "unknown_value".into()), ("admin.password".into(), "invalid".into())];
+    assert_eq!(faults(anyone.post("/setup", named).await), expected, "in one answer");
     let mut demo = wanted(&token);
     demo["demo_data"] = json!("yes");
     assert_eq!(faults(anyone.post("/setup", demo.clone()).await), [("demo_data".into(), "wrong_type".into())]);

@@ -52,7 +52,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let come = &buf.filled()[before..];
         if !come.is_empty() {
-            self.watch.received(|| is_framed_twice(come));
+            self.watch.received(come);
         }
         Poll::Ready(Ok(()))
     }
@@ -101,41 +101,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
             }
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// Whether the head that begins here, as far as it has come, says in two ways where its body ends. Two readers could
-/// take it for one request and for two.
-fn is_framed_twice(come: &[u8]) -> bool {
-    let (mut by_length, mut by_coding) = (false, false);
-    for line in come.split(|byte| *byte == b'\n').skip(1) {
-        match line.first() {
-            None | Some(b'\r') => break,
-            Some(b'c' | b'C') => by_length |= is_named(line, b"content-length"),
-            Some(b't' | b'T') => by_coding |= is_named(line, b"transfer-encoding"),
-            _ => {}
-        }
-    }
-    by_length && by_coding
-}
-
-fn is_named(line: &[u8], name: &[u8]) -> bool {
-    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)) && line.get(name.len()) == Some(&b':')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_with_two_framings_is_known() {
-        let head = |lines: &str| is_framed_twice(format!("POST / HTTP/1.1\r\nhost: x\r\n{lines}\r\n").as_bytes());
-        assert!(head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"));
-        assert!(head("transfer-encoding: chunked\r\naccept: */*\r\nCONTENT-LENGTH: 5\r\n"));
-        assert!(!head("content-length: 5\r\ncontent-length: 5\r\n"));
-        assert!(!head("transfer-encoding: chunked\r\n"));
-        assert!(!head("content-length-x: 5\r\ntransfer-encoding: chunked\r\n"));
-        assert!(!head("content-length: 5\r\n\r\ntransfer-encoding: chunked\r\n"), "that is the body");
-        assert!(!is_framed_twice(b"") && !is_framed_twice(b"content-length: 5"));
     }
 }

@@ -2,6 +2,7 @@
 //! order. Slow, hostile and broken clients are dealt with here, so that handlers meet only whole requests.
 
 mod connection;
+mod framing;
 mod gate;
 mod io;
 mod watch;
@@ -35,6 +36,9 @@ const OWN_DESCRIPTORS: u64 = 128;
 
 /// The longest pause after an accept that failed because the machine has run out of something.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often it is told that connections cannot be accepted: each accept that works may be followed by one that does not.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 
 /// How long clients may take for what. Not settings: tests alone have others.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +99,7 @@ pub async fn serve(app: &AppState, listener: TcpListener, stop: impl Future<Outp
     let server = Server::new(app);
     let mut stop = pin!(stop);
     let mut pause = Duration::ZERO;
+    let mut told: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -109,7 +114,8 @@ pub async fn serve(app: &AppState, listener: TcpListener, stop: impl Future<Outp
             // The client is gone already.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted) => {}
             Err(error) => {
-                if pause.is_zero() {
+                if told.is_none_or(|told| told.elapsed() >= BETWEEN_WARNINGS) {
+                    told = Some(Instant::now());
                     tracing::warn!(%error, "no connection can be accepted; whoever waits without a request is let go");
                 }
                 server.gate.make_room();

@@ -13,7 +13,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::Timers;
+use super::{Timers, framing::Framing};
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,8 @@ struct State {
     stalled: Option<(Instant, usize)>,
     /// When an idle connection is closed because the desk stops.
     last_call: Option<Instant>,
-    framed_twice: bool,
+    /// The head of the request that is being read.
+    framing: Framing,
 }
 
 /// The state of one connection.
@@ -55,7 +56,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Of a connection that has just been accepted.
     pub(super) fn new(timers: Arc<Timers>) -> Arc<Self> {
-        let state = State { phase: Phase::Fresh, since: Instant::now(), stalled: None, last_call: None, framed_twice: false };
+        let state = State { phase: Phase::Fresh, since: Instant::now(), stalled: None, last_call: None, framing: Framing::default() };
         Arc::new(Self { timers, state: Mutex::new(state) })
     }
 
@@ -87,21 +88,25 @@ impl Watch {
         }
     }
 
-    /// Bytes have come; `framed_twice` says whether they are the head of a request that must be refused.
-    pub(super) fn received(&self, framed_twice: impl FnOnce() -> bool) {
+    /// Bytes have come.
+    pub(super) fn received(&self, come: &[u8]) {
         let mut state = self.state.lock();
         if matches!(state.phase, Phase::Fresh | Phase::Idle) {
             if state.phase == Phase::Idle {
                 state.since = Instant::now();
             }
             state.phase = Phase::Head;
-            state.framed_twice = framed_twice();
+            state.framing = Framing::default();
+        }
+        if state.phase == Phase::Head {
+            state.framing.take(come);
         }
     }
 
-    /// Whether the request that has just begun frames its body in two ways.
+    /// Whether the request that has just begun frames its body in two ways. Of one that was sent before the answer to the
+    /// one before it this is not known; the connection ends after it, so that nothing hidden in it is answered either way.
     pub(super) fn took_framed_twice(&self) -> bool {
-        std::mem::take(&mut self.state.lock().framed_twice)
+        std::mem::take(&mut self.state.lock().framing).is_twice()
     }
 
     /// The client has taken `bytes` of an answer, and more are waiting for it.

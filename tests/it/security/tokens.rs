@@ -130,6 +130,25 @@ async fn every_bad_token_gets_the_same_401() {
     admin.get("/auth/me").await.expect(200);
 }
 
+/// A token is not looked at when the headers are larger than headers may be: that is told first, whatever is in them.
+#[tokio::test]
+async fn a_token_that_is_larger_than_headers_may_be_is_431() {
+    let desk = Desk::start().await;
+    let good = desk.admin().await.token.unwrap();
+    for kib in [17, 32, 64] {
+        let problem = desk.anonymous().with_token(format!("{good}{}", "A".repeat(kib * 1024))).get("/auth/me").await.expect(431);
+        assert_eq!(problem["type"], "/problems/headers-too-large");
+    }
+    // What even the parser does not read has no body; the refusal comes through, however much more is sent after it.
+    for _ in 0..20 {
+        let mut raw = desk.raw().await;
+        let head = "GET /api/v1/auth/me HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ";
+        raw.send(format!("{head}{}\r\n\r\n", "A".repeat(1024 * 1024))).await;
+        assert_eq!(raw.answer().await.expect("an answer").status, 431);
+        assert!(raw.is_closed().await);
+    }
+}
+
 #[tokio::test]
 async fn another_desks_token_is_refused() {
     let (one, other) = (Desk::start().await, Desk::start().await);

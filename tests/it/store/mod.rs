@@ -34,7 +34,7 @@ mod draft;
 mod lists;
 mod meters;
 mod model;
-mod mutant;
+pub mod mutant;
 mod of_postgres;
 mod outbox;
 mod queries;

@@ -62,10 +62,12 @@ pub enum Fault {
     CountersNeverSink,
     /// No ticket is ever overdue.
     NothingOverdue,
+    /// Lists panic: no answer of a store, so not among those that the property test must find.
+    ListsPanic,
 }
 
 impl Fault {
-    /// All of them.
+    /// Those that show in answers.
     pub const ALL: [Self; 15] = [
         Self::PriorityIgnored,
         Self::LastRowRepeated,
@@ -254,6 +256,7 @@ impl Tickets for Mutant {
         let mut query = query.clone();
         let mut page = page;
         match self.fault {
+            Fault::ListsPanic => panic!("a planted {}", "bug"),
             Fault::PriorityIgnored => query.priority.clear(),
             Fault::LastRowRepeated => {
                 let back = if query.sort.descending { 1 } else { -1 };

@@ -41,17 +41,33 @@ impl Raw {
 
     /// The next answer; `None` when the connection ends without one. A reset is a failure.
     pub async fn answer(&mut self) -> Option<Answer> {
+        timeout(DEADLINE, self.read()).await.expect("an answer or the end").expect("no reset")
+    }
+
+    /// The next answer, however long it takes; `None` when the connection ends without one.
+    async fn read(&mut self) -> std::io::Result<Option<Answer>> {
         loop {
             if let Some(answer) = Answer::take(&mut self.seen) {
-                return Some(answer);
+                return Ok(Some(answer));
             }
             let mut buf = [0; 8192];
-            match timeout(DEADLINE, self.stream.read(&mut buf)).await.expect("an answer or the end").expect("no reset") {
+            match self.stream.read(&mut buf).await? {
                 0 => {
                     assert!(self.seen.is_empty(), "half an answer: {}", String::from_utf8_lossy(&self.seen));
-                    return None;
+                    return Ok(None);
                 }
                 n => self.seen.extend(&buf[..n]),
+            }
+        }
+    }
+
+    /// Sends a byte at a time, at this pace, until something comes; `None` when the connection ends without an answer.
+    pub async fn drip(&mut self, pace: Duration) -> Option<Answer> {
+        let mut beats = tokio::time::interval(pace);
+        loop {
+            tokio::select! {
+                answer = self.read() => return answer.ok().flatten(),
+                _ = beats.tick() => self.send("x").await,
             }
         }
     }

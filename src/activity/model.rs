@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::chain::hex;
 use crate::{
     auth::model::{Actor, Role, Via},
     tickets::model::{Channel, Priority, Status, Ticket},
@@ -257,9 +258,6 @@ pub struct Entry {
     /// The chain of rules that led to it; empty for what people do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cause: Vec<i64>,
-    /// Its link in the tamper-evident chain; empty until chained.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hash: Option<String>,
 }
 
 impl Entry {
@@ -267,7 +265,7 @@ impl Entry {
     #[must_use]
     pub fn at_seq(seq: Seq, new: NewEntry) -> Self {
         let NewEntry { at, actor, action, ticket_id, comment_id, user_id, changes, internal, facts } = new;
-        Self { seq, at, actor, action, ticket_id, comment_id, user_id, changes, internal, facts, cause: Vec::new(), hash: None }
+        Self { seq, at, actor, action, ticket_id, comment_id, user_id, changes, internal, facts, cause: Vec::new() }
     }
 }
 
@@ -308,8 +306,7 @@ pub fn text_value(text: &str) -> Value {
     if length <= LONGEST_TEXT {
         return Value::from(text);
     }
-    let digest = Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |digest, byte| digest + &format!("{byte:02x}"));
-    json!({ "length": length, "sha256": digest })
+    json!({ "length": length, "sha256": hex(&Sha256::digest(text.as_bytes())) })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line: one small file for each family of verbs. Verbs that change something call the same use cases as
 //! the HTTP handlers, as the machine's administrator.
 
+mod audit;
 mod config;
 mod demo;
 mod desk;
@@ -64,6 +65,9 @@ enum Verb {
     /// Check and show the configuration.
     #[command(subcommand, arg_required_else_help = true)]
     Config(config::ConfigVerb),
+    /// Check that nobody has changed the activity log.
+    #[command(subcommand, arg_required_else_help = true)]
+    Audit(audit::AuditVerb),
     /// Check the storage, and rebuild what can be derived.
     Fsck(fsck::Fsck),
     /// Fill an empty desk with believable people and tickets, to look at it or to measure it.
@@ -139,6 +143,7 @@ fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Token(verb) => verb.run(context),
         Verb::Ticket(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
+        Verb::Audit(verb) => verb.run(context),
         Verb::Fsck(verb) => verb.run(context),
         Verb::Demo(verb) => verb.run(context),
         Verb::Migrate(verb) => verb.run(context),

@@ -11,7 +11,14 @@ use std::{
     time::Duration,
 };
 
-use crate::{activity::live, app::AppState, auth::failures, error::AppError, types::Timestamp, users::setup};
+use crate::{
+    activity::{audit, live},
+    app::AppState,
+    auth::failures,
+    error::AppError,
+    types::Timestamp,
+    users::setup,
+};
 
 /// How often expired rows are looked for.
 const PURGE: Duration = Duration::from_secs(10 * 60);
@@ -21,6 +28,9 @@ const FAILURES: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether the address of the set-up has to be printed anew.
 const SETUP: Duration = Duration::from_secs(30);
+
+/// How often entries of the log get their links.
+const CHAIN: Duration = Duration::from_secs(10);
 
 /// Starts the jobs of a desk that listens at `address`; they end with [`App::shutdown`](crate::app::App::shutdown).
 pub fn start(app: &AppState, address: SocketAddr) {
@@ -35,6 +45,7 @@ pub fn start(app: &AppState, address: SocketAddr) {
             setup::print_address(&app, address, anew).await.map(|_| printed.store(true, Ordering::Relaxed))
         }
     });
+    every(app, audit::READER, By::OneInstance, CHAIN, |app| async move { Ok(audit::extend(app.store.as_ref()).await?) });
     every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
     app.tasks.spawn(live::follow(app.clone()));
     // What was only counted when the desk stops is written then.

@@ -1,10 +1,10 @@
 //! The desk's own families, and the text in which Prometheus reads them.
 
-use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Result, TextEncoder, process_collector::ProcessCollector};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Result, TextEncoder, core::Collector, process_collector::ProcessCollector};
 
 use super::{families::Families, requests::Requests, times::TicketMeters};
 use crate::{
-    activity::live::Live,
+    activity::{audit, chain::hex, live::Live},
     store::Store,
     tickets::model::{Priority, Status},
 };
@@ -103,6 +103,13 @@ impl Metrics {
             }
         }
         let mut families = self.families.gather();
+        if let Ok(head) = audit::head(store).await {
+            // Made anew each time: the hash is a label, and there is one head only.
+            let opts = Opts::new("taquilla_audit_head", "The last entry that is linked in the chain over the activity log, and its link.");
+            let gauge = IntGaugeVec::new(opts, &["hash"])?;
+            gauge.with_label_values(&[hex(&head.hash)]).set(head.seq);
+            families.extend(gauge.collect());
+        }
         families.extend(store.meters().gather(store.size_bytes().await.ok()));
         TextEncoder::new().encode_to_string(&families)
     }

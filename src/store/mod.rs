@@ -24,7 +24,7 @@ pub use meters::Meters;
 pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, SigningSecret};
 
 use crate::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     analytics::figures::{Amount, Key, Kind, Span},
     auth::model::{ApiToken, Digest32, Session},
     config::{Config, StorageUrl},
@@ -270,6 +270,9 @@ pub trait Activities {
 
     /// How far the reader `name` has come; 0 when it has not begun.
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError>;
+
+    /// The links of the entries after `after`, in blocks that end after it, in their order; at most `limit` blocks.
+    async fn chain(&self, after: Seq, limit: usize) -> Result<Vec<ChainBlock>, StoreError>;
 }
 
 /// How old the work is that waits.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    activity::chain::ChainBlock,
     auth::model::{ApiToken, Digest32, Session},
     tickets::model::{Comment, Ticket},
     types::{CommentId, Seq, SessionId, TicketId, Timestamp, TokenId, UserId},
@@ -107,6 +108,8 @@ rows! {
     Answer(Answer),
     /// What a person keeps for the app.
     Preferences(Preferences),
+    /// Links of the chain over the log.
+    ChainBlock(ChainBlock),
 }
 
 /// The name of a row.
@@ -136,6 +139,8 @@ pub enum RowKey {
     Answer(AnswerKey),
     /// What a person keeps for the app.
     Preferences(UserId),
+    /// The links that end with this entry's.
+    ChainBlock(Seq),
 }
 
 impl Row {
@@ -155,10 +160,11 @@ impl Row {
             Self::LogCursor(row) => RowKey::LogCursor(row.name.clone()),
             Self::Answer(row) => RowKey::Answer(row.key),
             Self::Preferences(row) => RowKey::Preferences(row.user_id),
+            Self::ChainBlock(row) => RowKey::ChainBlock(row.last),
         }
     }
 
-    /// Its version; answers are written once.
+    /// Its version; answers and links are written once.
     #[must_use]
     pub const fn version(&self) -> i64 {
         match self {
@@ -172,7 +178,7 @@ impl Row {
             Self::SetupToken(row) => row.version,
             Self::SigningSecret(row) => row.version,
             Self::LogCursor(row) => row.version,
-            Self::Answer(_) => 1,
+            Self::Answer(_) | Self::ChainBlock(_) => 1,
             Self::Preferences(row) => row.version,
         }
     }
@@ -190,7 +196,7 @@ impl Row {
             Self::SetupToken(row) => row.version = version,
             Self::SigningSecret(row) => row.version = version,
             Self::LogCursor(row) => row.version = version,
-            Self::Answer(_) => {}
+            Self::Answer(_) | Self::ChainBlock(_) => {}
             Self::Preferences(row) => row.version = version,
         }
     }

@@ -27,6 +27,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("process_threads", "gauge"),
     ("process_virtual_memory_bytes", "gauge"),
     ("taquilla_activity_seq", "gauge"),
+    ("taquilla_audit_head", "gauge"),
     ("taquilla_build_info", "gauge"),
     ("taquilla_live_streams", "gauge"),
     ("taquilla_login_total", "counter"),

@@ -81,6 +81,7 @@ fn place(key: &RowKey) -> Place {
         RowKey::LogCursor(name) => (6, 0, name.as_bytes().to_vec()),
         RowKey::Answer(key) => (7, key.user_id.0, key.key.to_vec()),
         RowKey::Preferences(user) => (8, user.0, Vec::new()),
+        RowKey::ChainBlock(last) => (9, *last, Vec::new()),
     }
 }
 
@@ -105,7 +106,7 @@ fn want(wanted: &mut BTreeMap<Place, (RowKey, Lock)>, key: RowKey, lock: Lock) {
 }
 
 async fn lock_rows(tx: &mut PgConnection, wanted: &BTreeMap<Place, (RowKey, Lock)>, versions: &mut Versions) -> Result<(), Fault> {
-    for kind in 0..9 {
+    for kind in 0..=9 {
         for lock in [Lock::Change, Lock::Share] {
             let keys: Vec<(&Place, &RowKey)> =
                 wanted.iter().filter(|(place, (_, l))| place.0 == kind && *l == lock).map(|(place, (key, _))| (place, key)).collect();
@@ -136,6 +137,7 @@ const fn statement(kind: u8, lock: Lock) -> &'static str {
         5 => both!("SELECT name, version FROM taquilla.singles WHERE name = ANY($1) ORDER BY name"),
         6 => both!("SELECT name, version FROM taquilla.cursors WHERE name = ANY($1) ORDER BY name"),
         8 => both!("SELECT user_id, version FROM taquilla.preferences WHERE user_id = ANY($1) ORDER BY user_id"),
+        9 => both!("SELECT last_seq FROM taquilla.chain WHERE last_seq = ANY($1) ORDER BY last_seq"),
         _ => both!(
             "SELECT user_id, key FROM taquilla.answers WHERE (user_id, key) IN (SELECT * FROM unnest($1::bigint[], $2::bytea[])) \
              ORDER BY user_id, key"
@@ -147,7 +149,7 @@ async fn lock_kind(tx: &mut PgConnection, kind: u8, lock: Lock, keys: &[(&Place,
     let sql = statement(kind, lock);
     let numbers: Vec<i64> = keys.iter().map(|(place, _)| place.1).collect();
     let rows = match kind {
-        0..=4 | 8 => sqlx::query(sql).bind(numbers).fetch_all(tx).await?,
+        0..=4 | 8 | 9 => sqlx::query(sql).bind(numbers).fetch_all(tx).await?,
         5 | 6 => {
             let names: Vec<String> = keys.iter().map(|(place, _)| String::from_utf8_lossy(&place.2).into_owned()).collect();
             sqlx::query(sql).bind(names).fetch_all(tx).await?
@@ -159,7 +161,7 @@ async fn lock_kind(tx: &mut PgConnection, kind: u8, lock: Lock, keys: &[(&Place,
     };
     for row in rows {
         let found: Place = match kind {
-            0..=4 | 8 => (kind, row.try_get(0)?, Vec::new()),
+            0..=4 | 8 | 9 => (kind, row.try_get(0)?, Vec::new()),
             5 | 6 => (kind, 0, row.try_get::<String, _>(0)?.into_bytes()),
             _ => (kind, row.try_get(0)?, row.try_get(1)?),
         };
@@ -170,7 +172,7 @@ async fn lock_kind(tx: &mut PgConnection, kind: u8, lock: Lock, keys: &[(&Place,
         {
             continue;
         }
-        let version = if kind == 7 { 1 } else { row.try_get("version")? };
+        let version = if matches!(kind, 7 | 9) { 1 } else { row.try_get("version")? };
         versions.insert((*key).clone(), version);
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::{
     values::Instant,
 };
 use crate::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     auth::model::{ApiToken, Digest32, Session},
     store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users},
     tickets::{
@@ -282,5 +282,11 @@ impl Activities for PgStore {
         let found = maybe(row.as_ref(), |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
         let (seq, version) = found.unwrap_or((0, 0));
         Ok(LogCursor { name: name.to_owned(), seq, version })
+    }
+
+    async fn chain(&self, after: Seq, most: usize) -> Result<Vec<ChainBlock>, StoreError> {
+        let sql = "SELECT last_seq, links FROM taquilla.chain WHERE last_seq > $1 ORDER BY last_seq LIMIT $2";
+        let found = asking!(self, sqlx::query(sql).bind(after).bind(limit(most)).fetch_all(&self.pool))?;
+        all(&found, |row| Ok(ChainBlock::from_parts(row.try_get(0)?, row.try_get(1)?)))
     }
 }

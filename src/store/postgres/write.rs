@@ -13,6 +13,7 @@ use super::{
     values::{Instant, word},
 };
 use crate::{
+    activity::chain::ChainBlock,
     analytics::figures::{Standing, moves},
     auth::model::{ApiToken, Session},
     store::{Addition, Answer, Changes, Expect, LogCursor, Row, RowKey, StoreError, Write},
@@ -75,6 +76,7 @@ async fn put(tx: &mut PgConnection, row: &Row, new: bool, moved: &mut Moves) -> 
         Row::SetupToken(body) => single(row, body, new)?,
         Row::SigningSecret(body) => single(row, body, new)?,
         Row::Preferences(body) => preferences(body, new)?,
+        Row::ChainBlock(row) => chain(row, new),
     };
     made(statement.execute(tx).await?.rows_affected())
 }
@@ -292,11 +294,17 @@ fn preferences(row: &Preferences, new: bool) -> Result<Statement<'_>, StoreError
     Ok(sqlx::query(sql).bind(row.user_id.0).bind(body))
 }
 
+fn chain(row: &ChainBlock, new: bool) -> Statement<'_> {
+    let sql = put!(new, "INSERT INTO taquilla.chain (last_seq, links) VALUES ($1, $2)", on "last_seq", set "links = excluded.links");
+    sqlx::query(sql).bind(row.last).bind(row.bytes())
+}
+
 async fn delete(tx: &mut PgConnection, key: &RowKey) -> Result<(), Fault> {
     let statement = match key {
         RowKey::Session(id) => sqlx::query("DELETE FROM taquilla.sessions WHERE id = $1").bind(id.0),
         RowKey::ApiToken(id) => sqlx::query("DELETE FROM taquilla.api_tokens WHERE id = $1").bind(id.0),
         RowKey::Preferences(user) => sqlx::query("DELETE FROM taquilla.preferences WHERE user_id = $1").bind(user.0),
+        RowKey::ChainBlock(last) => sqlx::query("DELETE FROM taquilla.chain WHERE last_seq = $1").bind(last),
         RowKey::LogCursor(name) => sqlx::query("DELETE FROM taquilla.cursors WHERE name = $1").bind(name),
         RowKey::Answer(key) => {
             sqlx::query("DELETE FROM taquilla.answers WHERE user_id = $1 AND key = $2").bind(key.user_id.0).bind(&key.key[..])

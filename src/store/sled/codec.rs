@@ -56,6 +56,7 @@ pub(super) fn encode_row(row: &Row) -> Result<Encoded, StoreError> {
         Row::LogCursor(row) => encode(row, version),
         Row::Answer(row) => encode(row, version),
         Row::Preferences(row) => encode(row, version),
+        Row::ChainBlock(row) => encode(row, version),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     projection::Projection,
 };
 use crate::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     auth::model::{ApiToken, Session},
     store::{Answer, FsckReport, IdKind, LogCursor, StoreError},
     tickets::model::{Comment, Ticket},
@@ -226,6 +226,8 @@ impl Check<'_> {
         self.all::<Answer>(prefix::ANSWER)?;
         self.all::<LogCursor>(prefix::CURSOR)?;
         self.all::<Preferences>(prefix::PREFERENCES)?;
+        // Whether they fit the log, `audit verify` tells.
+        self.all::<ChainBlock>(prefix::CHAIN)?;
         Ok(())
     }
 

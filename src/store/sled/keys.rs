@@ -16,6 +16,8 @@ pub(super) mod prefix {
     pub(in crate::store::sled) const ANSWER: u8 = b'a';
     pub(in crate::store::sled) const CURSOR: u8 = b'n';
     pub(in crate::store::sled) const PREFERENCES: u8 = b'p';
+    /// Links of the chain over the log, by the last entry of each block.
+    pub(in crate::store::sled) const CHAIN: u8 = b'h';
     /// E-mail → user id: the unique index.
     pub(in crate::store::sled) const EMAIL: u8 = b'e';
     /// Ticket, seq → whether the entry is internal: a ticket's own log.
@@ -48,6 +50,7 @@ pub(super) fn row(key: &RowKey) -> Vec<u8> {
         RowKey::LogCursor(name) => cursor(name),
         RowKey::Answer(key) => answer(key),
         RowKey::Preferences(user) => preferences(*user),
+        RowKey::ChainBlock(last) => chain(*last),
     }
 }
 
@@ -112,6 +115,10 @@ pub(super) fn preferences(user: UserId) -> Vec<u8> {
 
 pub(super) fn answer(key: &AnswerKey) -> Vec<u8> {
     [&of_id(prefix::ANSWER, key.user_id.0)[..], &key.key].concat()
+}
+
+pub(super) fn chain(last: Seq) -> Vec<u8> {
+    of_id(prefix::CHAIN, last)
 }
 
 /// Piece number `index` (from 1) of the long value at `key`.

@@ -124,7 +124,11 @@ impl SledStore {
     pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::lock(&options.dir)?;
         let ids = Ids::default();
-        let Loaded { state, identity, checkpoint_seq } = load(&folder, options.cache_mib, &ids)?;
+        let loaded = load(&folder, options.cache_mib, &ids).map_err(|error| match error {
+            OpenError::Store(StoreError::Corrupt(what)) => folder.damaged(format!("is damaged ({what})")),
+            error => error,
+        });
+        let Loaded { state, identity, checkpoint_seq } = loaded?;
         let seq = identity.seq;
         let shared = Arc::new(Shared {
             state: RwLock::new(state),

@@ -183,7 +183,7 @@ impl Folder {
         written.and(removed)
     }
 
-    fn damaged(&self, what: impl Into<String>) -> OpenError {
+    pub(super) fn damaged(&self, what: impl Into<String>) -> OpenError {
         OpenError::Damaged { dir: self.dir.clone(), what: what.into() }
     }
 

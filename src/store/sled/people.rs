@@ -52,7 +52,7 @@ impl People {
             Row::Settings(settings) => self.settings = Arc::new(settings.clone()),
             Row::SetupToken(token) => self.setup_token = Some(token.clone()),
             Row::SigningSecret(secret) => self.secret = Some(secret.clone()),
-            Row::Ticket(_) | Row::Comment(_) | Row::LogCursor(_) | Row::Answer(_) | Row::Preferences(_) => {}
+            Row::Ticket(_) | Row::Comment(_) | Row::LogCursor(_) | Row::Answer(_) | Row::Preferences(_) | Row::ChainBlock(_) => {}
         }
     }
 
@@ -83,7 +83,12 @@ impl People {
             RowKey::Settings => self.settings = Arc::default(),
             RowKey::SetupToken => self.setup_token = None,
             RowKey::SigningSecret => self.secret = None,
-            RowKey::Ticket(_) | RowKey::Comment(..) | RowKey::LogCursor(_) | RowKey::Answer(_) | RowKey::Preferences(_) => {}
+            RowKey::Ticket(_)
+            | RowKey::Comment(..)
+            | RowKey::LogCursor(_)
+            | RowKey::Answer(_)
+            | RowKey::Preferences(_)
+            | RowKey::ChainBlock(_) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     select::{Selected, select},
 };
 use crate::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     auth::model::{ApiToken, Digest32, Session},
     store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users},
     tickets::{
@@ -284,6 +284,14 @@ impl Activities for SledStore {
         self.disk(move |_, _, engine| {
             let stored = engine.read(&keys::cursor(&name))?;
             Ok(stored.unwrap_or(LogCursor { name, seq: 0, version: 0 }))
+        })
+        .await
+    }
+
+    async fn chain(&self, after: Seq, limit: usize) -> Result<Vec<ChainBlock>, StoreError> {
+        self.disk(move |_, _, engine| {
+            let blocks = engine.range(keys::chain(after.max(0).saturating_add(1))..=keys::chain(Seq::MAX));
+            blocks.take(limit).map(|pair| pair.and_then(|(key, value)| engine.decode(&key, &value))).collect()
         })
         .await
     }

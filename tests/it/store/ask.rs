@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use taquilla::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     analytics::figures::{Amount, Key, Kind, Span, day},
     auth::model::{ApiToken, Digest32, Session},
     store::{Answer, AnswerKey, Backlog, EntryQuery, From, LogCursor, Row, RowKey, SigningSecret, Store, StoreError, TicketStats},
@@ -51,6 +51,7 @@ pub enum Question {
     Backlog(Timestamp, Vec<Timestamp>),
     TicketStats,
     Preferences(UserId),
+    Chain(Seq),
 }
 
 /// What was found. Sets without an order of their own are sorted.
@@ -82,6 +83,7 @@ pub enum Found {
     Backlog(Backlog),
     TicketStats(TicketStats),
     Preferences(Option<Preferences>),
+    Chain(Vec<ChainBlock>),
 }
 
 /// More pages than any list of these tests has: a list that does not end is a fault, not a hang.
@@ -180,6 +182,7 @@ pub async fn ask(store: &dyn Store, question: &Question) -> Result<Found, StoreE
         Question::Backlog(now, opened_by) => Found::Backlog(store.backlog(now, &opened_by).await?),
         Question::TicketStats => Found::TicketStats(store.ticket_stats().await?),
         Question::Preferences(user) => Found::Preferences(store.preferences(user).await?),
+        Question::Chain(last) => Found::Chain(store.chain(last - 1, 1).await?),
     })
 }
 
@@ -222,6 +225,7 @@ pub fn everything(state: &State) -> Vec<Question> {
             RowKey::LogCursor(name) => all.push(Question::Cursor(name)),
             RowKey::Answer(key) => all.push(Question::Answer(key)),
             RowKey::Preferences(user) => all.push(Question::Preferences(user)),
+            RowKey::ChainBlock(last) => all.push(Question::Chain(last)),
             RowKey::Roster | RowKey::Settings | RowKey::SetupToken | RowKey::SigningSecret => {}
         }
     }
@@ -264,5 +268,6 @@ pub fn about(row: &Row) -> Vec<Question> {
         Row::LogCursor(cursor) => vec![Question::Cursor(cursor.name.clone())],
         Row::Answer(answer) => vec![Question::Answer(answer.key)],
         Row::Preferences(preferences) => vec![Question::Preferences(preferences.user_id)],
+        Row::ChainBlock(block) => vec![Question::Chain(block.last)],
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use taquilla::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     analytics::figures::{Amount, Key, Span, Standing},
     auth::model::{ApiToken, Digest32, Session},
     store::{
@@ -457,6 +457,14 @@ impl Activities for Model {
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError> {
         let found = self.row(&RowKey::LogCursor(name.to_owned()), pick!(LogCursor))?;
         Ok(found.unwrap_or_else(|| LogCursor { name: name.to_owned(), seq: 0, version: 0 }))
+    }
+
+    async fn chain(&self, after: Seq, limit: usize) -> Result<Vec<ChainBlock>, StoreError> {
+        self.read(|state| {
+            let mut found: Vec<&ChainBlock> = state.all(|row| if let Row::ChainBlock(block) = row { Some(block) } else { None }).collect();
+            found.sort_unstable_by_key(|block| block.last);
+            found.into_iter().filter(|block| block.last > after).take(limit).cloned().collect()
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use taquilla::{
-    activity::model::Entry,
+    activity::{chain::ChainBlock, model::Entry},
     analytics::figures::{Amount, Key, Span},
     auth::model::{ApiToken, Digest32, Session},
     store::{
@@ -391,6 +391,10 @@ impl Activities for Mutant {
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError> {
         let cursor = self.inner.cursor(name).await?;
         Ok(LogCursor { version: cursor.version - self.lag(&RowKey::LogCursor(name.to_owned())), ..cursor })
+    }
+
+    async fn chain(&self, after: Seq, limit: usize) -> Result<Vec<ChainBlock>, StoreError> {
+        self.inner.chain(after, limit).await
     }
 }
 

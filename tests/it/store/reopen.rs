@@ -45,7 +45,7 @@ fn longest(c: char) -> String {
 }
 
 /// Fills a store with a bit of everything, and gives the model of it.
-async fn populate(store: &dyn Store) -> Model {
+pub async fn populate(store: &dyn Store) -> Model {
     let model = Model::default();
     let mut runner = TestRunner::deterministic();
     for n in 1..=12 {
@@ -88,7 +88,7 @@ async fn both(store: &dyn Store, model: &Model, changes: Changes) {
 }
 
 /// Everything that can be asked, and every filter, order and search.
-fn questions(model: &Model) -> Vec<Question> {
+pub fn questions(model: &Model) -> Vec<Question> {
     let mut all = everything(&model.state());
     for query in super::queries::filters() {
         all.push(Question::Tickets { query: Box::new(query), limit: 50 });

@@ -111,6 +111,22 @@ impl Site {
         self.open().await;
     }
 
+    /// Closes the store, does something to its home, and opens it again.
+    pub async fn while_closed(&mut self, work: impl FnOnce()) {
+        self.close().await.expect("the store closes");
+        self.drop_it().await;
+        work();
+        self.open().await;
+    }
+
+    /// The database of a store that has one.
+    pub fn database(&self) -> Option<&Database> {
+        match &self.home {
+            Home::Postgres(database) => Some(database),
+            Home::Model(_) | Home::Sled(_) => None,
+        }
+    }
+
     /// Drops the store without closing it, and opens it again.
     pub async fn crash(&mut self) {
         self.drop_it().await;

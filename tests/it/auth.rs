@@ -230,7 +230,7 @@ async fn the_caller_sees_and_changes_their_own_account() {
         assert_eq!(faults(eva.patch("/auth/me", json!({ field: "admin" })).await), [(field.into(), "unknown_field".into())]);
     }
     let bad = json!({ "full_name": null, "locale": "de", "password": "short" });
-    let expected = [("full_name", "null"), ("locale", "unknown_value"), ("password", "too_short")];
+    let expected = [("full_name", "null"), ("locale", "unknown_value"), ("password", "too_short"), ("current_password", "missing")];
     assert_eq!(faults(eva.patch("/auth/me", bad).await), expected.map(|(field, code)| (field.to_owned(), code.to_owned())));
 }
 

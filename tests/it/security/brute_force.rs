@@ -253,8 +253,8 @@ async fn what_is_refused_leaves_no_session_and_no_entry() {
     let eva = desk.user("eva").await;
     let start = crate::people::end_of_log(&desk).await;
     five_failures(&desk, &eva.email).await;
-    // The one entry of these failures is written beside their answers.
-    desk.app.store.durable_seq().wait_for(|seq| *seq > start).await.unwrap();
+    // The entries of these failures, one for each address, are written beside their answers.
+    desk.app.store.durable_seq().wait_for(|seq| *seq >= start + 5).await.unwrap();
     let before = (crate::people::end_of_log(&desk).await, eva.get("/auth/sessions").await.expect(200));
     login(&desk, &fresh(), &eva.email, PASSWORD).await.expect(429);
     assert_eq!((crate::people::end_of_log(&desk).await, eva.get("/auth/sessions").await.expect(200)), before);

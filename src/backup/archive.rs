@@ -226,7 +226,7 @@ impl<R: Read> Reader<R> {
         &self.header
     }
 
-    /// The next record with its line; `Err` of the manifest's kind at the end is turned into what [`Self::finish`] gives.
+    /// The next record, or the manifest when that was the last one and the file is whole.
     ///
     /// # Errors
     /// What is wrong with the file.
@@ -350,7 +350,9 @@ mod tests {
         for at in (0..4).chain(10..file.len()) {
             let mut flipped = file.clone();
             flipped[at] ^= 0x10;
-            assert!(read(&flipped).is_err(), "byte {at}");
+            // Before the eight bytes of length and sum, some bits only fill up the last byte of the stream.
+            let fills = at == file.len() - 9 && read(&flipped).is_ok_and(|same| same == read(&file).unwrap());
+            assert!(fills || read(&flipped).is_err(), "byte {at}");
         }
         for length in 0..file.len() {
             assert!(read(&file[..length]).is_err(), "{length} bytes");

@@ -18,11 +18,22 @@ export const queryClient = new QueryClient({
   },
 });
 
+/** Tickets that this tab deletes: while their view closes, nothing about them is asked again. */
+const deleting = new Set<number>();
+
+/** Says whether a ticket is being deleted, or has been. */
+export function setDeleting(ticket: number, is: boolean): void {
+  if (is) deleting.add(ticket);
+  else deleting.delete(ticket);
+}
+
 /**
  * Has what is kept asked again. A first answer that is under way may have been read before what made it out of date; so it
  * is asked once more when it has come.
  */
 export function outOfDate(filters: QueryFilters): void {
+  const [kind, id] = filters.queryKey ?? [];
+  if (kind === "ticket" && deleting.has(id as number)) return;
   for (const query of queryClient.getQueryCache().findAll(filters)) {
     if (query.state.fetchStatus !== "fetching" || query.state.data !== undefined) continue;
     const again = () => void queryClient.invalidateQueries({ queryKey: query.queryKey, exact: true });

@@ -2,7 +2,7 @@
 
 import type { InfiniteData } from "@tanstack/react-query";
 import { ApiError, api, body } from "./client";
-import { outOfDate, queryClient, type TicketPage } from "./queries";
+import { outOfDate, queryClient, setDeleting, type TicketPage } from "./queries";
 import type { Ticket, TicketChange } from "./types";
 
 export type Patch = Partial<Ticket>;
@@ -88,6 +88,7 @@ export const isStale = (error: unknown): boolean => error instanceof ApiError &&
 /** Brings a deleted ticket back. */
 export async function restore(id: number): Promise<void> {
   await body(api.POST("/api/v1/tickets/{id}/restore", { params: { path: { id } } }));
+  setDeleting(id, false);
   stale(id);
 }
 

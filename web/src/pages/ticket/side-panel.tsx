@@ -1,7 +1,7 @@
 import { Button, Select, TagsInput } from "@mantine/core";
 import type { ReactNode } from "react";
 import { api, body } from "../../api/client";
-import { queryClient } from "../../api/queries";
+import { queryClient, setDeleting } from "../../api/queries";
 import { restoreAll, stale } from "../../api/tickets";
 import { type Entry, PRIORITIES, STATUSES, type Ticket, type TicketChange, type User } from "../../api/types";
 import { isText, useText } from "../../i18n";
@@ -62,14 +62,16 @@ export function SidePanel(props: {
 
   const remove = async (ask: string, yes: string, done: string) => {
     if (!(await confirm(ask, yes))) return;
+    setDeleting(ticket.id, true);
     try {
       await body(api.DELETE("/api/v1/tickets/{id}", { params: { path: { id: ticket.id } } }));
       if (me.role === "admin") toldUndoable(done, () => void restoreAll([ticket.id]).then((refused) => refused.map(failed)));
       else told(done);
-      queryClient.removeQueries({ queryKey: ["ticket", ticket.id] });
+      void queryClient.invalidateQueries({ queryKey: ["ticket", ticket.id], refetchType: "none" });
       void queryClient.resetQueries({ queryKey: ["tickets"] });
       props.onGone();
     } catch (error) {
+      setDeleting(ticket.id, false);
       failed(error);
       stale(ticket.id);
     }

@@ -97,12 +97,18 @@ impl Hasher {
         let queue = self.queue.clone().try_acquire_owned();
         let queued = queue.map_err(|_| AppError::unavailable("Too many passwords are being checked; try again.", None).retry_after(2))?;
         let permit = self.permits.clone().acquire_owned().await.map_err(AppError::internal)?;
-        let done = tokio::task::spawn_blocking(move || {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        // A thread that ends gives the memory of its hash back; one of a pool keeps it for as long as other work comes.
+        let thread = std::thread::Builder::new().name("password".into()).spawn(move || {
             // Held by the work, not by the request: a client that hangs up does not free the place early.
-            let _held = (permit, queued);
-            work()
+            let held = (permit, queued);
+            let done = work();
+            drop(held);
+            // Whoever hung up does not want the answer.
+            drop(answer.send(done));
         });
-        done.await.map_err(AppError::internal)
+        thread.map_err(AppError::internal)?;
+        answered.await.map_err(AppError::internal)
     }
 }
 

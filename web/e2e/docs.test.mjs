@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Desk } from "./desk.mjs";
-import { launch, Visitor } from "./visitor.mjs";
+import { attend, launch, Visitor } from "./visitor.mjs";
 
 let browser;
 let desk;
@@ -23,14 +23,11 @@ async function open(path, steps) {
     const { protocol, origin } = new URL(request.url());
     if (protocol !== "data:" && protocol !== "blob:" && origin !== desk.url) strangers.push(request.url());
   });
-  try {
+  await attend([visitor], async () => {
     await visitor.open(path);
     await steps(visitor.page);
     assert.deepEqual(strangers, []);
-    visitor.quiet();
-  } finally {
-    await visitor.leave();
-  }
+  });
 }
 
 test("Swagger UI shows the document and tries a call out", async () => {

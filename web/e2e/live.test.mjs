@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Desk, PASSWORD } from "./desk.mjs";
-import { launch, Visitor } from "./visitor.mjs";
+import { attend, launch, Visitor } from "./visitor.mjs";
 
 let browser;
 before(async () => {
@@ -30,10 +30,8 @@ function desk(name, steps) {
       return visitor;
     };
     try {
-      await steps(place, people, arrive);
-      for (const visitor of visitors) visitor.quiet();
+      await attend(visitors, () => steps(place, people, arrive));
     } finally {
-      for (const visitor of visitors) await visitor.leave();
       await place.end();
     }
   });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Desk, PASSWORD } from "./desk.mjs";
-import { launch, Visitor } from "./visitor.mjs";
+import { attend, launch, Visitor } from "./visitor.mjs";
 
 let browser;
 before(async () => {
@@ -23,10 +23,8 @@ function desk(name, options, steps) {
       return visitor;
     };
     try {
-      await steps(place, arrive);
-      for (const visitor of visitors) visitor.quiet();
+      await attend(visitors, () => steps(place, arrive));
     } finally {
-      for (const visitor of visitors) await visitor.leave();
       await place.end();
     }
   });

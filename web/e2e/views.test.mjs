@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
 import { Desk, PASSWORD } from "./desk.mjs";
 import { PAYLOADS } from "./payloads.mjs";
-import { launch, Visitor } from "./visitor.mjs";
+import { attend, launch, Visitor } from "./visitor.mjs";
 
 /** A few texts that could break a page: markup, a word without end. */
 const TEXTS = PAYLOADS.filter((_, n) => n % 12 === 0);
@@ -135,15 +135,12 @@ for (const [theme, locale] of [
     test(`axe finds nothing serious: ${who}, ${locale}, opened in ${theme}`, async () => {
       await prefer(who, theme, locale);
       const visitor = await Visitor.arrive(browser, desk, { theme, locale });
-      try {
+      await attend([visitor], async () => {
         await walk(visitor, who, async (path) => {
           await auditBoth(visitor.page, path, theme);
           assert.equal(await visitor.page.locator("html").getAttribute("lang"), locale);
         });
-        visitor.quiet();
-      } finally {
-        await visitor.leave();
-      }
+      });
     });
   }
 
@@ -151,7 +148,7 @@ for (const [theme, locale] of [
     await prefer("eva@example.com", theme, locale);
     const visitor = await Visitor.arrive(browser, desk, { theme, locale });
     const { page } = visitor;
-    try {
+    await attend([visitor], async () => {
       await visitor.signIn("eva@example.com");
       await page.locator(".row-link").first().waitFor();
       await page.keyboard.press("x");
@@ -170,10 +167,7 @@ for (const [theme, locale] of [
       await page.locator(".composer textarea").pressSequentially("@");
       await page.getByRole("option").first().waitFor();
       await auditBoth(page, "@", theme, ".composer");
-      visitor.quiet();
-    } finally {
-      await visitor.leave();
-    }
+    });
   });
 }
 
@@ -224,15 +218,12 @@ for (const locale of ["en", "es"]) {
     test(`nothing is cut off or too small for a finger at 390 px: ${who}, ${locale}`, async () => {
       await prefer(who, "light", locale);
       const visitor = await Visitor.arrive(browser, desk, { phone: true, locale });
-      try {
+      await attend([visitor], async () => {
         await walk(visitor, who, async (path) => {
           assert.deepEqual(await visitor.page.evaluate(cutOff), [], path);
           assert.deepEqual(await visitor.page.evaluate(tooSmall), [], path);
         });
-        visitor.quiet();
-      } finally {
-        await visitor.leave();
-      }
+      });
     });
   }
 }
@@ -241,7 +232,7 @@ test("on a phone the details are a sheet and the navigation a drawer", async () 
   await prefer("eva@example.com", "light", "en");
   const visitor = await Visitor.arrive(browser, desk, { phone: true });
   const { page } = visitor;
-  try {
+  await attend([visitor], async () => {
     await visitor.signIn("eva@example.com", PASSWORD, "/tickets/2");
     await page.getByRole("button", { name: "Details" }).click();
     await page.getByRole("dialog", { name: "Details" }).getByText("Requester").waitFor();
@@ -251,17 +242,14 @@ test("on a phone the details are a sheet and the navigation a drawer", async () 
     await page.getByRole("dialog").getByRole("link", { name: "Board", exact: true }).click();
     await page.getByRole("heading", { name: "Board" }).waitFor();
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    visitor.quiet();
-  } finally {
-    await visitor.leave();
-  }
+  });
 });
 
 test("the keyboard alone signs in, opens a ticket, changes it, and finds every control by Tab", async () => {
   await prefer("eva@example.com", "light", "en");
   const visitor = await Visitor.arrive(browser, desk);
   const { page } = visitor;
-  try {
+  await attend([visitor], async () => {
     await visitor.open("/");
     await page.getByLabel("E-mail").waitFor();
     await page.keyboard.type("eva@example.com");
@@ -315,15 +303,12 @@ test("the keyboard alone signs in, opens a ticket, changes it, and finds every c
       [...reached],
     );
     assert.deepEqual(missed, []);
-    visitor.quiet();
-  } finally {
-    await visitor.leave();
-  }
+  });
 });
 
 test("the first visit asks for no session and prints no error", async () => {
   const visitor = await Visitor.arrive(browser, desk);
-  try {
+  await attend([visitor], async () => {
     const calls = [];
     visitor.page.on("request", (request) => calls.push(new URL(request.url()).pathname));
     await visitor.open("/");
@@ -332,8 +317,5 @@ test("the first visit asks for no session and prints no error", async () => {
       calls.filter((path) => path.startsWith("/api/v1/auth")),
       [],
     );
-    visitor.quiet();
-  } finally {
-    await visitor.leave();
-  }
+  });
 });

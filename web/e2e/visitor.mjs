@@ -7,6 +7,22 @@ export async function launch() {
   return chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
 
+/**
+ * Takes steps, after which no visitor may have anything to complain about, and lets all of them leave. When a step fails, it
+ * is printed what each of them had before their eyes.
+ */
+export async function attend(visitors, steps) {
+  try {
+    await steps();
+    for (const visitor of visitors) visitor.quiet();
+  } catch (error) {
+    for (const visitor of visitors) console.error(await visitor.sight());
+    throw error;
+  } finally {
+    for (const visitor of visitors) await visitor.leave();
+  }
+}
+
 export class Visitor {
   static async arrive(browser, desk, { locale = "en", theme = "light", phone = false, context } = {}) {
     const visitor = new Visitor();
@@ -78,6 +94,12 @@ export class Visitor {
 
   quiet() {
     assert.deepEqual(this.faults, []);
+  }
+
+  /** What the page shows, in words. */
+  async sight() {
+    const shown = await this.page.locator("body").ariaSnapshot({ timeout: 5_000 }).catch(String);
+    return [this.page.url(), ...this.faults, shown].join("\n");
   }
 
   async leave() {

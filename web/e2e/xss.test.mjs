@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Desk, PASSWORD } from "./desk.mjs";
 import { PAYLOADS } from "./payloads.mjs";
-import { launch, Visitor } from "./visitor.mjs";
+import { attend, launch, Visitor } from "./visitor.mjs";
 
 let browser;
 let desk;
@@ -90,7 +90,7 @@ function alive() {
 async function look(email, places) {
   const visitor = await Visitor.arrive(browser, desk);
   const { page } = visitor;
-  try {
+  await attend([visitor], async () => {
     await visitor.signIn(email);
     for (const [path, sign, more] of places) {
       await visitor.open(path);
@@ -98,10 +98,7 @@ async function look(email, places) {
       await more?.(page);
       assert.deepEqual(await page.evaluate(alive), [], path);
     }
-    visitor.quiet();
-  } finally {
-    await visitor.leave();
-  }
+  });
 }
 
 /** Goes down the list to the last of so many rows. */

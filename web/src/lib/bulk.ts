@@ -17,6 +17,8 @@ export interface Pending {
   /** The change in words. */
   what: string;
   before: Ticket[];
+  /** What is shown of each ticket instead. */
+  patches: Map<number, Partial<Ticket>>;
   timer: ReturnType<typeof setTimeout>;
 }
 
@@ -62,9 +64,19 @@ export function applied(ticket: Ticket, change: BulkFields, names: Map<number, s
 export function changeMany(ids: number[], change: BulkFields, what: string, names: Map<number, string>): void {
   flush();
   const before = ids.flatMap((id) => shown(id) ?? []);
-  for (const ticket of before) show(ticket.id, applied(ticket, change, names));
-  become({ ids, change, what, before, timer: setTimeout(flush, DELAY) });
+  const patches = new Map(before.map((ticket) => [ticket.id, applied(ticket, change, names)]));
+  for (const [id, patch] of patches) show(id, patch);
+  become({ ids, change, what, before, patches, timer: setTimeout(flush, DELAY) });
   announce(t("bulk.pending", { count: ids.length, what }));
+}
+
+/** A ticket as the desk tells it now, as it is to be shown: under the change that is held back. */
+export function underPending(ticket: Ticket): Ticket {
+  const patch = pending?.patches.get(ticket.id);
+  if (!pending || !patch) return ticket;
+  // What is shown when the change is taken back.
+  pending.before = pending.before.map((one) => (one.id === ticket.id ? ticket : one));
+  return { ...ticket, ...patch };
 }
 
 /** Takes the change back that is held back. */

@@ -6,6 +6,7 @@ import { api, body } from "../../api/client";
 import { type TicketPage, ticketPage } from "../../api/queries";
 import { show } from "../../api/tickets";
 import type { Ticket } from "../../api/types";
+import { underPending } from "../../lib/bulk";
 import { onEvent, onGap, soon } from "../../lib/live";
 import type { ListParams } from "../../lib/search";
 
@@ -43,13 +44,13 @@ export function useFresh(params: ListParams, rows: Ticket[], loaded: boolean): {
       if (!current || !head) return;
       const shown = new Set(known.current.map((row) => row.id));
       const inHead = new Set(head.rows.map((row) => row.id));
-      for (const row of head.rows) if (shown.has(row.id)) show(row.id, row);
+      for (const row of head.rows) if (shown.has(row.id)) show(row.id, underPending(row));
       const rest = ids.filter((id) => shown.has(id) && !inHead.has(id));
       const others = await Promise.all(
         rest.map((id) => body(api.GET("/api/v1/tickets/{id}", { params: { path: { id } } })).catch(() => undefined)),
       );
       if (!current) return;
-      for (const ticket of others) if (ticket) show(ticket.id, ticket);
+      for (const ticket of others) if (ticket) show(ticket.id, underPending(ticket));
       client.setQueryData<InfiniteData<TicketPage>>(["tickets", "list", params], (data) => {
         const [first, ...more] = data?.pages ?? [];
         if (!data || !first) return data;

@@ -112,9 +112,7 @@ function Inbox() {
     return current ? [current.id] : [];
   };
   const change = (fields: BulkFields, what: string) => {
-    const ids = targets();
-    if (ids.length === 0) return;
-    changeMany(ids, fields, what, names);
+    changeMany(targets(), fields, what, names);
     setSelected(new Set());
   };
   const actions: Actions = deleted
@@ -160,7 +158,8 @@ function Inbox() {
     ArrowUp: () => move(-1),
     x: () => current && toggle(current.id),
     Enter: () => current && void show(current),
-    ...(actions.restore
+    // While the list is on its way there is nothing to choose for.
+    ...(actions.restore || rows.length === 0
       ? {}
       : { a: actions.assign, s: actions.status, p: actions.priority, r: write("reply"), n: write("note") }),
     Escape: () => setSelected(new Set()),

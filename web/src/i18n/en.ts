@@ -354,6 +354,7 @@ export const en = {
   "action.token.revoked": "Token revoked",
   "action.settings.updated": "Settings changed",
   "action.setup.completed": "Desk set up",
+  "action.backup.created": "Backup taken",
   "settings.title": "Settings",
   "settings.profile": "Profile",
   "settings.sessions": "Sessions",

@@ -357,6 +357,7 @@ export const es: Record<Key, string> = {
   "action.token.revoked": "Clave revocada",
   "action.settings.updated": "Ajustes cambiados",
   "action.setup.completed": "Servicio configurado",
+  "action.backup.created": "Copia de seguridad hecha",
   "settings.title": "Ajustes",
   "settings.profile": "Perfil",
   "settings.sessions": "Sesiones",

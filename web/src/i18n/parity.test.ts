@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import api from "../../../docs/openapi.json";
 import { en } from "./en";
 import { es } from "./es";
 
@@ -30,4 +31,10 @@ test("every text is shown somewhere", () => {
     .map((key) => key.replace(/_(one|other)$/, ""))
     .filter((key) => !source.includes(`"${key}"`) && !begun.some((beginning) => key.startsWith(beginning)));
   expect(unused).toEqual([]);
+});
+
+test("every action of the log has words", () => {
+  const known = api.components.schemas.Action.enum;
+  expect(known).toContain("ticket.created");
+  expect(known.filter((action) => !(`action.${action}` in en))).toEqual([]);
 });

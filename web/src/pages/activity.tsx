@@ -17,7 +17,7 @@ const GROUPS = {
   tickets: (action: string) => action.startsWith("ticket."),
   comments: (action: string) => action.startsWith("comment."),
   users: (action: string) => action.startsWith("user.") || action.startsWith("session."),
-  settings: (action: string) => /^(settings|token|setup)\./.test(action),
+  settings: (action: string) => /^(settings|token|setup|backup)\./.test(action),
 } as const;
 
 type Group = keyof typeof GROUPS;

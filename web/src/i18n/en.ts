@@ -52,7 +52,6 @@ export const en = {
   "setup.step_desk": "Desk",
   "setup.step_admin": "Admin",
   "setup.step_demo": "Start",
-  "setup.language": "Language",
   "setup.organisation": "Name of the organisation",
   "setup.admin_hint": "This account can do everything. Others follow later.",
   "setup.demo": "Fill the desk with demo data",

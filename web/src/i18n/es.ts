@@ -54,7 +54,6 @@ export const es: Record<Key, string> = {
   "setup.step_desk": "Servicio",
   "setup.step_admin": "Administrador",
   "setup.step_demo": "Empezar",
-  "setup.language": "Idioma",
   "setup.organisation": "Nombre de la organización",
   "setup.admin_hint": "Esta cuenta puede hacerlo todo. Las demás vienen después.",
   "setup.demo": "Llenar el servicio con datos de prueba",

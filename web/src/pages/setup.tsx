@@ -1,13 +1,13 @@
 // The first start: language, name, admin, and perhaps demo data.
 
-import { Alert, Button, Checkbox, SegmentedControl, TextInput } from "@mantine/core";
+import { Alert, Button, Checkbox, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { signIn } from "../api/auth";
 import { body, open } from "../api/client";
-import { chooseLocale, type Locale, useText } from "../i18n";
+import { useText } from "../i18n";
 import { explain, fieldTexts } from "../lib/notify";
 import { Door } from "../parts/door";
 import { SecretInput } from "../parts/secret-input";
@@ -108,18 +108,7 @@ export function SetupPage() {
           </Alert>
         )}
         {step === 0 && (
-          <>
-            <SegmentedControl
-              aria-label={t("setup.language")}
-              value={locale}
-              onChange={(value) => chooseLocale(value as Locale)}
-              data={[
-                { value: "en", label: "English" },
-                { value: "es", label: "Español" },
-              ]}
-            />
-            <TextInput label={t("setup.organisation")} maxLength={100} autoFocus {...form.getInputProps("organisation_name")} />
-          </>
+          <TextInput label={t("setup.organisation")} maxLength={100} autoFocus {...form.getInputProps("organisation_name")} />
         )}
         {step === 1 && (
           <>

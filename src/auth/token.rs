@@ -292,6 +292,7 @@ fn is_repetition(key: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -390,5 +391,22 @@ mod tests {
             assert!(check(&BASE64_URL_SAFE_NO_PAD.encode(random::<32>())).is_ok());
         }
         assert!(check("tJ4!mQ2#xR9$kL6%pW3^zN8&vB5*hC1(").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_token(text in any::<String>(), parts in "[A-Za-z0-9_-]{0,80}[.][A-Za-z0-9_-]{0,80}[.][A-Za-z0-9_-]{0,80}") {
+            prop_assert_eq!(keys().check(&text, at(20)), None);
+            prop_assert_eq!(keys().check(&parts, at(20)), None);
+        }
+
+        #[test]
+        fn a_token_of_which_any_bit_was_changed_is_none(place in any::<prop::sample::Index>(), flip in 1..=127_u8) {
+            let mut token = signed(&json!({"typ": "JWT", "alg": "HS256"}), &claims()).into_bytes();
+            let place = place.index(token.len());
+            token[place] ^= flip;
+            let Ok(token) = String::from_utf8(token) else { return Ok(()) };
+            prop_assert_eq!(keys().check(&token, at(20)), None);
+        }
     }
 }

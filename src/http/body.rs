@@ -239,6 +239,8 @@ impl<'de> Visitor<'de> for Strict {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -250,5 +252,18 @@ mod tests {
             assert_eq!(parse_json(bad.as_bytes()).unwrap_err().status(), 400, "{bad:.20}");
         }
         assert_eq!(parse_json(b"\"\xff\"").unwrap_err().status(), 400);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_json_or_a_refusal(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}:,\"0-9a-z\\\\ .-]{0,60}") {
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                let lenient = serde_json::from_slice::<Value>(bytes);
+                match parse_json(bytes) {
+                    Ok(value) => prop_assert_eq!(Some(value), lenient.ok()),
+                    Err(refused) => prop_assert!(refused.status() == 422 || lenient.is_err()),
+                }
+            }
+        }
     }
 }

@@ -89,6 +89,8 @@ pub fn link(headers: &mut HeaderMap, uri: &Uri, name: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -96,7 +98,8 @@ mod tests {
         let uri: Uri = "/api/v1/tickets?status=open&cursor=old&limit=2".parse().unwrap();
         let headers = headers(&uri, &"open", Some(&(7_i64, 3_i64)), Some(Total::MoreThan(1_000)));
         let link = headers[LINK].to_str().unwrap();
-        let cursor = link.split("cursor=").nth(1).unwrap().split('>').next().unwrap();
+        let cursor = cursor_of(&headers);
+        let cursor = cursor.as_str();
         assert!(link.starts_with("</api/v1/tickets?status=open&limit=2&cursor="), "{link}");
         assert_eq!(page::<(i64, i64)>(&"open", None, Some(cursor)).unwrap(), Page { after: Some((7, 3)), limit: 50 });
         for (list, bad) in [("closed", cursor), ("open", "x"), ("open", ""), ("open", &cursor[1..])] {
@@ -104,5 +107,36 @@ mod tests {
         }
         assert_eq!(headers["x-total-count"], "1000");
         assert_eq!(headers["x-total-count-capped"], "true");
+    }
+
+    /// The cursor in the header of the next page.
+    fn cursor_of(headers: &HeaderMap) -> String {
+        let link = headers[LINK].to_str().unwrap();
+        link.split("cursor=").nth(1).unwrap().split('>').next().unwrap().to_owned()
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_cursor_but_one_that_was_given_out(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let packed = BASE64_URL_SAFE_NO_PAD.encode(&bytes);
+            for bad in [text, packed] {
+                let refused = page::<(i64, i64)>(&"open", None, Some(&bad)).unwrap_err();
+                prop_assert_eq!(refused.problem().errors[0].field.as_str(), "cursor");
+            }
+        }
+
+        #[test]
+        fn a_cursor_says_what_it_was_given_and_nothing_when_changed(
+            key in any::<(i64, i64)>(), at in any::<prop::sample::Index>(), flip in 1..=255_u8,
+        ) {
+            let uri = Uri::from_static("/api/v1/tickets");
+            let cursor = cursor_of(&headers(&uri, &"open", Some(&key), None));
+            prop_assert_eq!(page::<(i64, i64)>(&"open", None, Some(&cursor)).unwrap().after, Some(key));
+            // After two bytes of form, eight bind it to its list.
+            let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap();
+            let place = 2 + at.index(8);
+            bytes[place] ^= flip;
+            prop_assert!(page::<(i64, i64)>(&"open", None, Some(&BASE64_URL_SAFE_NO_PAD.encode(bytes))).is_err());
+        }
     }
 }

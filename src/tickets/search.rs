@@ -72,6 +72,7 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -120,5 +121,21 @@ mod tests {
     fn very_long_words_are_cut_alike_in_texts_and_searches() {
         let long = "x".repeat(500);
         assert!(Words::parse(&long).unwrap().found_in(&[&long]));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_text_is_it_is_found_by_its_own_words(text in any::<String>()) {
+            let Some(words) = Words::parse(&text) else { return Ok(()) };
+            prop_assert!(words.found_in(&[&text]));
+        }
+
+        #[test]
+        fn every_beginning_of_the_last_word_finds_it(text in "[a-zA-Zà-ž ]{1,60}") {
+            let Some(Words { prefix, .. }) = Words::parse(&text) else { return Ok(()) };
+            for (end, _) in prefix.char_indices().skip(1) {
+                prop_assert!(Words::parse(&prefix[..end]).is_some_and(|words| words.found_in(&[&text])), "{}", &prefix[..end]);
+            }
+        }
     }
 }

@@ -71,6 +71,7 @@ pub const PROBLEMS: &[(&str, u16, &str)] = &[
     ("headers-too-large", 431, "Headers too large"),
     ("internal", 500, "Internal error"),
     ("unavailable", 503, "Not available"),
+    ("outcome-unknown", 504, "Outcome unknown"),
 ];
 
 impl AppError {
@@ -187,6 +188,16 @@ impl AppError {
         error
     }
 
+    /// 504: it may have been written or not.
+    #[must_use]
+    pub fn outcome_unknown(cause: String) -> Self {
+        let detail = "The storage was lost while it wrote this, so it may have been done or not. Look before you send it again; \
+                      with the same Idempotency-Key it is done once in any case.";
+        let mut error = Self::new("outcome-unknown", detail);
+        error.0.cause = Some(cause);
+        error
+    }
+
     /// 500: a bug or a broken machine. The cause goes to the log, never to the client.
     #[must_use]
     pub fn internal(cause: impl std::fmt::Display) -> Self {
@@ -225,6 +236,7 @@ impl From<StoreError> for AppError {
             StoreError::Duplicate(field) => Self::new("conflict", format!("The {field} is taken.")),
             StoreError::Busy => Self::unavailable("The storage is busy; try again.", None),
             StoreError::Unavailable(cause) => Self::unavailable("The storage is not available; nothing was written.", Some(cause)),
+            StoreError::Unknown(cause) => Self::outcome_unknown(cause),
             StoreError::Full(cause) => Self::unavailable("The storage is full; nothing was written.", Some(cause)),
             StoreError::Corrupt(cause) => Self::internal(cause),
         }

@@ -1,7 +1,7 @@
 //! Making a file: page by page from a snapshot, under a name of its own until it is whole and on the disk.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     io::{self, BufWriter},
     path::{Path, PathBuf},
 };
@@ -9,21 +9,21 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
-use super::archive::{Content, Header, Writer};
+use super::archive::{Content, Header, Manifest, Writer};
 use crate::{
     activity::model::{Action, NewEntry},
     app::AppState,
     auth::model::Actor,
     error::AppError,
     store::{
-        Changes, Place, Snapshot, Store, StoreError, estimate,
+        Changes, Collection, Place, Snapshot, Store, StoreError, estimate, fault,
         transfer::{Page, Step, Walk},
     },
     types::Timestamp,
 };
 
 /// How files are called that are not whole yet.
-pub const PARTIAL: &str = ".partial";
+const PARTIAL: &str = ".partial";
 
 /// Why a file was not made. Nothing is left of it.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +63,95 @@ pub struct Wanted<'a> {
 }
 
 /// The lines of a page, with credentials or without.
-pub(super) fn lines(page: Page, credentials: bool) -> Result<Vec<Vec<u8>>, StoreError> {
+fn lines(page: Page, credentials: bool) -> Result<Vec<Vec<u8>>, StoreError> {
     let Page { collection, records, .. } = page;
     if credentials {
         return Ok(records.into_iter().map(|(_, line)| line).collect());
     }
     records.into_iter().filter_map(|(record, _)| record.without_credentials(collection)).map(|record| record.line()).collect()
+}
+
+/// How the stream is written down.
+pub(super) trait Form: Send + Sized + 'static {
+    /// Begins, where nothing is.
+    fn begin(at: &Path, header: &Header) -> io::Result<Self>;
+
+    /// Writes lines of a collection, which come in the order of the stream.
+    fn lines(&mut self, collection: Collection, lines: &[Vec<u8>]) -> io::Result<()>;
+
+    /// Ends with the manifest, and sees to it that everything is on the disk. Who holds the file tells others that it is not
+    /// left over.
+    fn end(self) -> io::Result<(Manifest, File)>;
+}
+
+/// Writes a store down under a name that is not its own until it is whole. `heard` is told how far it has come, and says
+/// whether to go on. When it fails, nothing is left, and what has that name is as it was.
+pub(super) async fn make<F: Form>(
+    store: &dyn Store,
+    wanted: Wanted<'_>,
+    path: &Path,
+    heard: &(dyn Fn(Step) -> bool + Sync),
+) -> Result<Content, CreateError> {
+    let failed = |source| CreateError::Io { path: path.to_owned(), source };
+    let partial = partial(path);
+    remove(&partial).map_err(failed)?;
+    let made = write::<F>(store, wanted, &partial, heard).await.and_then(|(content, held)| {
+        settle(&partial, path).map_err(failed)?;
+        drop(held);
+        Ok(content)
+    });
+    if made.is_err() {
+        let _ = remove(&partial);
+    }
+    made
+}
+
+async fn write<F: Form>(
+    store: &dyn Store,
+    wanted: Wanted<'_>,
+    partial: &Path,
+    heard: &(dyn Fn(Step) -> bool + Sync),
+) -> Result<(Content, File), CreateError> {
+    let failed = |source| CreateError::Io { path: partial.to_owned(), source };
+    let snapshot = store.snapshot().await?;
+    let about = estimate(snapshot.as_ref()).await?;
+    let header = Header::new(wanted.now, wanted.store, wanted.credentials, snapshot.end());
+    let mut form = F::begin(partial, &header).map_err(failed)?;
+    fault::point("backup.begun");
+    let (mut walk, mut done) = (Walk::new(snapshot.as_ref()), 0);
+    while let Some(page) = walk.next().await? {
+        let collection = page.collection;
+        let lines = lines(page, wanted.credentials)?;
+        done += lines.len() as u64;
+        form = aside(move || form.lines(collection, &lines).map(|()| form)).await.map_err(failed)?;
+        fault::point("backup.page");
+        if !heard(Step { name: collection.name(), done, about }) {
+            return Err(CreateError::Stopped);
+        }
+    }
+    let (manifest, held) = aside(move || form.end()).await.map_err(failed)?;
+    fault::point("backup.written");
+    Ok((Content { header, manifest }, held))
+}
+
+/// One file: what [`super::archive`] reads.
+struct OneFile(Writer<BufWriter<File>>);
+
+impl Form for OneFile {
+    fn begin(at: &Path, header: &Header) -> io::Result<Self> {
+        Writer::begin(BufWriter::new(private(at)?), header.clone()).map(Self)
+    }
+
+    fn lines(&mut self, collection: Collection, lines: &[Vec<u8>]) -> io::Result<()> {
+        lines.iter().try_for_each(|line| self.0.record(collection, line))
+    }
+
+    fn end(self) -> io::Result<(Manifest, File)> {
+        let (file, manifest) = self.0.finish()?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        Ok((manifest, file))
+    }
 }
 
 /// Writes a store into a file. `heard` is told how far it has come, and says whether to go on.
@@ -81,63 +164,63 @@ pub async fn to_file(
     path: &Path,
     heard: &(dyn Fn(Step) -> bool + Sync),
 ) -> Result<Content, CreateError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(PARTIAL);
-    let partial = PathBuf::from(partial);
-    let written = write(store, wanted, &partial, heard).await;
-    let finished = match written {
-        Ok(content) => settle(&partial, path).map(|()| content).map_err(|source| CreateError::Io { path: path.to_owned(), source }),
-        Err(error) => Err(error),
-    };
-    if finished.is_err() {
-        // What is left of it is of no use to anybody.
-        let _ = std::fs::remove_file(&partial);
-    }
-    finished
+    make::<OneFile>(store, wanted, path, heard).await
 }
 
-async fn write(
-    store: &dyn Store,
-    wanted: Wanted<'_>,
-    partial: &Path,
-    heard: &(dyn Fn(Step) -> bool + Sync),
-) -> Result<Content, CreateError> {
-    let failed = |source| CreateError::Io { path: partial.to_owned(), source };
-    let snapshot = store.snapshot().await?;
-    let about = estimate(snapshot.as_ref()).await?;
-    let header = Header::new(wanted.now, wanted.store, wanted.credentials, snapshot.end());
-    let file = private(partial).map_err(failed)?;
-    let mut writer = Writer::begin(BufWriter::new(file), header.clone()).map_err(failed)?;
-    let (mut walk, mut done) = (Walk::new(snapshot.as_ref()), 0);
-    while let Some(page) = walk.next().await? {
-        let collection = page.collection;
-        let lines = lines(page, wanted.credentials)?;
-        done += lines.len() as u64;
-        writer = aside(move || lines.iter().try_for_each(|line| writer.record(collection, line)).map(|()| writer)).await.map_err(failed)?;
-        if !heard(Step { name: collection.name(), done, about }) {
-            return Err(CreateError::Stopped);
-        }
-    }
-    let finished = aside(move || {
-        let (file, manifest) = writer.finish()?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        Ok(manifest)
-    });
-    Ok(Content { header, manifest: finished.await.map_err(failed)? })
+/// The name that something has until it is whole.
+#[must_use]
+pub fn partial(path: &Path) -> PathBuf {
+    let mut name = path.components().as_path().as_os_str().to_owned();
+    name.push(PARTIAL);
+    name.into()
 }
 
-/// A new file that only its owner can read.
+/// A new file that only its owner can read, held against [`sweep`] for as long as it is open.
 ///
 /// # Errors
-/// The disk's.
+/// The disk's, or another process that is writing it.
 pub fn private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
-    let _ = std::fs::remove_file(path);
-    File::options().write(true).create_new(true).mode(0o600).open(path)
+    remove(path)?;
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    // Where the file system has no locks, nobody can tell that it is left over.
+    let _ = file.try_lock();
+    Ok(file)
 }
 
-/// Gives a file that is on the disk its name.
+/// Removes what is left over of something that was not finished, if it is there.
+///
+/// # Errors
+/// The disk's, or another process that is writing it.
+pub fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return std::fs::remove_dir_all(path);
+    }
+    match File::open(path) {
+        Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => Err(io::Error::other("another process is writing it")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => std::fs::remove_file(path),
+    }
+}
+
+/// Removes the files of backups that were killed from a folder, but not one that is being written.
+///
+/// # Errors
+/// The disk's.
+pub fn sweep(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let left_over = name.starts_with("taquilla-") && name.ends_with(PARTIAL);
+        if left_over && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file or folder that is on the disk its name.
 ///
 /// # Errors
 /// The disk's.

@@ -11,12 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     archive::{ArchiveError, Content, Header, Manifest, Next, next_line},
-    create::{CreateError, PARTIAL, Wanted, lines, settle},
+    create::{CreateError, Form, Wanted, make},
 };
-use crate::store::{
-    Collection, Record, Store, Sum, Tally, estimate,
-    transfer::{Step, Walk},
-};
+use crate::store::{Collection, Record, Store, Sum, Tally, transfer::Step};
 
 /// The file that says what is in the others.
 const MANIFEST: &str = "manifest.json";
@@ -41,71 +38,54 @@ pub async fn to_folder(
     path: &Path,
     heard: &(dyn Fn(Step) -> bool + Sync),
 ) -> Result<Content, CreateError> {
-    let failed = |source| CreateError::Io { path: path.to_owned(), source };
     // An empty folder is as good as none.
     if path.exists() {
-        std::fs::remove_dir(path).map_err(failed)?;
+        std::fs::remove_dir(path).map_err(|source| CreateError::Io { path: path.to_owned(), source })?;
     }
-    let mut name = path.components().as_path().as_os_str().to_owned();
-    name.push(PARTIAL);
-    let partial = PathBuf::from(name);
-    if partial.exists() {
-        std::fs::remove_dir_all(&partial).map_err(failed)?;
-    }
-    let written = write(store, wanted, &partial, heard).await.and_then(|content| {
-        settle(&partial, path).map_err(failed)?;
-        Ok(content)
-    });
-    if written.is_err() {
-        let _ = std::fs::remove_dir_all(&partial);
-    }
-    written
+    make::<Folder>(store, wanted, path, heard).await
 }
 
-async fn write(
-    store: &dyn Store,
-    wanted: Wanted<'_>,
-    partial: &Path,
-    heard: &(dyn Fn(Step) -> bool + Sync),
-) -> Result<Content, CreateError> {
-    use std::os::unix::fs::DirBuilderExt;
+/// The files of a folder that is being written.
+struct Folder {
+    dir: PathBuf,
+    header: Header,
+    files: Vec<(Collection, BufWriter<File>, Tally)>,
+}
 
-    let failed = |source| CreateError::Io { path: partial.to_owned(), source };
-    let snapshot = store.snapshot().await?;
-    let about = estimate(snapshot.as_ref()).await?;
-    let header = Header::new(wanted.now, wanted.store, wanted.credentials, snapshot.end());
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(partial).map_err(failed)?;
-    let mut walk = Walk::new(snapshot.as_ref());
-    let mut files: Vec<(Collection, BufWriter<File>, Tally)> = Vec::new();
-    let mut done = 0;
-    for collection in Collection::ALL.into_iter().filter(|collection| header.credentials || !collection.is_secret()) {
-        let file = File::create(partial.join(file_of(collection))).map_err(failed)?;
-        files.push((collection, BufWriter::new(file), Tally::default()));
-    }
-    while let Some(page) = walk.next().await? {
-        let collection = page.collection;
-        let lines = lines(page, wanted.credentials)?;
-        done += lines.len() as u64;
-        if let Some((_, file, tally)) = files.iter_mut().find(|(of, ..)| *of == collection) {
-            for line in lines {
-                tally.add(&line);
-                file.write_all(&line).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
-            }
+impl Form for Folder {
+    fn begin(at: &Path, header: &Header) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(at)?;
+        let mut files = Vec::new();
+        for collection in Collection::ALL.into_iter().filter(|collection| header.credentials || !collection.is_secret()) {
+            files.push((collection, BufWriter::new(File::create(at.join(file_of(collection)))?), Tally::default()));
         }
-        if !heard(Step { name: collection.name(), done, about }) {
-            return Err(CreateError::Stopped);
+        Ok(Self { dir: at.to_owned(), header: header.clone(), files })
+    }
+
+    fn lines(&mut self, collection: Collection, lines: &[Vec<u8>]) -> io::Result<()> {
+        let Some((_, file, tally)) = self.files.iter_mut().find(|(of, ..)| *of == collection) else { return Ok(()) };
+        for line in lines {
+            tally.add(line);
+            file.write_all(line)?;
+            file.write_all(b"\n")?;
         }
+        Ok(())
     }
-    let mut collections = Vec::new();
-    for (collection, file, tally) in files {
-        file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all()).map_err(failed)?;
-        collections.push(tally.end(collection));
+
+    fn end(self) -> io::Result<(Manifest, File)> {
+        let mut collections = Vec::new();
+        for (collection, file, tally) in self.files {
+            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            collections.push(tally.end(collection));
+        }
+        let text = serde_json::to_vec_pretty(&Whole { taquilla_export: self.header, collections: collections.clone() })?;
+        let mut file = File::create(self.dir.join(MANIFEST))?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        Ok((Manifest { collections, sha256: String::new() }, file))
     }
-    let text = serde_json::to_vec_pretty(&Whole { taquilla_export: header.clone(), collections: collections.clone() });
-    let text = text.map_err(|error| failed(error.into()))?;
-    let mut file = File::create(partial.join(MANIFEST)).map_err(failed)?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-    Ok(Content { header, manifest: Manifest { collections, sha256: String::new() } })
 }
 
 /// Reads a folder, checking it on the way.

@@ -3,6 +3,7 @@
 
 use std::{
     fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -16,9 +17,10 @@ use crate::{
     store::{
         self, FsckReport, NextId, Record, Store, StoreError,
         aside::{self, Aside},
-        transfer::{Filling, Progress, Step, TransferError, is_unfinished},
+        sled::OpenError,
+        transfer::{Filling, Found, Progress, Step, TransferError},
     },
-    types::Timestamp,
+    types::{Secret, Timestamp},
 };
 
 /// Records that are read from the file together.
@@ -135,40 +137,14 @@ async fn reading(mut source: Source) -> Result<(Source, Part), ArchiveError> {
     read.await?
 }
 
-/// Fills an empty store from a file that has been verified.
-async fn fill(path: &Path, content: &Content, to: &dyn Store, filling: Filling<'_>, progress: Progress<'_>) -> Result<(), RestoreError> {
-    let failed = |source| RestoreError::File { path: path.to_owned(), source };
-    let mut filling = filling;
-    let mut source = Source::open(path).map_err(failed)?;
-    let (mut ids, mut done, about) = (Vec::<NextId>::new(), 0, content.records());
-    loop {
-        let read;
-        (source, read) = reading(source).await.map_err(failed)?;
-        let (part, end) = read;
-        for (record, bytes) in part {
-            if let Record::NextId(id) = &record {
-                ids.push(*id);
-            }
-            filling.add(record, bytes).await?;
-            done += 1;
-        }
-        progress(Step { name: "restoring", done, about });
-        if end.is_some() {
-            break;
-        }
-    }
-    filling.complete(&content.manifest.collections, &ids, &|done| progress(Step { name: "comparing", done, about })).await?;
-    to.close().await?;
-    Ok(())
-}
-
 /// What a restore did.
 #[derive(Debug)]
 pub struct Restored {
     /// What was in the file.
     pub content: Content,
-    /// Where the desk is kept that was there before.
-    pub aside: Option<Aside>,
+    /// Where desks are kept that were in its place before: the one that was there now, and one of an earlier restore that was
+    /// killed before it could tell.
+    pub aside: Vec<Aside>,
 }
 
 /// Puts the desk of a file into a storage on which no desk works.
@@ -183,128 +159,141 @@ pub async fn restore(
     now: Timestamp,
     progress: Progress<'_>,
 ) -> Result<Restored, RestoreError> {
-    let content = verify(path, progress).await?;
     aside::unused(url).await?;
-    match url {
-        StorageUrl::Sled(dir) => into_folder(path, content, config, dir, force, now, progress).await,
-        StorageUrl::Postgres(_) => into_database(path, content, config, url, force, now, progress).await,
-    }
-}
-
-async fn into_folder(
-    path: &Path,
-    content: Content,
-    config: &Config,
-    dir: &Path,
-    force: bool,
-    now: Timestamp,
-    progress: Progress<'_>,
-) -> Result<Restored, RestoreError> {
-    if !force && store::sled::holds_a_store(dir) {
+    let found = found(config, url).await?;
+    if found == Found::Desk && !force {
         return Err(RestoreError::NotEmpty);
     }
-    let workshop = store::sled::workshop(dir);
-    scratch(path, &content, config, &workshop, progress).await?;
-    let stamp = aside::stamp(now);
-    let kept = store::sled::replace(dir, &workshop, &stamp).map_err(|error| RestoreError::Storage(error.into()));
-    if kept.is_err() {
-        let _ = std::fs::remove_dir_all(&workshop);
-    }
-    Ok(Restored { content, aside: kept?.map(Aside::Folder) })
-}
-
-/// Builds a desk in a folder of its own, and checks it. Nothing is left when that fails.
-async fn scratch(path: &Path, content: &Content, config: &Config, dir: &Path, progress: Progress<'_>) -> Result<FsckReport, RestoreError> {
-    // What an earlier one left that was killed; not one that is still at work.
-    aside::unused(&StorageUrl::Sled(dir.to_owned())).await?;
-    let remove = || if dir.exists() { std::fs::remove_dir_all(dir) } else { Ok(()) };
-    remove().map_err(|error| RestoreError::Storage(error.into()))?;
-    let built = build(path, content, config, dir, progress).await;
-    if built.is_err() {
-        let _ = remove();
-    }
-    built
-}
-
-async fn build(path: &Path, content: &Content, config: &Config, dir: &Path, progress: Progress<'_>) -> Result<FsckReport, RestoreError> {
-    let url = StorageUrl::Sled(dir.to_owned());
-    let to = store::open_at(config, url.clone()).await?;
-    let filling = Filling::begin(to.as_ref()).await?;
-    fill(path, content, to.as_ref(), filling, progress).await?;
-    drop(to);
-    sound(store::check(config, &url).await?)
-}
-
-fn sound(report: FsckReport) -> Result<FsckReport, RestoreError> {
-    match report.problems.first() {
-        None => Ok(report),
-        Some(first) => Err(RestoreError::Unsound(format!("{first} ({} problems)", report.problems.len()))),
-    }
-}
-
-async fn into_database(
-    path: &Path,
-    content: Content,
-    config: &Config,
-    url: &StorageUrl,
-    force: bool,
-    now: Timestamp,
-    progress: Progress<'_>,
-) -> Result<Restored, RestoreError> {
-    let to = store::open_at(config, url.clone()).await?;
-    let mut kept = None;
-    let unfinished = is_unfinished(to.as_ref()).await?;
-    if unfinished {
-        to.close().await?;
-        drop(to);
-        aside::clear(url).await?;
-    } else {
-        // Whether it is empty is seen by beginning; what was begun is given up at once.
-        let begun = Filling::begin(to.as_ref()).await.map(drop);
-        to.close().await?;
-        drop(to);
-        match begun {
-            Ok(()) => aside::put_back(url, None).await?,
-            Err(TransferError::NotEmpty) if force => kept = aside::set_aside(url, now).await?,
-            Err(TransferError::NotEmpty) => return Err(RestoreError::NotEmpty),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let filled = fill_database(path, &content, config, url, progress).await;
-    if let Err(error) = filled {
-        aside::put_back(url, kept.as_ref()).await?;
-        return Err(error);
-    }
+    let content = verify(path, progress).await?;
+    let mut kept: Vec<Aside> = aside::recover(url, now).await?.into_iter().collect();
+    let job = Job { path, content: &content, config, progress };
+    kept.extend(match url {
+        StorageUrl::Sled(dir) => job.into_folder(dir, now).await?,
+        StorageUrl::Postgres(database) => job.into_database(url, database, found, now).await?,
+    });
     Ok(Restored { content, aside: kept })
 }
 
-async fn fill_database(
-    path: &Path,
-    content: &Content,
-    config: &Config,
-    url: &StorageUrl,
-    progress: Progress<'_>,
-) -> Result<(), RestoreError> {
-    let to = store::open_at(config, url.clone()).await?;
-    let filled = async {
-        let filling = Filling::begin(to.as_ref()).await?;
-        aside::unclaim(url).await?;
-        fill(path, content, to.as_ref(), filling, progress).await
-    };
-    if let Err(error) = filled.await {
-        to.close().await?;
-        return Err(error);
+/// What is in the place. What there is in a folder is not opened: it may be damaged, and is kept in any case.
+async fn found(config: &Config, url: &StorageUrl) -> Result<Found, RestoreError> {
+    match url {
+        StorageUrl::Sled(dir) if store::sled::holds_a_store(dir) => Ok(Found::Desk),
+        StorageUrl::Sled(_) => Ok(Found::Nothing),
+        StorageUrl::Postgres(database) if !aside::is_begun(database).await? => Ok(Found::Nothing),
+        StorageUrl::Postgres(_) if aside::is_claimed(url).await? => Ok(Found::Part),
+        StorageUrl::Postgres(_) => {
+            let there = store::open_at(config, url.clone()).await?;
+            let found = Found::of(there.as_ref()).await;
+            there.close().await?;
+            Ok(found?)
+        }
     }
-    sound(store::check(config, url).await?).map(drop)
 }
 
-/// The restore drill: restores a file into a scratch store in this folder, checks it, and removes it.
+/// A file that has been verified, on its way into a store.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    path: &'a Path,
+    content: &'a Content,
+    config: &'a Config,
+    progress: Progress<'a>,
+}
+
+impl Job<'_> {
+    /// Builds the desk beside the folder, then exchanges the two.
+    async fn into_folder(self, dir: &Path, now: Timestamp) -> Result<Option<Aside>, RestoreError> {
+        let workshop = store::sled::workshop(dir).map_err(storage)?;
+        let replaced = async {
+            self.build(&StorageUrl::Sled(workshop.clone())).await?;
+            store::sled::replace(dir, &workshop, &aside::stamp(now)).map_err(storage)
+        };
+        let kept = replaced.await;
+        if kept.is_err() {
+            let _ = store::sled::discard(&workshop);
+        }
+        Ok(kept?.map(Aside::Folder))
+    }
+
+    /// Builds the desk in its place, from which what was there has gone; it goes back there when that fails.
+    async fn into_database(self, url: &StorageUrl, database: &Secret, found: Found, now: Timestamp) -> Result<Option<Aside>, RestoreError> {
+        let mut kept = None;
+        if found == Found::Desk {
+            kept = aside::set_aside(url, now).await?;
+        } else {
+            aside::clear(database).await?;
+        }
+        let built = self.build(url).await;
+        if built.is_err() {
+            match found {
+                // Where a part was, there still is no whole desk, and what was there before is kept elsewhere.
+                Found::Part => aside::clear(database).await?,
+                Found::Nothing | Found::Desk => aside::put_back(database, kept.as_ref()).await?,
+            }
+        }
+        built.map(|_| kept)
+    }
+
+    /// Fills an empty store, and checks it.
+    async fn build(self, url: &StorageUrl) -> Result<FsckReport, RestoreError> {
+        let to = store::open_at(self.config, url.clone()).await?;
+        let filled = self.fill(url, to.as_ref()).await;
+        to.close().await?;
+        drop(to);
+        filled?;
+        let report = store::check(self.config, url).await?;
+        match report.problems.first() {
+            None => Ok(report),
+            Some(first) => Err(RestoreError::Unsound(format!("{first} ({} problems)", report.problems.len()))),
+        }
+    }
+
+    async fn fill(self, url: &StorageUrl, to: &dyn Store) -> Result<(), RestoreError> {
+        let failed = |source| RestoreError::File { path: self.path.to_owned(), source };
+        let mut filling = Filling::begin(to).await?;
+        aside::unclaim(url).await?;
+        let mut source = Source::open(self.path).map_err(failed)?;
+        let (mut ids, mut done, about) = (Vec::<NextId>::new(), 0, self.content.records());
+        loop {
+            let read;
+            (source, read) = reading(source).await.map_err(failed)?;
+            let (part, end) = read;
+            for (record, bytes) in part {
+                if let Record::NextId(id) = &record {
+                    ids.push(*id);
+                }
+                filling.add(record, bytes).await?;
+                done += 1;
+            }
+            (self.progress)(Step { name: "restoring", done, about });
+            if end.is_some() {
+                break;
+            }
+        }
+        let compared = |done| (self.progress)(Step { name: "comparing", done, about });
+        Ok(filling.complete(&self.content.manifest.collections, &ids, &compared).await?)
+    }
+}
+
+fn storage(error: OpenError) -> RestoreError {
+    RestoreError::Storage(error.into())
+}
+
+/// The restore drill: restores a file into a scratch store in this folder, checks it, and removes it, and what an earlier one
+/// has left there that was killed.
 ///
 /// # Errors
 /// Why it could not be relied on.
 pub async fn drill(path: &Path, config: &Config, dir: &Path, progress: Progress<'_>) -> Result<(Content, FsckReport), RestoreError> {
     let content = verify(path, progress).await?;
-    let report = scratch(path, &content, config, dir, progress).await?;
-    std::fs::remove_dir_all(dir).map_err(|error| RestoreError::Storage(error.into()))?;
+    let url = StorageUrl::Sled(dir.to_owned());
+    // Not one that is still at work.
+    aside::unused(&url).await?;
+    let remove = || if dir.exists() { std::fs::remove_dir_all(dir) } else { Ok(()) };
+    let unremoved = |error: io::Error| RestoreError::Storage(error.into());
+    remove().map_err(unremoved)?;
+    let built = Job { path, content: &content, config, progress }.build(&url).await;
+    let removed = remove();
+    let report = built?;
+    removed.map_err(unremoved)?;
     Ok((content, report))
 }

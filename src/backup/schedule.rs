@@ -8,10 +8,16 @@ use std::{
 };
 
 use super::{
-    create::{self, CreateError, PARTIAL, Wanted},
+    create::{self, CreateError, Wanted},
     restore::{RestoreError, drill},
 };
-use crate::{app::AppState, config, error::AppError, store::transfer::Step, types::Timestamp};
+use crate::{
+    app::AppState,
+    config,
+    error::AppError,
+    store::{fault, transfer::Step},
+    types::Timestamp,
+};
 
 /// How a file is called that waits for its drill.
 const WAITING: &str = ".unverified";
@@ -101,6 +107,7 @@ async fn due(app: &AppState, period: Duration) -> Result<(), Failed> {
         let _ = std::fs::remove_file(&waiting);
         return Err(error.into());
     }
+    fault::point("backup.drilled");
     create::settle(&waiting, &path).map_err(failed)?;
     app.metrics.backups.last_verified.set(now.as_seconds());
     tracing::info!(file = %path.display(), "a backup was made and restored for a test");
@@ -123,11 +130,11 @@ fn clean(dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("taquilla-") && (name.ends_with(PARTIAL) || name.ends_with(WAITING)) {
+        if name.starts_with("taquilla-") && name.ends_with(WAITING) {
             std::fs::remove_file(&path)?;
         }
     }
-    Ok(())
+    create::sweep(dir)
 }
 
 #[cfg(test)]

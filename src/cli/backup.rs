@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use serde_json::json;
 
 use super::{Context, Exit, Failure, block_on, desk, progress::Bar, remote::Remote, transfer::table};
@@ -81,6 +85,9 @@ fn destination(to: Option<PathBuf>, now: Timestamp) -> Result<PathBuf, Failure> 
         None => PathBuf::from(create::name(now)),
     };
     free(&path)?;
+    // What one that was killed has left in the same folder; where that cannot be looked at, nothing is amiss.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _ = create::sweep(folder);
     Ok(path)
 }
 
@@ -159,11 +166,26 @@ pub(super) fn unrestored(error: RestoreError) -> Failure {
     }
 }
 
+/// How folders are called in which `verify` restores, before the number of its process.
+const SCRATCH: &str = "taquilla-verify-";
+
+/// Removes the folders of those that were killed: everything that a desk holds is in them.
+fn sweep_scratches() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.parse().ok()).and_then(Pid::from_raw);
+        if process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH)) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 impl Verify {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let config = context.load_for_verb()?.config;
         let bar = Bar::new(context, "records");
-        let scratch = std::env::temp_dir().join(format!("taquilla-verify-{}", std::process::id()));
+        let scratch = std::env::temp_dir().join(format!("{SCRATCH}{}", std::process::id()));
+        sweep_scratches();
         let verified = block_on(async {
             if self.quick {
                 return restore::verify(&self.file, &|step| bar.step(step)).await;
@@ -187,8 +209,8 @@ impl Restore {
         let restored = block_on(restore::restore(&self.file, &config, &url, self.force, now, &|step| bar.step(step)))?;
         bar.finish();
         let restored = restored.map_err(unrestored)?;
-        if let Some(aside) = &restored.aside {
-            context.out.say(&format!("The desk that was there is kept in {aside}."));
+        for kept in &restored.aside {
+            context.out.say(&format!("The desk that was there is kept in {kept}."));
         }
         if !restored.content.header.credentials {
             context.out.say("There are no passwords in it: `taquilla user set-password` gives one to an admin.");

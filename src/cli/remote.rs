@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{Context, Exit, Failure};
 use crate::{
     auth::token::random,
-    backup::create::{PARTIAL, private, settle},
+    backup::create::{partial, private, remove, settle},
     types::Secret,
 };
 
@@ -215,15 +215,13 @@ impl Desk {
 
     /// Fetches a file, however long it takes. It gets its name when it is here and on the disk.
     pub(super) async fn download(&self, path: &str, to: &Path) -> Result<(), Failure> {
-        let mut partial = to.as_os_str().to_owned();
-        partial.push(PARTIAL);
-        let partial = PathBuf::from(partial);
+        let partial = partial(to);
         let fetched = self.fetch(path, &partial).await;
         let named =
             fetched.and_then(|()| settle(&partial, to).map_err(|error| Failure::new(Exit::Failure, format!("{}: {error}", to.display()))));
         if named.is_err() {
             // A part of it is of no use.
-            let _ = std::fs::remove_file(&partial);
+            let _ = remove(&partial);
         }
         named
     }
@@ -323,5 +321,9 @@ fn refused(status: StatusCode, problem: &Value) -> Attempt {
         None => said(&problem["detail"]),
     };
     let failure = Failure::new(exit, message);
-    if problem["type"] == "/problems/already-running" { Attempt::Running(failure) } else { Attempt::Refused(failure) }
+    match problem["type"].as_str() {
+        Some("/problems/already-running") => Attempt::Running(failure),
+        Some("/problems/outcome-unknown") => Attempt::Lost(failure),
+        _ => Attempt::Refused(failure),
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, StorageUrl, storage_url, without_password},
     store::{
         self, Store, Sum,
-        aside::{set_aside, unclaim, unused},
+        aside::{Aside, recover, set_aside, unclaim, unused},
         transfer::{Filling, TransferError, transfer},
     },
     types::Timestamp,
@@ -54,8 +54,8 @@ impl Transfer {
             self.moved(&config, &from, &to, &bar).await
         })??;
         bar.finish();
-        if let Some(aside) = aside {
-            context.out.say(&format!("What was in the target is kept aside in {aside}."));
+        for kept in aside {
+            context.out.say(&format!("What was in the target is kept aside in {kept}."));
         }
         context.out.data(&json!({ "collections": sums }), || {
             let mut text = table(&sums);
@@ -66,15 +66,16 @@ impl Transfer {
         Ok(Exit::Ok)
     }
 
-    async fn moved(&self, config: &Config, from: &StorageUrl, to: &StorageUrl, bar: &Bar) -> Result<(Vec<Sum>, Option<String>), Failure> {
+    async fn moved(&self, config: &Config, from: &StorageUrl, to: &StorageUrl, bar: &Bar) -> Result<(Vec<Sum>, Vec<Aside>), Failure> {
+        let now = Timestamp::now_by_the_clock();
+        let unopened = |error: anyhow::Error| desk::unopened(&error, None);
+        let mut aside: Vec<Aside> = recover(to, now).await.map_err(unopened)?.into_iter().collect();
         let mut target = open(config, to).await?;
         let mut begun = Filling::begin(target.as_ref()).await.map(drop);
-        let mut aside = None;
         if self.force && matches!(begun, Err(TransferError::NotEmpty)) {
             closed(target.as_ref()).await?;
             drop(target);
-            let kept = set_aside(to, Timestamp::now_by_the_clock()).await.map_err(|error| desk::unopened(&error, None))?;
-            aside = kept.map(|kept| kept.to_string());
+            aside.extend(set_aside(to, now).await.map_err(unopened)?);
             target = open(config, to).await?;
             begun = Filling::begin(target.as_ref()).await.map(drop);
         }
@@ -89,7 +90,7 @@ impl Transfer {
 
 /// Fills a target that has its mark.
 async fn fill(config: &Config, from: &StorageUrl, to: &StorageUrl, target: &dyn Store, bar: &Bar) -> Result<Vec<Sum>, Failure> {
-    unclaim(to).await.map_err(|error| Failure::new(Exit::Storage, error.to_string()))?;
+    unclaim(to).await.map_err(|error| desk::unopened(&error, None))?;
     let source = open(config, from).await?;
     let moved = transfer(source.as_ref(), target, &|step| bar.step(step)).await;
     closed(source.as_ref()).await?;

@@ -7,6 +7,7 @@ use crate::{
     auth::model::{Actor, Role},
     tickets::{
         model::{Channel, Comment, Priority, Status, Ticket, Verdict},
+        rules::FirstState,
         sla::SlaTargets,
     },
     types::{TicketId, Timestamp, UserId},
@@ -68,36 +69,25 @@ pub(super) fn ticket(id: TicketId, brought: Brought, targets: SlaTargets, actor:
     });
     let closed_at = (status == Status::Closed).then(|| brought.closed_at.or(brought.updated_at).or(resolved_at).unwrap_or(created_at));
     let since = closed_at.or(resolved_at).unwrap_or(created_at);
-    let ticket = Ticket {
-        id,
+    let first = FirstState {
         title: brought.title,
         description: brought.description,
-        status,
         priority: brought.priority,
         tags: brought.tags,
         channel: Channel::Import,
         creator_id: brought.creator_id,
         opened_by_id: brought.creator_id,
-        assigned_agent_id: brought.assigned_agent_id,
         created_at,
+    };
+    let ticket = Ticket {
+        status,
+        assigned_agent_id: brought.assigned_agent_id,
         updated_at: brought.updated_at.unwrap_or(since).max(created_at),
-        first_response_at: None,
-        first_response_due_at: None,
         resolved_at,
-        resolution_due_at: None,
         first_resolved_at: resolved_at,
         closed_at,
         status_since: since,
-        reopen_count: 0,
-        first_response: Verdict::None,
-        resolution: Verdict::None,
-        first_response_decided_at: None,
-        resolution_decided_at: None,
-        targets,
-        public_comments: 0,
-        internal_notes: 0,
-        deleted_at: None,
-        version: 1,
+        ..Ticket::untouched(id, first, targets, Verdict::None)
     };
     let told = [
         ("title", text_value(&ticket.title)),

@@ -3,7 +3,10 @@
 use std::{fmt, path::PathBuf};
 
 use super::{StoreError, postgres, sled};
-use crate::{config::StorageUrl, types::Timestamp};
+use crate::{
+    config::StorageUrl,
+    types::{Secret, Timestamp},
+};
 
 /// Where a storage is kept that another one has taken the place of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +38,21 @@ pub async fn unused(url: &StorageUrl) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives a storage that no desk works on another name; `None` when there is none.
+/// Finishes what a process has left undone that died while it set a storage aside or put another one into its place; tells
+/// where that is kept which was set aside.
+///
+/// # Errors
+/// A storage on which a process is still at work.
+pub async fn recover(url: &StorageUrl, now: Timestamp) -> anyhow::Result<Option<Aside>> {
+    Ok(match url {
+        StorageUrl::Sled(dir) => sled::aside::recover(dir, &stamp(now))?.map(Aside::Folder),
+        // There it is one transaction.
+        StorageUrl::Postgres(_) => None,
+    })
+}
+
+/// Gives a storage that no desk works on another name, and sees to it that no desk begins in its place before what shall
+/// come has come; `None` when there is none.
 ///
 /// # Errors
 /// One that is in use, or that cannot be renamed.
@@ -53,7 +70,7 @@ pub async fn set_aside(url: &StorageUrl, now: Timestamp) -> anyhow::Result<Optio
 /// A database that cannot be reached.
 pub async fn is_claimed(url: &StorageUrl) -> Result<bool, StoreError> {
     match url {
-        StorageUrl::Sled(_) => Ok(false),
+        StorageUrl::Sled(dir) => Ok(sled::aside::is_claimed(dir)),
         StorageUrl::Postgres(url) => postgres::aside::is_claimed(url).await,
     }
 }
@@ -61,35 +78,38 @@ pub async fn is_claimed(url: &StorageUrl) -> Result<bool, StoreError> {
 /// Notes that what shall come has begun to come: from now on the mark of a [`super::transfer::Filling`] tells of it.
 ///
 /// # Errors
-/// A database that cannot be reached.
-pub async fn unclaim(url: &StorageUrl) -> Result<(), StoreError> {
+/// A storage that cannot be written.
+pub async fn unclaim(url: &StorageUrl) -> anyhow::Result<()> {
     match url {
-        StorageUrl::Sled(_) => Ok(()),
-        StorageUrl::Postgres(url) => postgres::aside::unclaim(url).await,
+        StorageUrl::Sled(dir) => sled::aside::unclaim(dir)?,
+        StorageUrl::Postgres(url) => postgres::aside::unclaim(url).await?,
     }
+    Ok(())
 }
 
-/// Removes a part of a desk, and sees to it that none begins in its place before the whole one comes.
+/// Whether a desk has ever begun in a database, or been announced there.
+///
+/// # Errors
+/// A database that cannot be reached.
+pub async fn is_begun(database: &Secret) -> Result<bool, StoreError> {
+    postgres::aside::is_begun(database).await
+}
+
+/// Removes what a database holds, and sees to it that no desk begins in its place before what shall come has come.
 ///
 /// # Errors
 /// A database that is in use or cannot be reached.
-pub async fn clear(url: &StorageUrl) -> Result<(), StoreError> {
-    match url {
-        StorageUrl::Postgres(url) => postgres::aside::clear(url).await,
-        StorageUrl::Sled(_) => Ok(()),
-    }
+pub async fn clear(database: &Secret) -> Result<(), StoreError> {
+    postgres::aside::clear(database).await
 }
 
 /// Removes what a database holds, and puts back what was set aside.
 ///
 /// # Errors
-/// A database that cannot be reached.
-pub async fn put_back(url: &StorageUrl, aside: Option<&Aside>) -> Result<(), StoreError> {
-    match (url, aside) {
-        (StorageUrl::Postgres(url), Some(Aside::Schema(name))) => postgres::aside::put_back(url, Some(name)).await,
-        (StorageUrl::Postgres(url), _) => postgres::aside::put_back(url, None).await,
-        (StorageUrl::Sled(_), _) => Ok(()),
-    }
+/// A database that is in use or cannot be reached.
+pub async fn put_back(database: &Secret, kept: Option<&Aside>) -> Result<(), StoreError> {
+    let schema = if let Some(Aside::Schema(name)) = kept { Some(name.as_str()) } else { None };
+    postgres::aside::put_back(database, schema).await
 }
 
 /// 2026-11-26T01:02:03.5Z → 20261126t010203.

@@ -8,6 +8,7 @@
 
 pub mod aside;
 mod changes;
+pub mod fault;
 mod fsck;
 mod meters;
 pub mod old_desk;
@@ -45,7 +46,7 @@ use crate::{
     },
 };
 
-/// Why a store did not do what was asked. Whatever it is, nothing was written.
+/// Why a store did not do what was asked. Whatever it is, nothing was written, but for [`StoreError::Unknown`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// An expectation or a guard does not hold any more: load and decide again.
@@ -60,6 +61,9 @@ pub enum StoreError {
     /// The storage cannot be reached or does not work.
     #[error("the storage is not available: {0}")]
     Unavailable(String),
+    /// The way to the storage was lost while it committed, and it could not be asked since: it may have happened or not.
+    #[error("it is not known whether it was written: {0}")]
+    Unknown(String),
     /// There is no room.
     #[error("the storage is full: {0}")]
     Full(String),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{
-    Changes, Collection, Expect, LogCursor, NextId, Place, Record, Row, RowKey, RowKind, Snapshot, Store, StoreError, Sum, Tally,
+    Changes, Collection, Expect, LogCursor, NextId, Place, Record, Row, RowKey, RowKind, Snapshot, Store, StoreError, Sum, Tally, fault,
     portable::estimate,
 };
 use crate::{
@@ -65,6 +65,31 @@ pub type Progress<'a> = &'a (dyn Fn(Step) + Sync);
 /// The store's.
 pub async fn is_unfinished(store: &dyn Store) -> Result<bool, StoreError> {
     Ok(store.cursor(MARK).await?.version > 0)
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing that somebody would miss.
+    Nothing,
+    /// A part of what was to be in it: a transfer or restore was broken off.
+    Part,
+    /// A desk.
+    Desk,
+}
+
+impl Found {
+    /// Looks.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn of(store: &dyn Store) -> Result<Self, StoreError> {
+        if is_unfinished(store).await? {
+            return Ok(Self::Part);
+        }
+        let empty = *store.durable_seq().borrow() == 0 && is_empty(store.snapshot().await?.as_ref()).await?;
+        Ok(if empty { Self::Nothing } else { Self::Desk })
+    }
 }
 
 fn is_mark(record: &Record) -> bool {
@@ -198,14 +223,13 @@ impl<'a> Filling<'a> {
     /// # Errors
     /// A target that is not empty.
     pub async fn begin(to: &'a dyn Store) -> Result<Self, TransferError> {
-        let resumed = is_unfinished(to).await.map_err(TransferError::Target)?;
+        let state = Found::of(to).await.map_err(TransferError::Target)?;
         let end = *to.durable_seq().borrow();
         let found = to.snapshot().await.map_err(TransferError::Target)?;
-        if resumed {
-            return Ok(Self { to, waiting: Vec::new(), bytes: 0, end, found: Some(found) });
-        }
-        if end > 0 || !is_empty(found.as_ref()).await.map_err(TransferError::Target)? {
-            return Err(TransferError::NotEmpty);
+        match state {
+            Found::Part => return Ok(Self { to, waiting: Vec::new(), bytes: 0, end, found: Some(found) }),
+            Found::Desk => return Err(TransferError::NotEmpty),
+            Found::Nothing => {}
         }
         let mut changes = Changes::new().overwrite(LogCursor { name: MARK.into(), seq: 0, version: 1 });
         // What a desk makes when it starts is nothing to keep.
@@ -217,6 +241,7 @@ impl<'a> Filling<'a> {
             }
         }
         to.commit(changes).await.map_err(TransferError::Target)?;
+        fault::point("fill.begun");
         Ok(Self { to, waiting: Vec::new(), bytes: 0, end, found: None })
     }
 
@@ -256,7 +281,11 @@ impl<'a> Filling<'a> {
     async fn write(&mut self) -> Result<(), TransferError> {
         self.bytes = 0;
         let part = std::mem::take(&mut self.waiting);
-        if part.is_empty() { Ok(()) } else { self.to.take_in(part).await.map_err(TransferError::Target) }
+        if !part.is_empty() {
+            self.to.take_in(part).await.map_err(TransferError::Target)?;
+            fault::point("fill.part");
+        }
+        Ok(())
     }
 
     /// Writes what waits, makes anew what is derived from it, and compares what is there now with these sums.
@@ -267,6 +296,7 @@ impl<'a> Filling<'a> {
         self.write().await?;
         self.found = None;
         self.to.settle().await.map_err(TransferError::Target)?;
+        fault::point("fill.settled");
         let now = self.to.snapshot().await.map_err(TransferError::Target)?;
         let (there, next) = sums(now.as_ref(), heard).await.map_err(TransferError::Target)?;
         drop(now);
@@ -288,7 +318,10 @@ impl<'a> Filling<'a> {
             }
         }
         let done = Changes::new().delete(RowKey::LogCursor(MARK.into()), Expect::Any);
-        self.to.commit(done).await.map(drop).map_err(TransferError::Target)
+        fault::point("fill.compared");
+        self.to.commit(done).await.map_err(TransferError::Target)?;
+        fault::point("fill.done");
+        Ok(())
     }
 }
 

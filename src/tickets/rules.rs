@@ -80,7 +80,65 @@ pub fn may_be_assigned(agent: &User) -> Result<(), AppError> {
     }
 }
 
+/// What a ticket begins with.
+#[derive(Debug, Clone)]
+pub struct FirstState {
+    /// Its title.
+    pub title: String,
+    /// What it is about.
+    pub description: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Its tags, in their stored form.
+    pub tags: Vec<String>,
+    /// How it came.
+    pub channel: Channel,
+    /// The requester.
+    pub creator_id: UserId,
+    /// Whoever typed it.
+    pub opened_by_id: UserId,
+    /// When that was.
+    pub created_at: Timestamp,
+}
+
 impl Ticket {
+    /// A ticket that nobody has touched since it was opened.
+    #[must_use]
+    pub fn untouched(id: TicketId, first: FirstState, targets: SlaTargets, clock: Verdict) -> Self {
+        let FirstState { title, description, priority, tags, channel, creator_id, opened_by_id, created_at } = first;
+        Self {
+            id,
+            title,
+            description,
+            status: Status::Open,
+            priority,
+            tags,
+            channel,
+            creator_id,
+            opened_by_id,
+            assigned_agent_id: None,
+            created_at,
+            updated_at: created_at,
+            first_response_at: None,
+            first_response_due_at: None,
+            resolved_at: None,
+            resolution_due_at: None,
+            first_resolved_at: None,
+            closed_at: None,
+            status_since: created_at,
+            reopen_count: 0,
+            first_response: clock,
+            resolution: clock,
+            first_response_decided_at: None,
+            resolution_decided_at: None,
+            targets,
+            public_comments: 0,
+            internal_notes: 0,
+            deleted_at: None,
+            version: 1,
+        }
+    }
+
     /// Opens a ticket: `creator` is the requester, `actor` whoever types it.
     ///
     /// # Errors
@@ -95,37 +153,17 @@ impl Ticket {
     ) -> Result<(Self, NewEntry), AppError> {
         let opened_by_id = actor.require_id()?;
         let clock = if creator.role.is_staff() && opened_by_id == creator.id { Verdict::None } else { Verdict::Running };
-        let mut ticket = Self {
-            id,
+        let first = FirstState {
             title: new.title.0,
             description: new.description.0,
-            status: Status::Open,
             priority: new.priority.unwrap_or(Priority::Medium),
             tags: new.tags.unwrap_or_default().0,
             channel: actor.channel(),
             creator_id: creator.id,
             opened_by_id,
-            assigned_agent_id: None,
             created_at: now,
-            updated_at: now,
-            first_response_at: None,
-            first_response_due_at: None,
-            resolved_at: None,
-            resolution_due_at: None,
-            first_resolved_at: None,
-            closed_at: None,
-            status_since: now,
-            reopen_count: 0,
-            first_response: clock,
-            resolution: clock,
-            first_response_decided_at: None,
-            resolution_decided_at: None,
-            targets,
-            public_comments: 0,
-            internal_notes: 0,
-            deleted_at: None,
-            version: 1,
         };
+        let mut ticket = Self::untouched(id, first, targets, clock);
         ticket.set_due_times();
         let changes =
             ticket.tracked().into_iter().filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.into(), [Value::Null, value]));

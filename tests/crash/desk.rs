@@ -3,10 +3,13 @@
 use std::{
     fs::{File, OpenOptions},
     net::TcpListener,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
+
+use serde_json::Value;
 
 use crate::{api::Api, rng::Rng};
 
@@ -48,6 +51,28 @@ impl Drop for Work {
     }
 }
 
+/// Where a desk keeps its data.
+#[derive(Debug, Clone)]
+pub struct Storage(pub String);
+
+impl From<&Path> for Storage {
+    fn from(data: &Path) -> Self {
+        Self(format!("sled:{}", data.display()))
+    }
+}
+
+impl From<&PathBuf> for Storage {
+    fn from(data: &PathBuf) -> Self {
+        data.as_path().into()
+    }
+}
+
+impl From<&Self> for Storage {
+    fn from(storage: &Self) -> Self {
+        storage.clone()
+    }
+}
+
 /// A running desk. It is killed when dropped.
 pub struct Desk {
     child: Child,
@@ -57,9 +82,9 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Starts it on a data folder and waits until it can read and write.
-    pub async fn start(data: &Path, log: &Path) -> Self {
-        let mut desk = Self::spawn(data, log, None);
+    /// Starts it on a data folder or a database and waits until it can read and write.
+    pub async fn start(storage: impl Into<Storage>, log: &Path) -> Self {
+        let mut desk = Self::spawn(storage, log, None);
         if let Err(why) = desk.ready().await {
             panic!("the desk does not start: {why}\n{}", desk.log_tail());
         }
@@ -67,11 +92,16 @@ impl Desk {
     }
 
     /// Starts it and does not wait; with a fault point it shall abort there.
-    pub fn spawn(data: &Path, log: &Path, fault: Option<&str>) -> Self {
+    pub fn spawn(storage: impl Into<Storage>, log: &Path, fault: Option<&str>) -> Self {
+        Self::spawn_with(storage, log, fault, &[])
+    }
+
+    /// The same with variables.
+    pub fn spawn_with(storage: impl Into<Storage>, log: &Path, fault: Option<&str>, variables: &[(&str, &str)]) -> Self {
         let port = free_port();
         let log_file = OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let mut command = taquilla(data, &log_file);
-        command.arg("serve").env("TAQUILLA_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+        let mut command = taquilla(&storage.into(), &log_file);
+        command.envs(variables.iter().copied()).arg("serve").env("TAQUILLA_SERVER__LISTEN", format!("127.0.0.1:{port}"));
         if let Some(name) = fault {
             command.env("TAQUILLA_FAULT", name);
         }
@@ -140,27 +170,73 @@ impl Drop for Desk {
     }
 }
 
-/// `taquilla fsck` on a data folder that nobody serves; panics unless it is clean.
-pub fn fsck(data: &Path, log: &Path) {
+/// `taquilla fsck` on a storage that nobody serves; panics unless it is clean.
+pub fn fsck(storage: impl Into<Storage>, log: &Path) {
     let log_file = OpenOptions::new().create(true).append(true).open(log).unwrap();
-    let status = taquilla(data, &log_file).arg("fsck").status().unwrap();
+    let status = taquilla(&storage.into(), &log_file).arg("fsck").status().unwrap();
     assert!(status.success(), "fsck ended with {status}:\n{}", std::fs::read_to_string(log).unwrap());
 }
 
+/// What a verb has left when it ended.
+#[derive(Debug)]
+pub struct Ended {
+    status: ExitStatus,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    /// Checks that it died at its fault point.
+    #[track_caller]
+    pub fn died(&self) {
+        assert!(self.status.signal().is_some(), "it should have died and ended with {self:?}");
+    }
+
+    /// Checks the exit code, and that it says something.
+    #[track_caller]
+    pub fn refused(&self, code: i32, words: &str) {
+        assert!(self.status.code() == Some(code) && self.err.contains(words), "not {code} with {words:?}: {self:?}");
+    }
+
+    /// What it printed, as JSON, when all went well.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert!(self.status.success(), "{self:?}");
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+}
+
+/// Runs a verb to its end, in a folder; with a fault point it shall abort there.
+pub fn verb(storage: impl Into<Storage>, folder: &Path, fault: Option<&str>, arguments: &[&str]) -> Ended {
+    let mut command = command(&storage.into());
+    command.current_dir(folder).arg("--json").args(arguments);
+    if let Some(name) = fault {
+        command.env("TAQUILLA_FAULT", name);
+    }
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ended { status, out: text(stdout), err: text(stderr) }
+}
+
+/// The program, saying everything into a log.
+fn taquilla(storage: &Storage, log: &File) -> Command {
+    let mut command = command(storage);
+    command.stdout(log.try_clone().unwrap()).stderr(log.try_clone().unwrap());
+    command
+}
+
 /// The program with nothing of this process's environment.
-fn taquilla(data: &Path, log: &File) -> Command {
+pub fn command(storage: &Storage) -> Command {
     let mut command = Command::new(BINARY);
     command
         .env_clear()
-        .env("TAQUILLA_STORAGE__URL", format!("sled:{}", data.display()))
+        .env("TAQUILLA_STORAGE__URL", &storage.0)
         .env("TAQUILLA_BOOTSTRAP__ADMIN_EMAIL", ADMIN)
         .env("TAQUILLA_BOOTSTRAP__ADMIN_PASSWORD", PASSWORD)
         .env("TAQUILLA_AUTH__RATE_LIMIT", "off")
         .env("TAQUILLA_LOG__LEVEL", "warn")
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log.try_clone().unwrap());
+        .stdin(Stdio::null());
     command
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use reqwest::Method;
 use serde_json::json;
-use taquilla::store::sled::fault;
+use taquilla::store::fault;
 
 use crate::{
     ONE_AT_A_TIME,
@@ -43,7 +43,7 @@ async fn a_start_interrupted_at_any_step_does_not_block_the_next_one() {
     std::fs::create_dir(&empty.data).unwrap();
     let before = [empty, filled(&work, "stopped", &mut rng).await, filled(&work, "killed", &mut rng).await];
     let mut missed = Vec::new();
-    for point in fault::POINTS {
+    for point in fault::OPENING {
         let mut reached = false;
         for Before { name, data: original, people, ledger } in &before {
             let (data, ledger) = (work.path("tried"), Arc::new(ledger.copied()));
@@ -64,7 +64,7 @@ async fn a_start_interrupted_at_any_step_does_not_block_the_next_one() {
         }
     }
     assert!(missed.is_empty(), "no start came to {missed:?}");
-    tell(&format!("interrupted starts: {} points on {} folders", fault::POINTS.len(), before.len()));
+    tell(&format!("interrupted starts: {} points on {} folders", fault::OPENING.len(), before.len()));
 }
 
 /// Starts with a fault point, then writes and stops, as some points are there: whether it was interrupted.

@@ -62,6 +62,10 @@ pub struct Book {
     pub dark: bool,
     /// Answers that came in the dark.
     pub in_the_dark: u64,
+    /// Requests that were never answered.
+    pub unheard: u64,
+    /// Whether the storage is away for a while, so that reads may be refused, too.
+    pub away: bool,
     /// What should not have been.
     pub wrong: Vec<String>,
 }
@@ -121,6 +125,9 @@ impl Ledger {
         match answer.status {
             200 | 201 => book.acknowledge(people, op, answer),
             // By right, by the ticket's state, or by the storage: nothing was written.
+            503 if answer.header("retry-after").is_empty() => {
+                book.wrong.push(format!("503 without Retry-After to {} {}", op.method, op.path))
+            }
             403 | 409 | 503 => {}
             status => book.wrong.push(format!("{status} to {} {}: {}", op.method, op.path, answer.body)),
         }
@@ -128,7 +135,9 @@ impl Ledger {
 
     /// A request was sent and not answered.
     pub fn unanswered(&self, people: &[Person], op: Op) {
-        self.book().unanswered(people, op);
+        let mut book = self.book();
+        book.unheard += 1;
+        book.unanswered(people, op);
     }
 
     /// The power is about to be cut.

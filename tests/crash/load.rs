@@ -125,6 +125,7 @@ async fn follow(admin: Api, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
         let after = ledger.book().followed.len();
         let Ok(answer) = admin.send(Method::GET, &format!("/activity?after={after}&limit=200"), None, &[]).await else { return };
         match answer.body {
+            _ if answer.status == 503 && ledger.book().away => {}
             Value::Array(entries) if answer.status == 200 => entries.iter().for_each(|entry| ledger.follow(entry)),
             // A disk that is gone may also be gone for reads.
             _ if ledger.book().dark => return,
@@ -144,6 +145,7 @@ async fn watch(admin: Api, ledger: Arc<Ledger>, stop: Arc<AtomicBool>, mut rng: 
         for (is_ticket, path) in paths {
             let Ok(answer) = admin.send(Method::GET, &path, None, &[]).await else { return };
             match answer.body {
+                _ if answer.status == 503 && ledger.book().away => {}
                 Value::Array(rows) if answer.status == 200 => rows.iter().for_each(|row| ledger.saw(is_ticket, row)),
                 _ if ledger.book().dark => return,
                 body => return ledger.book().wrong.push(format!("{} to {path}: {body}", answer.status)),

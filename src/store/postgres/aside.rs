@@ -5,7 +5,10 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::{fault::told, migrate};
-use crate::{store::StoreError, types::Secret};
+use crate::{
+    store::{StoreError, fault},
+    types::Secret,
+};
 
 /// How often, and how long apart, it is looked whether connections that were just closed are gone.
 const LOOKS: (u32, Duration) = (20, Duration::from_millis(100));
@@ -14,6 +17,14 @@ const SCHEMA: &str = "taquilla";
 
 async fn connect(url: &Secret) -> Result<PgConnection, StoreError> {
     migrate::connect(&super::connection(url.expose())?).await
+}
+
+/// Whether there is the desk's schema.
+pub(in crate::store) async fn is_begun(url: &Secret) -> Result<bool, StoreError> {
+    let mut connection = connect(url).await?;
+    let begun = exists(&mut connection, SCHEMA).await.map_err(|error| told(&error))?;
+    connection.close().await.map_err(|error| told(&error))?;
+    Ok(begun)
 }
 
 /// Insists that no desk is connected to a database.
@@ -45,6 +56,7 @@ pub(in crate::store) async fn set_aside(url: &Secret, stamp: &str) -> Result<Opt
     let mut connection = connect(url).await?;
     alone(&mut connection).await?;
     let renamed = rename(&mut connection, stamp).await.map_err(|error| told(&error))?;
+    fault::point("aside.renamed");
     connection.close().await.map_err(|error| told(&error))?;
     Ok(renamed)
 }

@@ -48,7 +48,7 @@ impl PgStore {
                 Ok(Outcome::Unknown(nr)) => match self.happened(nr, token).await {
                     Some(true) => return Ok(self.committed(nr).await),
                     Some(false) => Fault::Overtaken,
-                    None => return Err(StoreError::Unavailable("the connection was lost during a commit".into())),
+                    None => return Err(StoreError::Unknown("the connection was lost during a commit".into())),
                 },
                 Err(fault) => fault,
             };

@@ -3,7 +3,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use sqlx::{PgConnection, PgPool, Row as _, postgres::PgListener};
+use serde_json::Value;
+use sqlx::{
+    PgConnection, PgPool, Postgres, Row as _,
+    postgres::{PgArguments, PgListener},
+    query::Query,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
@@ -69,6 +74,40 @@ impl Numbers {
     }
 }
 
+/// Entries as arrays, one for each column of their table: action, ticket, comment, account, whether internal, body.
+#[derive(Default)]
+pub(super) struct Columns {
+    actions: Vec<&'static str>,
+    tickets: Vec<Option<i64>>,
+    comments: Vec<Option<i64>>,
+    users: Vec<Option<i64>>,
+    internal: Vec<bool>,
+    bodies: Vec<Value>,
+}
+
+impl Columns {
+    /// Those of these entries. Their places are not in their bodies: they are given after the commit.
+    pub(super) fn of(entries: impl Iterator<Item = Entry>) -> Result<Self, StoreError> {
+        let mut columns = Self::default();
+        for entry in entries {
+            columns.actions.push(entry.action.name());
+            columns.tickets.push(entry.ticket_id.map(|id| id.0));
+            columns.comments.push(entry.comment_id.map(|id| id.0));
+            columns.users.push(entry.user_id.map(|id| id.0));
+            columns.internal.push(entry.internal);
+            let body = serde_json::to_value(Entry { seq: 0, ..entry });
+            columns.bodies.push(body.map_err(|error| StoreError::Corrupt(format!("an entry cannot be written: {error}")))?);
+        }
+        Ok(columns)
+    }
+
+    /// Binds them as the next parameters of a statement.
+    pub(super) fn bound(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
+        let Self { actions, tickets, comments, users, internal, bodies } = self;
+        query.bind(actions).bind(tickets).bind(comments).bind(users).bind(internal).bind(bodies)
+    }
+}
+
 /// Writes the row of a commit and its entries; gives the commit's number.
 pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry]) -> Result<i64, Fault> {
     let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
@@ -77,12 +116,8 @@ pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry
             sqlx::query("INSERT INTO taquilla.commits (token, entries) VALUES ($1, 0) RETURNING nr").bind(token).fetch_one(tx).await?;
         return Ok(row.try_get(0)?);
     }
-    let mut bodies = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let body = serde_json::to_value(Entry::at_seq(0, entry.clone()));
-        bodies.push(body.map_err(|error| StoreError::Corrupt(error.to_string()))?);
-    }
-    let row = sqlx::query(
+    let columns = Columns::of(entries.iter().map(|entry| Entry::at_seq(0, entry.clone())))?;
+    let made = sqlx::query(
         "WITH made AS (INSERT INTO taquilla.commits (token, entries) VALUES ($1, $2) RETURNING nr), \
          told AS (INSERT INTO taquilla.entries (commit_nr, follow, action, ticket_id, comment_id, user_id, internal, body) \
          SELECT made.nr, e.* FROM made, unnest($3::integer[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[], \
@@ -90,16 +125,8 @@ pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry
     )
     .bind(token)
     .bind(count)
-    .bind((0..count).rev().collect::<Vec<i32>>())
-    .bind(entries.iter().map(|e| e.action.name()).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.ticket_id.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.comment_id.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.user_id.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.internal).collect::<Vec<_>>())
-    .bind(bodies)
-    .fetch_one(tx)
-    .await?;
-    Ok(row.try_get(0)?)
+    .bind((0..count).rev().collect::<Vec<i32>>());
+    Ok(columns.bound(made).fetch_one(tx).await?.try_get(0)?)
 }
 
 /// Gives commits their places, tells other instances, and listens to them. Ends when it is aborted.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::{fault::Fault, judge::single_name, search};
+use super::{fault::Fault, judge::single_name, log::Columns, search};
 use crate::{
     activity::model::Entry,
     auth::model::Digest32,
@@ -191,11 +191,8 @@ async fn log(tx: &mut PgConnection, entries: &[Entry]) -> Result<(), Fault> {
         let before = if entry.seq == first.seq { end } else { entry.seq - 1 };
         return Err(StoreError::Corrupt(format!("log entry {} does not follow entry {before}", entry.seq)).into());
     }
-    let mut bodies = Vec::with_capacity(entries.len());
-    for entry in entries {
-        bodies.push(serde_json::to_value(Entry { seq: 0, ..entry.clone() }).map_err(unwritable)?);
-    }
-    sqlx::query(
+    let columns = Columns::of(entries.iter().cloned())?;
+    let made = sqlx::query(
         "WITH told AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], \
          $7::jsonb[]) AS e(seq, action, ticket_id, comment_id, user_id, internal, body)), \
          made AS (INSERT INTO taquilla.commits (token, entries, last_seq) SELECT 0, 1, seq FROM told ORDER BY seq RETURNING nr, last_seq) \
@@ -203,15 +200,8 @@ async fn log(tx: &mut PgConnection, entries: &[Entry]) -> Result<(), Fault> {
          SELECT made.nr, 0, e.action, e.ticket_id, e.comment_id, e.user_id, e.internal, e.body FROM made \
          JOIN told e ON e.seq = made.last_seq",
     )
-    .bind(entries.iter().map(|e| e.seq).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.action.name()).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.ticket_id.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.comment_id.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.user_id.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.internal).collect::<Vec<_>>())
-    .bind(bodies)
-    .execute(tx)
-    .await?;
+    .bind(entries.iter().map(|e| e.seq).collect::<Vec<_>>());
+    columns.bound(made).execute(tx).await?;
     Ok(())
 }
 

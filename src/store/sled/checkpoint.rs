@@ -13,7 +13,6 @@ use super::{
     columns::{Cell, Columns, Outcome},
     durability,
     engine::Engine,
-    fault,
     figures::Figures,
     keys,
     projection::{Projection, position},
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     analytics::figures::{Amount, Key, Kind},
-    store::{Row, StoreError},
+    store::{Row, StoreError, fault},
     tickets::model::{Priority, Status, Ticket},
     types::{Seq, TicketId},
 };

@@ -9,10 +9,10 @@ use std::{
 use serde::de::DeserializeOwned;
 use sled::{Batch, Db, IVec};
 
-use super::{codec, durability, fault, keys};
+use super::{codec, durability, keys};
 use crate::{
     activity::model::Entry,
-    store::StoreError,
+    store::{StoreError, fault},
     tickets::model::{Comment, Ticket},
     types::{Seq, TicketId},
 };

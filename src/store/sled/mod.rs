@@ -8,7 +8,6 @@ mod columns;
 mod commit;
 mod durability;
 mod engine;
-pub mod fault;
 mod figures;
 mod fsck;
 mod group;
@@ -36,7 +35,7 @@ use parking_lot::{Mutex, RwLock};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{oneshot, watch};
 
-pub use aside::{holds_a_store, replace, workshop};
+pub use aside::{discard, holds_a_store, replace, workshop};
 pub use fsck::fsck;
 pub use open::{Holder, OpenError, Options, SCHEMA};
 
@@ -50,7 +49,7 @@ use self::{
     view::Before,
 };
 use crate::{
-    store::{Changes, Committed, IdKind, Meters, Store, StoreError},
+    store::{Changes, Committed, IdKind, Meters, Store, StoreError, fault},
     tickets::model::Ticket,
     types::{Seq, TicketId},
 };

@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     durability,
     engine::{Engine, failed},
-    fault, keys,
+    keys,
 };
 use crate::{
     auth::token::random,
-    store::StoreError,
+    store::{StoreError, fault},
     types::{Seq, Timestamp},
 };
 
@@ -85,7 +85,7 @@ pub enum OpenError {
         found: u32,
     },
     /// It is not what it was: empty, or older than what was acknowledged.
-    #[error("the store in {} {what}; restore it from a backup (docs: Restore), or move the folder away to begin anew", dir.display())]
+    #[error("the store in {} {what}; put a backup in its place, which keeps what is there: taquilla restore FILE --force --storage-url sled:{}; or move the folder away to begin anew", dir.display(), dir.display())]
     Damaged {
         /// The folder.
         dir: PathBuf,

@@ -2,6 +2,7 @@
 //! do not talk as they should.
 
 mod client;
+pub mod cluster;
 mod desk;
 pub mod postgres;
 mod raw;

@@ -6,10 +6,11 @@ use crate::{
     ONE_AT_A_TIME,
     api::people,
     check::Check,
-    desk::{Desk, Work, fsck},
+    desk::{Desk, Storage, Work, fsck},
     ledger::{Book, Ledger},
     load::{self, Running},
     rng::Rng,
+    server::Server,
     setting, tell,
 };
 
@@ -22,13 +23,30 @@ type Lie = fn(&mut Book, i64);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_halved_when_the_desk_is_killed() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let kills = setting("TAQUILLA_CRASH_KILLS", 20);
+    let work = Work::new();
+    let storage = Storage::from(&work.path("data"));
+    kill(&work, &storage, None, "kills", setting("TAQUILLA_CRASH_KILLS", 20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_or_halved_when_a_desk_on_postgresql_is_killed() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let kills = setting("TAQUILLA_CRASH_PG_KILLS", 4);
+    if kills == 0 {
+        return;
+    }
+    let (work, server) = (Work::new(), Server::start().await);
+    let storage = server.database("desk", None).await;
+    kill(&work, &storage, Some(&server), "kills on PostgreSQL", kills).await;
+}
+
+/// Kills a desk so many times, and holds it against the ledger each time.
+async fn kill(work: &Work, storage: &Storage, server: Option<&Server>, rig: &str, kills: u64) {
     // A short series has short rounds.
     let longest = if kills < 100 { 900 } else { 3_000 };
-    let mut rng = Rng::for_rig("kills");
-    let work = Work::new();
-    let (data, log) = (work.path("data"), work.path("desk.log"));
-    let mut desk = Desk::start(&data, &log).await;
+    let mut rng = Rng::for_rig(rig);
+    let log = work.path("desk.log");
+    let mut desk = Desk::start(storage, &log).await;
     let people = Arc::new(people(&desk).await);
     let ledger = Arc::new(Ledger::default());
     load::make_group(&desk.api(&people[0].token), &ledger).await;
@@ -37,23 +55,27 @@ async fn nothing_acknowledged_is_lost_or_halved_when_the_desk_is_killed() {
         tokio::time::sleep(Duration::from_millis(rng.between(50, longest))).await;
         desk.kill();
         load.ended().await;
+        let of_the_dead = if let Some(server) = server { server.desks("desk").await } else { Vec::new() };
         if rng.chance(25) {
-            let mut starting = Desk::spawn(&data, &log, None);
+            let mut starting = Desk::spawn(storage, &log, None);
             tokio::time::sleep(Duration::from_millis(rng.between(0, 150))).await;
             starting.kill();
         }
-        desk = Desk::start(&data, &log).await;
+        desk = Desk::start(storage, &log).await;
+        if let Some(server) = server {
+            server.are_gone("desk", &of_the_dead).await;
+        }
         Check::new(&desk, &people, &ledger).after_a_crash(&mut rng).await;
         if kill % 20 == 0 {
-            tell(&format!("kills: {kill} of {kills}, {} acknowledgements", ledger.book().acknowledged));
+            tell(&format!("{rig}: {kill} of {kills}, {} acknowledgements", ledger.book().acknowledged));
         }
     }
     Check::new(&desk, &people, &ledger).everything(&mut rng).await;
-    desk.kill();
-    fsck(&data, &log);
+    assert!(desk.stop().success());
+    fsck(storage, &log);
     let book = ledger.book();
     assert!(book.acknowledged > kills * 10, "hardly anything was written: {} acknowledgements", book.acknowledged);
-    tell(&format!("kills: {kills}, acknowledgements: {}, lost or halved: 0; answers by status {:?}", book.acknowledged, book.statuses));
+    tell(&format!("{rig}: {kills}, acknowledgements: {}, lost or halved: 0; answers by status {:?}", book.acknowledged, book.statuses));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

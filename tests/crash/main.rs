@@ -1,26 +1,37 @@
 //! The rigs that break the desk on purpose: the real binary is killed, its power is cut, its disk fills up, its starts are
 //! interrupted; then everything that it acknowledged must be there, whole.
 //!
-//! `TAQUILLA_CRASH_KILLS`, `TAQUILLA_CRASH_POWER` and `TAQUILLA_CRASH_STOPS` set the number of kills (20), power cuts (10)
-//! and orderly stops under load (20);
+//! `TAQUILLA_CRASH_KILLS`, `TAQUILLA_CRASH_PG_KILLS`, `TAQUILLA_CRASH_POWER`, `TAQUILLA_CRASH_RESTARTS`, `TAQUILLA_CRASH_BACKUPS`,
+//! `TAQUILLA_CRASH_MIGRATIONS` and `TAQUILLA_CRASH_STOPS` set the number of kills (20; 4 on PostgreSQL), power cuts (10), restarts
+//! of PostgreSQL under load (3), backups under load (3), interrupted migrations (4) and orderly stops under load (20);
 //! `TAQUILLA_CRASH_SEED` repeats the random choices of a run, whose seed is printed. The moments of crashes are timers, on
 //! purpose: the point is that no moment is safe to choose.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
+mod backups;
 mod check;
+#[path = "../it/support/cluster.rs"]
+mod cluster;
 mod concurrent_edits;
 mod desk;
 mod full_disk;
+mod interrupted_backups;
+mod interrupted_migrations;
+mod interrupted_moves;
 mod interrupted_starts;
 mod kills;
 mod ledger;
 mod load;
+mod lost_commits;
 mod plan;
 mod power_cuts;
+mod proxy;
 mod replay;
+mod restarts;
 mod rng;
+mod server;
 mod stops;
 mod volume;
 

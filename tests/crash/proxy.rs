@@ -1,7 +1,6 @@
 //! A proxy between the desk and PostgreSQL that reads the protocol and cuts connections at a COMMIT.
 
 use std::{
-    collections::VecDeque,
     io,
     net::SocketAddr,
     path::PathBuf,
@@ -18,7 +17,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Where the next COMMIT is cut.
+/// Where a COMMIT is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// It never reaches the server.
@@ -31,7 +30,7 @@ pub enum Cut {
 
 #[derive(Default)]
 struct State {
-    cuts: Mutex<VecDeque<Cut>>,
+    cut: Mutex<Option<(Cut, String)>>,
     away: AtomicBool,
     /// Ends every connection.
     end_all: Notify,
@@ -71,14 +70,14 @@ impl Proxy {
         Self { state, address, task }
     }
 
-    /// Cuts the next COMMIT that comes.
-    pub fn cut_next(&self, cut: Cut) {
-        self.state.cuts.lock().unwrap().push_back(cut);
+    /// Cuts the COMMIT of the next transaction in which this word is written.
+    pub fn cut_next(&self, cut: Cut, word: &str) {
+        *self.state.cut.lock().unwrap() = Some((cut, word.to_owned()));
     }
 
     /// Whether a COMMIT that shall be cut has not come yet.
     pub fn waits(&self) -> bool {
-        !self.state.cuts.lock().unwrap().is_empty()
+        self.state.cut.lock().unwrap().is_some()
     }
 
     /// Whether the server can be reached.
@@ -116,11 +115,18 @@ async fn carry(state: &State, client: TcpStream, socket: PathBuf) -> io::Result<
     let (mut from_server, mut to_server) = UnixStream::connect(socket).await?.into_split();
     let silent = AtomicBool::new(false);
     let forwards = async {
-        let mut first = true;
+        let (mut first, mut written) = (true, false);
         loop {
             let message = message(&mut from_client, first).await?;
             first = false;
-            let cut = if is_commit(&message) { state.cuts.lock().unwrap().pop_front() } else { None };
+            let cut = {
+                let mut cut = state.cut.lock().unwrap();
+                written |= cut.as_ref().is_some_and(|(_, word)| message.windows(word.len()).any(|bytes| bytes == word.as_bytes()));
+                let ends = message.first() == Some(&b'Q');
+                let cut = if is_commit(&message) && written { cut.take().map(|(cut, _)| cut) } else { None };
+                written &= !ends;
+                cut
+            };
             match cut {
                 None => {}
                 Some(Cut::Before) => return Ok(()),

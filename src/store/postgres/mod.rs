@@ -1,7 +1,7 @@
 //! The store on PostgreSQL, for many instances of the desk on one database. It interprets the same changes as the
 //! embedded store: judge all, then write, in one transaction.
 
-/// Asks, and asks again when the connection was lost.
+/// Asks, and asks again when the connection was lost. The question is made anew each time: a builder gives one only once.
 macro_rules! asking {
     ($store:expr, $question:expr) => {{
         let mut tries = 0;

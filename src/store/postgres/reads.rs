@@ -108,6 +108,20 @@ fn users_filter(select: &mut QueryBuilder<Postgres>, query: &UserQuery) {
     }
 }
 
+fn some_users(query: &UserQuery, page: Page<UserId>) -> QueryBuilder<Postgres> {
+    let mut select = QueryBuilder::new("SELECT * FROM taquilla.users WHERE id > ");
+    select.push_bind(page.after.map_or(0, |id| id.0));
+    users_filter(&mut select, query);
+    select.push(" ORDER BY id LIMIT ").push_bind(limit(page.limit.saturating_add(1)));
+    select
+}
+
+fn count_users(query: &UserQuery) -> QueryBuilder<Postgres> {
+    let mut count = QueryBuilder::new("SELECT count(*) FROM taquilla.users WHERE true");
+    users_filter(&mut count, query);
+    count
+}
+
 #[async_trait]
 impl Users for PgStore {
     async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
@@ -123,19 +137,13 @@ impl Users for PgStore {
     }
 
     async fn users(&self, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, StoreError> {
-        let mut select = QueryBuilder::<Postgres>::new("SELECT * FROM taquilla.users WHERE id > ");
-        select.push_bind(page.after.map_or(0, |id| id.0));
-        users_filter(&mut select, query);
-        select.push(" ORDER BY id LIMIT ").push_bind(limit(page.limit.saturating_add(1)));
-        let found = asking!(self, select.build().fetch_all(&self.pool))?;
+        let found = asking!(self, async { some_users(query, page).build().fetch_all(&self.pool).await })?;
         let users: Vec<Arc<User>> = all(&found, |row| rows::user(row).map(Arc::new))?;
         let total = match page.after {
             Some(_) => None,
             None if users.len() <= page.limit => Some(Total::Exact(users.len())),
             None => {
-                let mut count = QueryBuilder::<Postgres>::new("SELECT count(*) FROM taquilla.users WHERE true");
-                users_filter(&mut count, query);
-                let n: i64 = asking!(self, count.build_query_scalar().fetch_one(&self.pool))?;
+                let n: i64 = asking!(self, async { count_users(query).build_query_scalar().fetch_one(&self.pool).await })?;
                 Some(Total::Exact(usize::try_from(n).unwrap_or(0)))
             }
         };
@@ -260,8 +268,7 @@ fn stretch(query: &EntryQuery, end: Seq) -> QueryBuilder<Postgres> {
 impl Activities for PgStore {
     async fn entries(&self, query: &EntryQuery) -> Result<Vec<Entry>, StoreError> {
         let end = *self.numbers.subscribe().borrow();
-        let mut select = stretch(query, end);
-        let found = asking!(self, select.build().fetch_all(&self.pool))?;
+        let found = asking!(self, async { stretch(query, end).build().fetch_all(&self.pool).await })?;
         all(&found, rows::entry)
     }
 

@@ -7,11 +7,12 @@ use sqlx::{Connection, PgConnection, Row as _};
 use taquilla::{
     activity::model::Action,
     store::{
-        Activities, Changes, EntryQuery, From, IdKind, Store, StoreError,
+        Activities, Changes, EntryQuery, From, IdKind, Store, StoreError, Users,
         postgres::{Options, PgStore, fsck, migrate},
     },
     tickets::query::{Scope, TicketQuery},
-    types::{Secret, TicketId, UserId},
+    types::{Page, Secret, TicketId, UserId},
+    users::model::UserQuery,
 };
 use tokio::time::timeout;
 
@@ -197,6 +198,28 @@ async fn restarts_of_the_server_lose_nothing_and_double_nothing() {
     }
     assert_eq!(*store.durable_seq().borrow(), i64::try_from(accepted.len()).unwrap());
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_question_whose_connection_was_lost_is_asked_again() {
+    let database = Database::new().await;
+    let store = open(&database).await;
+    open_ticket(&*store).await;
+    let mut other = database.connect().await;
+    let log = EntryQuery { ticket: None, internal: true, from: From::After(0), limit: 9 };
+    let page = Page { after: None, limit: 0 };
+    for _ in 0..3 {
+        for question in 0..3 {
+            let cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND application_name = 'taquilla'";
+            execute(&mut other, cut).await;
+            match question {
+                0 => assert_eq!(store.entries(&log).await.unwrap().len(), 1),
+                1 => assert_eq!(store.users(&UserQuery::default(), page).await.unwrap().rows.len(), 0),
+                _ => assert_eq!(store.count_entries(TicketId(1), true).await.unwrap(), 1),
+            }
+        }
+    }
 }
 
 async fn tables(database: &Database) -> Vec<String> {

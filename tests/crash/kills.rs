@@ -42,8 +42,12 @@ async fn nothing_acknowledged_is_lost_or_halved_when_a_desk_on_postgresql_is_kil
 
 /// Kills a desk so many times, and holds it against the ledger each time.
 async fn kill(work: &Work, storage: &Storage, server: Option<&Server>, rig: &str, kills: u64) {
-    // A short series has short rounds.
-    let longest = if kills < 100 { 900 } else { 3_000 };
+    // A short series has short rounds; a database needs a moment until it is warm.
+    let longest = match server {
+        None if kills < 100 => 900,
+        None => 3_000,
+        Some(_) => 2_000,
+    };
     let mut rng = Rng::for_rig(rig);
     let log = work.path("desk.log");
     let mut desk = Desk::start(storage, &log).await;

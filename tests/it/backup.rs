@@ -51,6 +51,7 @@ fn a_backup_brings_the_whole_desk_back_on_either_store() {
 
     // Over a desk only when that is wanted; the old one is kept.
     place.run(&["restore", "desk.backup"]).expect(1).says("--force");
+    place.run(&["restore", "not there"]).expect(1).says("--force");
     fsck(&place, "sled:./data");
     let database = block(Database::empty());
     let url = database.url();
@@ -142,8 +143,10 @@ fn what_a_killed_restore_left_does_not_stand_in_the_way() {
     place.run(&["backup", "create", "--to", "good"]).expect(0);
     // A workshop that was left, and a database that holds a part only.
     std::fs::create_dir_all(place.path().join("data.restoring/store")).unwrap();
+    std::fs::write(place.path().join("data.restoring/NEW"), "").unwrap();
     place.run(&["restore", "good", "--force"]).expect(0);
     fsck(&place, "sled:./data");
+    assert_eq!(names(place.path()).iter().filter(|name| name.starts_with("data")).count(), 2, "the desk, and the one kept");
     let database = block(Database::empty());
     let url = database.url();
     block(async {

@@ -1,0 +1,161 @@
+"""The report of the suite: bench/RESULTS.md, and the figures of the front page."""
+
+import os
+
+from .load import CONNECTIONS
+from .place import ROOT, Failed
+from .speed import STORES
+
+RESULTS, README = ROOT / "bench/RESULTS.md", ROOT / "README.md"
+
+# What the front page shows, and what the desk that this one replaces did on a machine of the same kind, in requests a second.
+FRONT = {
+    "health": ("`GET /health`", ""),
+    "get": ("`GET /tickets/{id}`", "562"),
+    "list, newest": ("`GET /tickets?limit=50`", "24"),
+    "search, two words": ("`GET /tickets?q=two words`", ""),
+    "dashboard": ("`GET /analytics/dashboard`", "26"),
+    "create": ("`POST /tickets`", "214"),
+    "comment": ("`POST /tickets/{id}/comments`", ""),
+    "login": ("`POST /auth/login`", "3–5"),
+}
+FORMER_MIB = "331"
+
+# The queries whose 99th percentile may not grow with the desk.
+PAGING = ("list, newest", "list, filtered", "list, by priority", "list, deep page")
+
+
+def table(head, rows):
+    """A table in Markdown; numbers stand right."""
+    right = lambda column: all(str(row[column]).replace(".", "").replace(",", "").isdigit() for row in rows if row[column] != "")
+    ruler = ["---:" if column and rows and right(column) else "---" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ruler, *rows)) + "\n"
+
+
+def replace(file, mark, text):
+    """Puts text between `<!-- MARK -->` and `<!-- /MARK -->` of a page."""
+    page = file.read_text()
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise Failed(f"{file.name} has no place for {mark}")
+    head, rest = page.split(begin)
+    file.write_text(f"{head}{begin}\n\n{text.strip()}\n\n{end}{rest.split(end)[1]}")
+
+
+def thousands(number):
+    return f"{number:,}"
+
+
+def speed(found):
+    """All that a run of the suite found."""
+    extent = found.extent
+    parts = [
+        table(("machine", ""), found.machine + [("PostgreSQL", f"{found.postgres}, fsync on, in a folder on the same disk")]),
+        f"Each figure is the median of {extent.rounds} × {extent.seconds} s with {CONNECTIONS} connections, interleaved; the ratio is to `/health` of the same\n"
+        "rounds; CPU is processors that the desk itself keeps busy. Sign-ins are measured once, for twice as long.\n",
+        table(
+            ("footprint, embedded store", ""),
+            [
+                ("binary", f"{found.binary_mib:.1f} MiB"),
+                ("empty start to the first 200", f"{found.start_ms:.0f} ms (median of {extent.starts})"),
+                ("idle memory", f"{found.idle_mib:.1f} MiB"),
+            ],
+        ),
+    ]
+    for size in extent.sizes:
+        parts += [f"### {thousands(size)} tickets\n", requests(found, size), stores(found, size)]
+    parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims(found)]
+    return "\n".join(parts)
+
+
+def requests(found, size):
+    head = ["request"] + [f"{store}: {what}" for store in STORES for what in ("requests/s", "ratio", "p50 ms", "p99 ms", "CPU", "not 2xx")]
+    one, other = (found.outcomes[store, size] for store in STORES)
+    rows = []
+    for name in one.measures:
+        row = [name]
+        for outcome in (one, other):
+            measure = outcome.measures.get(name)
+            row += cells(measure, measure.rate / ceiling(outcome, name)) if measure else [""] * 6
+        rows.append(row)
+    rows.append(["login"] + [cell for outcome in (one, other) for cell in cells(outcome.login, outcome.login.rate / outcome.ceiling)])
+    beside = lambda outcome: cells(outcome.beside, outcome.beside.rate / outcome.ceiling)
+    rows.append([f"get, 8 connections, beside {CONNECTIONS} that sign in"] + [cell for outcome in (one, other) for cell in beside(outcome)])
+    return table(head, rows)
+
+
+def cells(measure, ratio):
+    return [f"{measure.rate:.0f}", f"{ratio:.3f}", f"{measure.p50:.2f}", f"{measure.p99:.2f}", f"{measure.cpu:.2f}", str(measure.bad)]
+
+
+def ceiling(outcome, name):
+    """What `/health` gave in the same rounds."""
+    return outcome.ceiling if name in ("comment", "create", "update") else outcome.measures["health"].rate
+
+
+def stores(found, size):
+    one, other = (found.outcomes[store, size] for store in STORES)
+    seconds, peak = found.filled[size]
+    moved, moved_peak = found.moved[size]
+    rate = lambda took: thousands(round(size / took))
+    rows = [
+        ("filled by", f"`demo`: {seconds:.1f} s, {rate(seconds)} tickets/s, at most {peak:.0f} MiB", f"`transfer`: {moved:.1f} s, {rate(moved)} tickets/s, at most {moved_peak:.0f} MiB"),
+        (f"a comment to the last of {found.extent.streams} live streams, p50 and p99", *(f"{o.events[0]:.1f} and {o.events[1]:.1f} ms" for o in (one, other))),
+        ("one sign-in alone", *(f"{o.hash_ms:.1f} ms" for o in (one, other))),
+        ("memory of the desk after all of it", *(f"{o.memory:.0f} MiB" for o in (one, other))),
+        ("disk after all of it", *(f"{o.disk:.0f} MiB" for o in (one, other))),
+        ("start to the first 200, after `kill -9`", *(f"{o.crash_open:.2f} s" for o in (one, other))),
+        ("the same after a clean stop", *(f"{o.clean_open:.2f} s" for o in (one, other))),
+    ]
+    return table(("", *STORES), rows)
+
+
+def raw(found):
+    size = found.extent.sizes[0]
+    create = {store: found.outcomes[store, size].measures["create"].rate for store in STORES}
+    per = lambda rate, store: f"{create[store] / rate:.2f}" if rate else ""
+    rows = [
+        ("a bare axum handler", f"{found.bare:.0f}", ""),
+        ("sled alone, one committer that groups, the keys and bytes of a new ticket", f"{found.raw['sled']:.0f}", per(found.raw["sled"], "sled")),
+        ("the desk's use case on sled, without HTTP", f"{found.raw['sled, without HTTP']:.0f}", per(found.raw["sled, without HTTP"], "sled")),
+        *((f"pgbench, the rows of a new ticket, {clients} clients", f"{rate:.0f}", per(rate, "PostgreSQL")) for clients, rate in found.raw["pgbench"].items()),
+        ("the desk's use case on PostgreSQL, without HTTP", f"{found.raw['PostgreSQL, without HTTP']:.0f}", per(found.raw["PostgreSQL, without HTTP"], "PostgreSQL")),
+    ]
+    note = f"\n`/health` of the desk is {found.outcomes['sled', size].measures['health'].rate / found.bare:.2f} of the bare handler.\n"
+    return table(("limit", "a second", f"`POST /tickets` at {thousands(size)} tickets is of it"), rows) + note
+
+
+def aims(found):
+    """What must hold, judged at the largest size of the run."""
+    from .aims import judged
+
+    return table(("aim", *(cell for store in STORES for cell in (store, "")), ), judged(found))
+
+
+def write(found):
+    """Writes the report and the figures of the front page."""
+    replace(RESULTS, "speed", speed(found))
+    replace(README, "FIGURES", front(found))
+
+
+def front(found):
+    """The figures of the front page: the largest size."""
+    size = found.extent.sizes[-1]
+    one, other = (found.outcomes[store, size] for store in STORES)
+    footprint = [
+        ("release binary", f"{found.binary_mib:.1f} MiB"),
+        ("empty start to first answer", f"{found.start_ms:.0f} ms"),
+        ("memory when idle", f"{found.idle_mib:.1f} MiB"),
+        (f"memory with {thousands(size)} tickets, after the load below: embedded, on PostgreSQL", f"{one.memory:.0f} MiB, {other.memory:.0f} MiB (the former desk: {FORMER_MIB} MiB)"),
+        (f"opens with {thousands(size)} tickets: after a clean stop, after `kill -9`", f"{one.clean_open:.2f} s, {one.crash_open:.2f} s"),
+    ]
+    rows = []
+    for name, (call, former) in FRONT.items():
+        row = [call]
+        for outcome in (one, other):
+            measure = outcome.login if name == "login" else outcome.measures[name]
+            base = outcome.ceiling if name == "login" else ceiling(outcome, name)
+            row += [f"{measure.rate:.0f}", f"{measure.rate / base:.3f}"]
+        rows.append([*row, former])
+    head = (f"call, {CONNECTIONS} connections, {os.cpu_count()} cores", "embedded, a second", "of `/health`", "PostgreSQL, a second", "of `/health`", "the former desk")
+    return f"With {thousands(size)} tickets of a demo:\n\n{table(('', ''), footprint)}\n{table(head, rows)}"

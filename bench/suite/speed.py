@@ -1,0 +1,173 @@
+"""The suite: each store at each size, and the limits of the machine beside it."""
+
+import statistics
+import time
+from dataclasses import dataclass, field
+
+from . import limits, queries
+from .desk import ADMIN, PASSWORD, Desk, environment, fill
+from .load import CONNECTIONS, Measure, Query, Running, rounds, wrk
+from .place import Place, finished, folder_mib, machine, programs, say
+from .servers import Cluster
+from .streams import STREAMS, fan_out
+
+STORES = ("sled", "PostgreSQL")
+
+
+@dataclass
+class Extent:
+    """How thoroughly it is measured."""
+
+    sizes: list
+    seconds: int = 3
+    rounds: int = 3
+    events: int = 200
+    streams: int = STREAMS
+    # Idle means idle: the memory of the first admin's password hash goes back to the system after half a minute.
+    idle_seconds: int = 45
+    starts: int = 5
+    limit_seconds: int = 10
+
+    @classmethod
+    def quick(cls, sizes):
+        """To see that all works; its figures say little."""
+        return cls(sizes, seconds=1, rounds=1, events=20, streams=50, idle_seconds=1, starts=1, limit_seconds=2)
+
+
+@dataclass
+class Outcome:
+    """What was found on one store at one size."""
+
+    measures: dict = field(default_factory=dict)
+    # The ceiling beside the writes, by which they are judged.
+    ceiling: float = 0.0
+    login: Measure = None
+    beside: Measure = None
+    # One sign-in at a time, in ms: the hash, and little more.
+    hash_ms: float = 0.0
+    events: tuple = (0.0, 0.0)
+    memory: float = 0.0
+    disk: float = 0.0
+    clean_open: float = 0.0
+    crash_open: float = 0.0
+
+
+@dataclass
+class Found:
+    """What a run found."""
+
+    extent: Extent
+    machine: list
+    binary_mib: float = 0.0
+    start_ms: float = 0.0
+    idle_mib: float = 0.0
+    postgres: str = ""
+    # By size: seconds and most memory in MiB of filling the embedded store, and of moving that into PostgreSQL.
+    filled: dict = field(default_factory=dict)
+    moved: dict = field(default_factory=dict)
+    outcomes: dict = field(default_factory=dict)
+    bare: float = 0.0
+    raw: dict = field(default_factory=dict)
+
+
+def run(extent):
+    """Measures everything; gives what it found."""
+    with Place() as place:
+        binary, examples = programs(["limits"])
+        found = Found(extent, machine(binary, place.folder), binary.stat().st_size / 2**20)
+        footprint(place, binary, found)
+        cluster = Cluster(place)
+        found.postgres = cluster.version()
+        for size in extent.sizes:
+            at_size(place, binary, cluster, size, found)
+        say("the limits of the machine")
+        found.bare = limits.bare_handler(place, examples["limits"], extent.seconds, extent.rounds)
+        raw_limits(place, binary, examples["limits"], cluster, found)
+        return found
+
+
+def footprint(place, binary, found):
+    """What an empty desk takes: time to its first answer, and memory when idle."""
+    say("empty starts, and idle memory")
+    first = {"bootstrap__admin_email": ADMIN, "bootstrap__admin_password": PASSWORD}
+    empty = lambda: Desk(place, binary, f"sled:{place.path('empty')}", **first)
+    starts = []
+    for _ in range(found.extent.starts):
+        desk = empty()
+        starts.append(desk.start() * 1e3)
+        desk.stop()
+    found.start_ms = statistics.median(starts)
+    desk = empty()
+    desk.start()
+    time.sleep(found.extent.idle_seconds)
+    found.idle_mib = desk.memory()
+    desk.stop()
+
+
+def at_size(place, binary, cluster, size, found):
+    """Both stores with the same desk of this size."""
+    say(f"filling the embedded store with {size} tickets")
+    data = place.path("data")
+    url, name = f"sled:{data}", f"desk_{size}"
+    found.filled[size] = fill(binary, url, size, place.path("fill"))
+    say("moving a copy of it into PostgreSQL")
+    cluster.create(name)
+    command = [binary, "--json", "transfer", "--from", url, "--to", cluster.url(name)]
+    _, *found.moved[size] = finished(command, env=environment(), cwd=place.folder)
+    for store in STORES:
+        say(f"{store}, {size} tickets")
+        where = url if store == "sled" else cluster.url(name)
+        disk = (lambda: folder_mib(data)) if store == "sled" else (lambda: cluster.size_mib(name))
+        found.outcomes[store, size] = on_store(place, binary, where, disk, found.extent)
+    cluster.drop(name)
+
+
+def on_store(place, binary, url, disk, extent):
+    """One store at one size: first what changes nothing, then what lets the desk grow, then sign-ins; then it is killed."""
+    desk, outcome = Desk(place, binary, url), Outcome()
+    desk.start()
+    desk.sign_in()
+    sample = queries.Sample(desk)
+    outcome.measures = rounds(desk, queries.reads(sample), extent.rounds, extent.seconds)
+    outcome.events = fan_out(desk, sample.open_ids, extent.events, extent.streams)
+    writes = rounds(desk, queries.writes(sample), extent.rounds, extent.seconds)
+    outcome.ceiling = writes.pop("health").rate
+    outcome.measures |= writes
+    sign_ins(desk, sample, outcome, extent)
+    outcome.memory, outcome.disk = desk.memory(), disk()
+    desk.kill()
+    outcome.crash_open = desk.start()
+    desk.stop()
+    outcome.clean_open = desk.start()
+    desk.stop()
+    return outcome
+
+
+def sign_ins(desk, sample, outcome, extent):
+    """Sign-ins one at a time, then many at once; and what others notice of that."""
+    alone = []
+    for number in range(10):
+        begun = time.perf_counter()
+        desk.post("/auth/login", {"username": queries.PEOPLE[number % len(queries.PEOPLE)], "password": PASSWORD})
+        alone.append((time.perf_counter() - begun) * 1e3)
+    outcome.hash_ms = statistics.median(alone)
+    load = Running(desk, queries.login(), extent.seconds * 2, CONNECTIONS, 1)
+    others = Query("get", [queries.get(f"/tickets/{number}") for number in sample.ids])
+    outcome.beside = wrk(desk, others, extent.seconds, 8, 1)
+    outcome.login = load.measure()
+
+
+def raw_limits(place, binary, program, cluster, found):
+    """What the engines alone do with a new ticket, and the desk's own code without HTTP."""
+    seconds = found.extent.limit_seconds
+    found.raw["sled"] = limits.sled_alone(place, program, seconds)
+    found.raw["sled, without HTTP"] = limits.without_http(program, f"sled:{place.path('alone')}", seconds)
+    cluster.create("alone")
+    found.raw["PostgreSQL, without HTTP"] = limits.without_http(program, cluster.url("alone"), seconds)
+    cluster.create("bench")
+    first = {"bootstrap__admin_email": ADMIN, "bootstrap__admin_password": PASSWORD}
+    desk = Desk(place, binary, cluster.url("bench"), **first)
+    desk.start()
+    desk.sign_in()
+    found.raw["pgbench"] = limits.pgbench(place, cluster, "bench", desk, seconds)
+    desk.stop()

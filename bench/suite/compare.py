@@ -1,0 +1,105 @@
+"""Whether this tree is slower than another revision: both binaries, and this one twice, in interleaved rounds."""
+
+import math
+import statistics
+import subprocess
+
+from . import queries
+from .desk import Desk, fill
+from .load import wrk
+from .place import ROOT, TARGET, Failed, Place, build, programs, say
+from .report import table
+from .servers import Cluster
+from .speed import STORES
+
+# Below this, a difference says nothing.
+LEAST_NOISE = 0.01
+
+
+def revision(name):
+    """The full name of a revision."""
+    done = subprocess.run(["git", "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"--compare: there is no revision {name}")
+    return done.stdout.strip()
+
+
+def binary_of(commit):
+    """The release build of a revision, in a folder of its own; made once."""
+    binary = TARGET / "compare" / commit / "taquilla"
+    if not binary.is_file():
+        tree = TARGET / "compare" / "tree"
+        git = lambda *arguments: subprocess.run(["git", *map(str, arguments)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        git("worktree", "prune")
+        git("worktree", "add", "--force", "--detach", tree, commit)
+        try:
+            # In the same folder as ours, so that what both use is built once; then ours is put in its place again.
+            built = build("--bin", "taquilla", folder=tree) / "taquilla"
+            binary.parent.mkdir(parents=True, exist_ok=True)
+            binary.write_bytes(built.read_bytes())
+            binary.chmod(0o755)
+        finally:
+            git("worktree", "remove", "--force", tree)
+    return binary
+
+
+def run(name, sizes, rounds, seconds, quick):
+    """Compares; gives the exit code: 1 when something is slower than the noise explains."""
+    commit = revision(name)
+    other = binary_of(commit)
+    ours, _ = programs()
+    rounds, seconds = rounds or (2 if quick else 7), seconds or (1 if quick else 2)
+    rows = []
+    with Place() as place:
+        cluster = Cluster(place)
+        for size in sizes:
+            for store in STORES:
+                say(f"{store}, {size} tickets: this tree, itself again, and {commit[:12]}, {rounds} rounds")
+                found = measured(place, cluster, {"ours": ours, "again": ours, "theirs": other}, store, size, rounds, seconds)
+                rows += [(store, size, *judged(query, found[query])) for query in found]
+    print(table(("store", "tickets", "request", f"{commit[:12]}, a second", "this tree", "change", "bound", ""), rows))
+    slower = [row for row in rows if row[-1] == "SLOWER"]
+    print(f"{len(slower)} of {len(rows)} are slower than twice the noise explains")
+    return 1 if slower else 0
+
+
+def measured(place, cluster, binaries, store, size, rounds, seconds):
+    """The rates of each query on a desk of each binary, round by round."""
+    desks, asked = {}, {}
+    for who, binary in binaries.items():
+        if store == "sled":
+            url = f"sled:{place.path('data')}"
+        else:
+            database = f"{who}_{size}"
+            cluster.create(database)
+            url = cluster.url(database)
+        # Each by its own program, as an older one may not read what a newer one has written.
+        fill(binary, url, size, place.path("fill"))
+        desk = desks[who] = Desk(place, binary, url)
+        desk.start()
+        desk.sign_in()
+        sample = queries.Sample(desk)
+        asked[who] = queries.reads(sample) + queries.writes(sample)[1:]
+    found = {query.name: {who: [] for who in desks} for query in asked["ours"]}
+    order = list(desks)
+    for _ in range(rounds):
+        # Nobody is always first.
+        order = order[1:] + order[:1]
+        for number, query in enumerate(asked["ours"]):
+            for who in order:
+                found[query.name][who].append(wrk(desks[who], asked[who][number], seconds).rate)
+    for desk in desks.values():
+        desk.stop()
+    return found
+
+
+def judged(query, rates):
+    """A row: by how much this tree differs, and whether that is more than twice what it differs from itself."""
+    pairs = lambda one, other: [math.log(a / b) for a, b in zip(rates[one], rates[other])]
+    noise = max(LEAST_NOISE, statistics.median(map(abs, pairs("again", "ours"))))
+    # Each round has two runs of ours.
+    change = statistics.median(pairs("ours", "theirs") + pairs("again", "theirs"))
+    verdict = "SLOWER" if change < -2 * noise else "faster" if change > 2 * noise else ""
+    shown = lambda part: f"{(math.exp(part) - 1) * 100:+.1f} %"
+    middle = lambda who: f"{statistics.median(rates[who]):.0f}"
+    return query, middle("theirs"), middle("ours"), shown(change), f"±{2 * noise * 100:.1f} %", verdict

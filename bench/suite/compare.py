@@ -95,6 +95,8 @@ def measured(place, cluster, binaries, store, size, rounds, seconds):
 
 def judged(query, rates):
     """A row: by how much this tree differs, and whether that is more than twice what it differs from itself."""
+    if not all(rate for of in rates.values() for rate in of):
+        raise Failed(f"{query}: nothing was answered in time; --seconds must be longer")
     pairs = lambda one, other: [math.log(a / b) for a, b in zip(rates[one], rates[other])]
     noise = max(LEAST_NOISE, statistics.median(map(abs, pairs("again", "ours"))))
     # Each round has two runs of ours.

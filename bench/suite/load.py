@@ -1,5 +1,6 @@
 """Load by wrk."""
 
+import math
 import re
 import statistics
 import subprocess
@@ -67,16 +68,23 @@ class Running:
         cpu = (self.desk.cpu() - self.cpu) / (time.monotonic() - self.begun)
         for file in self.files:
             file.unlink()
-        found = lambda pattern: re.search(pattern, text, re.MULTILINE)
-        if self.process.returncode != 0 or not found(r"^Requests/sec"):
+        if self.process.returncode != 0:
             raise Failed(f"wrk: {text}")
-        bad = int(m[1]) if (m := found(r"Non-2xx or 3xx responses: (\d+)")) else 0
-        broken = sum(map(int, re.findall(r"\d+", m[1]))) if (m := found(r"Socket errors: (.*)")) else 0
-        total, rate = int(found(r"^ *(\d+) requests in")[1]), float(found(r"^Requests/sec: *([\d.]+)")[1])
-        measure = Measure(rate, _ms(found(r"^ *50% *(\S+)")[1]), _ms(found(r"^ *99% *(\S+)")[1]), bad + broken, cpu)
-        # Only what was answered with 2xx counts as done.
-        measure.rate = rate * (total - bad) / total if total else 0.0
-        return measure
+        return parsed(text, cpu)
+
+
+def parsed(text, cpu=0.0):
+    """What wrk says."""
+    found = lambda pattern: re.search(pattern, text, re.MULTILINE)
+    if not found(r"^Requests/sec"):
+        raise Failed(f"wrk: {text}")
+    bad = int(m[1]) if (m := found(r"Non-2xx or 3xx responses: (\d+)")) else 0
+    broken = sum(map(int, re.findall(r"\d+", m[1]))) if (m := found(r"Socket errors: (.*)")) else 0
+    total, rate = int(found(r"^ *(\d+) requests in")[1]), float(found(r"^Requests/sec: *([\d.]+)")[1])
+    if not total:
+        return Measure(0.0, math.inf, math.inf, broken, cpu)
+    # Only what was answered with 2xx counts as done.
+    return Measure(rate * (total - bad) / total, _ms(found(r"^ *50% *(\S+)")[1]), _ms(found(r"^ *99% *(\S+)")[1]), bad + broken, cpu)
 
 
 def wrk(desk, query, seconds, connections=CONNECTIONS, threads=THREADS):

@@ -2,6 +2,7 @@
 
 import os
 
+from .aims import judged
 from .load import CONNECTIONS
 from .place import ROOT, Failed
 from .speed import STORES
@@ -21,9 +22,6 @@ FRONT = {
 }
 FORMER_MIB = "331"
 
-# The queries whose 99th percentile may not grow with the desk.
-PAGING = ("list, newest", "list, filtered", "list, by priority", "list, deep page")
-
 
 def table(head, rows):
     """A table in Markdown; numbers stand right."""
@@ -40,10 +38,6 @@ def replace(file, mark, text):
         raise Failed(f"{file.name} has no place for {mark}")
     head, rest = page.split(begin)
     file.write_text(f"{head}{begin}\n\n{text.strip()}\n\n{end}{rest.split(end)[1]}")
-
-
-def thousands(number):
-    return f"{number:,}"
 
 
 def speed(found):
@@ -63,8 +57,9 @@ def speed(found):
         ),
     ]
     for size in extent.sizes:
-        parts += [f"### {thousands(size)} tickets\n", requests(found, size), stores(found, size)]
-    parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims(found)]
+        parts += [f"### {size:,} tickets\n", requests(found, size), stores(found, size)]
+    aims = table(("aim", *(cell for store in STORES for cell in (store, ""))), judged(found))
+    parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims]
     return "\n".join(parts)
 
 
@@ -72,15 +67,15 @@ def requests(found, size):
     head = ["request"] + [f"{store}: {what}" for store in STORES for what in ("requests/s", "ratio", "p50 ms", "p99 ms", "CPU", "not 2xx")]
     one, other = (found.outcomes[store, size] for store in STORES)
     rows = []
-    for name in one.measures:
+    for name in [*one.measures, "login"]:
         row = [name]
         for outcome in (one, other):
-            measure = outcome.measures.get(name)
-            row += cells(measure, measure.rate / ceiling(outcome, name)) if measure else [""] * 6
+            # A word that is rare enough, or frequent enough, may be in one sample only.
+            asked = name == "login" or name in outcome.measures
+            row += cells(outcome.measure(name), outcome.ratio(name)) if asked else [""] * 6
         rows.append(row)
-    rows.append(["login"] + [cell for outcome in (one, other) for cell in cells(outcome.login, outcome.login.rate / outcome.ceiling)])
-    beside = lambda outcome: cells(outcome.beside, outcome.beside.rate / outcome.ceiling)
-    rows.append([f"get, 8 connections, beside {CONNECTIONS} that sign in"] + [cell for outcome in (one, other) for cell in beside(outcome)])
+    beside = [cell for outcome in (one, other) for cell in cells(outcome.beside, outcome.beside.rate / outcome.ceiling)]
+    rows.append([f"get, 8 connections, beside {CONNECTIONS} that sign in", *beside])
     return table(head, rows)
 
 
@@ -88,16 +83,11 @@ def cells(measure, ratio):
     return [f"{measure.rate:.0f}", f"{ratio:.3f}", f"{measure.p50:.2f}", f"{measure.p99:.2f}", f"{measure.cpu:.2f}", str(measure.bad)]
 
 
-def ceiling(outcome, name):
-    """What `/health` gave in the same rounds."""
-    return outcome.ceiling if name in ("comment", "create", "update") else outcome.measures["health"].rate
-
-
 def stores(found, size):
     one, other = (found.outcomes[store, size] for store in STORES)
     seconds, peak = found.filled[size]
     moved, moved_peak = found.moved[size]
-    rate = lambda took: thousands(round(size / took))
+    rate = lambda took: f"{size / took:,.0f}"
     rows = [
         ("filled by", f"`demo`: {seconds:.1f} s, {rate(seconds)} tickets/s, at most {peak:.0f} MiB", f"`transfer`: {moved:.1f} s, {rate(moved)} tickets/s, at most {moved_peak:.0f} MiB"),
         (f"a comment to the last of {found.extent.streams} live streams, p50 and p99", *(f"{o.events[0]:.1f} and {o.events[1]:.1f} ms" for o in (one, other))),
@@ -122,14 +112,7 @@ def raw(found):
         ("the desk's use case on PostgreSQL, without HTTP", f"{found.raw['PostgreSQL, without HTTP']:.0f}", per(found.raw["PostgreSQL, without HTTP"], "PostgreSQL")),
     ]
     note = f"\n`/health` of the desk is {found.outcomes['sled', size].measures['health'].rate / found.bare:.2f} of the bare handler.\n"
-    return table(("limit", "a second", f"`POST /tickets` at {thousands(size)} tickets is of it"), rows) + note
-
-
-def aims(found):
-    """What must hold, judged at the largest size of the run."""
-    from .aims import judged
-
-    return table(("aim", *(cell for store in STORES for cell in (store, "")), ), judged(found))
+    return table(("limit", "a second", f"`POST /tickets` at {size:,} tickets is of it"), rows) + note
 
 
 def write(found):
@@ -146,16 +129,14 @@ def front(found):
         ("release binary", f"{found.binary_mib:.1f} MiB"),
         ("empty start to first answer", f"{found.start_ms:.0f} ms"),
         ("memory when idle", f"{found.idle_mib:.1f} MiB"),
-        (f"memory with {thousands(size)} tickets, after the load below: embedded, on PostgreSQL", f"{one.memory:.0f} MiB, {other.memory:.0f} MiB (the former desk: {FORMER_MIB} MiB)"),
-        (f"opens with {thousands(size)} tickets: after a clean stop, after `kill -9`", f"{one.clean_open:.2f} s, {one.crash_open:.2f} s"),
+        (f"memory with {size:,} tickets, after the load below: embedded, on PostgreSQL", f"{one.memory:.0f} MiB, {other.memory:.0f} MiB (the former desk: {FORMER_MIB} MiB)"),
+        (f"opens with {size:,} tickets: after a clean stop, after `kill -9`", f"{one.clean_open:.2f} s, {one.crash_open:.2f} s"),
     ]
     rows = []
     for name, (call, former) in FRONT.items():
         row = [call]
         for outcome in (one, other):
-            measure = outcome.login if name == "login" else outcome.measures[name]
-            base = outcome.ceiling if name == "login" else ceiling(outcome, name)
-            row += [f"{measure.rate:.0f}", f"{measure.rate / base:.3f}"]
+            row += [f"{outcome.measure(name).rate:.0f}", f"{outcome.ratio(name):.3f}"]
         rows.append([*row, former])
     head = (f"call, {CONNECTIONS} connections, {os.cpu_count()} cores", "embedded, a second", "of `/health`", "PostgreSQL, a second", "of `/health`", "the former desk")
-    return f"With {thousands(size)} tickets of a demo:\n\n{table(('', ''), footprint)}\n{table(head, rows)}"
+    return f"With {size:,} tickets of a demo:\n\n{table(('', ''), footprint)}\n{table(head, rows)}"

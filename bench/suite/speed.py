@@ -51,6 +51,15 @@ class Outcome:
     clean_open: float = 0.0
     crash_open: float = 0.0
 
+    def measure(self, name):
+        """Of a query."""
+        return self.login if name == "login" else self.measures[name]
+
+    def ratio(self, name):
+        """A query's rate as a part of what `/health` gave in the same rounds."""
+        changes = name in ("comment", "create", "update", "login")
+        return self.measure(name).rate / (self.ceiling if changes else self.measures["health"].rate)
+
 
 @dataclass
 class Found:

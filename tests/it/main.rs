@@ -9,6 +9,7 @@ mod audit_chain;
 mod auth;
 mod authz_matrix;
 mod backup;
+mod bench;
 mod binary;
 mod bodies;
 mod bulk;

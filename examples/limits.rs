@@ -2,7 +2,7 @@
 //!
 //! `limits http` serves a constant answer by a bare axum handler and prints its address, until its input is closed.
 //! `limits sled FOLDER SECONDS` writes to an empty folder what a new ticket writes, key by key and byte by byte, by one
-//! committer that groups what 64 writers hand it, and prints commits a second.
+//! committer that groups what 64 writers hand it, and prints what that is and commits a second.
 //! `limits create URL SECONDS` opens tickets in an empty storage by the desk's own use case, without HTTP, and prints
 //! tickets a second.
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
@@ -126,6 +126,8 @@ type Commit = (Rows, Sender<()>);
 
 fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -> anyhow::Result<()> {
     let shape = runtime.block_on(shape())?;
+    let bytes: usize = shape.iter().map(|(key, value)| key.len() + value.len()).sum();
+    println!("{} keys, {bytes} bytes", shape.len());
     let db = raw(folder)?;
     let (commits, queue) = sync_channel::<Commit>(1024);
     let number = AtomicU64::new(1);

@@ -1,6 +1,7 @@
 """Whether this tree is slower than another revision: both binaries, and this one twice, in interleaved rounds."""
 
 import math
+import shutil
 import statistics
 import subprocess
 
@@ -30,6 +31,8 @@ def binary_of(commit):
     if not binary.is_file():
         tree = TARGET / "compare" / "tree"
         git = lambda *arguments: subprocess.run(["git", *map(str, arguments)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        # What an interrupted run has left.
+        shutil.rmtree(tree, ignore_errors=True)
         git("worktree", "prune")
         git("worktree", "add", "--force", "--detach", tree, commit)
         try:

@@ -106,7 +106,7 @@ def raw(found):
     per = lambda rate, store: f"{create[store] / rate:.2f}" if rate else ""
     rows = [
         ("a bare axum handler", f"{found.bare:.0f}", ""),
-        ("sled alone, one committer that groups, the keys and bytes of a new ticket", f"{found.raw['sled']:.0f}", per(found.raw["sled"], "sled")),
+        (f"sled alone, one committer that groups, what a new ticket writes ({found.shape})", f"{found.raw['sled']:.0f}", per(found.raw["sled"], "sled")),
         ("the desk's use case on sled, without HTTP", f"{found.raw['sled, without HTTP']:.0f}", per(found.raw["sled, without HTTP"], "sled")),
         *((f"pgbench, the rows of a new ticket, {clients} clients", f"{rate:.0f}", per(rate, "PostgreSQL")) for clients, rate in found.raw["pgbench"].items()),
         ("the desk's use case on PostgreSQL, without HTTP", f"{found.raw['PostgreSQL, without HTTP']:.0f}", per(found.raw["PostgreSQL, without HTTP"], "PostgreSQL")),

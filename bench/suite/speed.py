@@ -1,5 +1,7 @@
 """The suite: each store at each size, and the limits of the machine beside it."""
 
+import os
+import shutil
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -77,6 +79,8 @@ class Found:
     outcomes: dict = field(default_factory=dict)
     bare: float = 0.0
     raw: dict = field(default_factory=dict)
+    # What a new ticket writes on sled.
+    shape: str = ""
 
 
 def run(extent):
@@ -123,12 +127,17 @@ def at_size(place, binary, cluster, size, found):
     cluster.create(name)
     command = [binary, "--json", "transfer", "--from", url, "--to", cluster.url(name)]
     _, *found.moved[size] = finished(command, env=environment(), cwd=place.folder)
+    # What the server does by itself some minutes later is done before it is measured.
+    cluster.sql("VACUUM ANALYZE", name)
+    cluster.sql("CHECKPOINT")
+    os.sync()
     for store in STORES:
         say(f"{store}, {size} tickets")
         where = url if store == "sled" else cluster.url(name)
         disk = (lambda: folder_mib(data)) if store == "sled" else (lambda: cluster.size_mib(name))
         found.outcomes[store, size] = on_store(place, binary, where, disk, found.extent)
     cluster.drop(name)
+    shutil.rmtree(data)
 
 
 def on_store(place, binary, url, disk, extent):
@@ -169,7 +178,7 @@ def sign_ins(desk, sample, outcome, extent):
 def raw_limits(place, binary, program, cluster, found):
     """What the engines alone do with a new ticket, and the desk's own code without HTTP."""
     seconds = found.extent.limit_seconds
-    found.raw["sled"] = limits.sled_alone(place, program, seconds)
+    found.raw["sled"], found.shape = limits.sled_alone(place, program, seconds)
     found.raw["sled, without HTTP"] = limits.without_http(program, f"sled:{place.path('alone')}", seconds)
     cluster.create("alone")
     found.raw["PostgreSQL, without HTTP"] = limits.without_http(program, cluster.url("alone"), seconds)

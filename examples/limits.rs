@@ -196,7 +196,8 @@ async fn shape() -> anyhow::Result<Rows> {
     drop(app);
     let rows = path.join("store");
     let before = pairs(&rows)?;
-    let app = App::build(Config { storage: taquilla::config::Storage { url, ..Default::default() }, ..Default::default() }, Clock::System).await?;
+    let app = App::build(Config { storage: taquilla::config::Storage { url, ..Default::default() }, ..Default::default() }, Clock::System)
+        .await?;
     open(&app, &actor, &ticket()?).await?;
     app.store.close().await?;
     drop(app);

@@ -36,7 +36,7 @@ def run(sizes, quick):
         rows += served(place, binary, f"sled:{data}", size, seconds, rounds)
         shutil.rmtree(data)
         rows += metrics.away(place, binary, 300 if quick else AWAY_TICKETS, seconds, rounds)
-    text = report.table(("machine", ""), about) + "\n" + report.table(("promise", "what", "figure"), rows)
+    text = report.table(("machine", ""), about) + "\n" + report.table(("promise", "what", "aim", "figure"), rows)
     print(text)
     if not quick:
         report.replace(report.RESULTS, "promises", text)
@@ -51,7 +51,7 @@ def login_times(program):
     lines = done.stdout.strip().splitlines()
     if not lines:
         raise Failed(f"login_times: {done.stderr}")
-    return [("P20", "; ".join(" ".join(line.split()) for line in lines[:-1]), lines[-1])]
+    return [("P20", "; ".join(" ".join(line.split()) for line in lines[:-1]), "≤ 10 % apart", lines[-1])]
 
 
 def moved(place, binary, cluster, data, size):
@@ -65,8 +65,8 @@ def moved(place, binary, cluster, data, size):
         told, seconds, peak = finished([binary, "--json", "transfer", "--from", source, "--to", target], env=environment(), cwd=place.folder)
         sums.append(json.loads(told)["collections"])
         records = sum(one["rows"] for one in sums[-1])
-        rows.append(("moving", f"{size:,} tickets, {records:,} records, {way}", f"{seconds:.1f} s, {records / seconds:.0f} records/s, at most {peak:.0f} MiB"))
-    rows.append(("moving", "hashes of every collection, there and back", "equal" if sums[0] == sums[1] else "NOT EQUAL"))
+        rows.append(("moving", f"{size:,} tickets, {records:,} records, {way}", "memory does not grow", f"{seconds:.1f} s, {records / seconds:.0f} records/s, at most {peak:.0f} MiB"))
+    rows.append(("moving", "hashes of every collection, there and back", "equal", "equal" if sums[0] == sums[1] else "NOT EQUAL"))
     cluster.drop(name)
     shutil.rmtree(back)
     return rows
@@ -97,7 +97,7 @@ def scrapes(desk, size, times=100):
             raise Failed(f"GET /metrics: {status}")
     series = sum(1 for line in body.decode().splitlines() if line and not line.startswith("#"))
     figure = f"median {statistics.median(took):.1f} ms, longest {max(took):.1f} ms, {series} series"
-    return [("P33", f"{times} scrapes of /metrics with {size:,} tickets", figure)]
+    return [("P33", f"{times} scrapes of /metrics with {size:,} tickets", "≤ 50 ms, ≤ 2,000 series", figure)]
 
 
 def slow_clients(desk, sample, seconds, rounds):
@@ -113,7 +113,7 @@ def slow_clients(desk, sample, seconds, rounds):
     p99 = lambda measures: statistics.median(measure.p99 for measure in measures)
     one, other, bad = p99(alone), p99(beside), sum(measure.bad for measure in alone + beside)
     figure = f"{one:.2f} ms, {other:.2f} ms ({other / one:.2f} ×), {bad} not 2xx; {cut} slow ones were cut by the timers and came again"
-    return [("P12", f"p99 of get with {CONNECTIONS} connections: alone, beside {SLOW} connections at 1 B/s", figure)]
+    return [("P12", f"p99 of get with {CONNECTIONS} connections: alone, beside {SLOW} connections at 1 B/s", "≤ 2 ×", figure)]
 
 
 def overload(desk, sample, seconds):
@@ -126,5 +126,5 @@ def overload(desk, sample, seconds):
         peak = max(rates, key=rates.get)
         over = wrk(desk, query, seconds * 2, peak * 4)
         figure = f"{over.rate:.0f}/s, {over.rate / rates[peak]:.2f} of it, p99 {over.p99:.0f} ms, {over.bad} refused or broken"
-        rows.append(("P34", f"{query.name}: peak of {rates[peak]:.0f}/s with {peak} connections; with {peak * 4}", figure))
+        rows.append(("P34", f"{query.name}: peak of {rates[peak]:.0f}/s with {peak} connections; with {peak * 4}", "≥ 0.80", figure))
     return rows

@@ -21,6 +21,7 @@ use crate::{
     jobs,
     metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
+    tickets::written::Written,
     types::Timestamp,
     users::model::SettingsView,
 };
@@ -66,6 +67,8 @@ pub struct App {
     pub failed_logins: FailedLogins,
     /// Idempotency keys whose first request is still running.
     pub running_keys: RunningKeys,
+    /// The JSON of tickets that were shown a moment ago.
+    pub written: Written,
     /// Who listens to the log as it grows.
     pub live: Live,
     /// What the desk tells of itself at `/metrics`.
@@ -106,6 +109,7 @@ impl App {
             throttle: Throttle::new(&config.auth, &clock),
             failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
+            written: Written::default(),
             live: Live::at(*store.durable_seq().borrow()),
             metrics: Metrics::new(config.storage_url()?.name())?,
             instance: i64::from_be_bytes(crate::auth::token::random()),

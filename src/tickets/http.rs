@@ -13,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     comments, export,
-    filters::{ReadParameters, TicketFilters, WholeList},
+    filters::{ReadParameters, Render, TicketFilters, WholeList},
     inputs::{Assignment, BulkChange, MarkdownText, NewTicket, TicketChange},
     markdown::Html,
     model::{BulkResults, Ticket, TicketView},
@@ -69,9 +69,22 @@ async fn list_tickets(
     let asked = filters.resolve(&actor, app.now())?;
     let bound = asked.without_now();
     let page = page::page(&bound, filters.limit, filters.cursor.as_ref().map(|cursor| cursor.0.as_str()))?;
-    let found = ops::list(&app, &actor, &asked, page).await?;
-    let headers = page::headers(&uri, &bound, found.next.as_ref(), found.total);
-    Ok((headers, Json(ops::rendered(found.rows, filters.render).await?)).into_response())
+    let (body, next, total) = match filters.render {
+        None => {
+            let (json, next, total) = ops::list_json(&app, &actor, &asked, page).await?;
+            (written(json), next, total)
+        }
+        Some(Render::Html) => {
+            let found = ops::list(&app, &actor, &asked, page).await?;
+            (Json(ops::rendered(found.rows).await?).into_response(), found.next, found.total)
+        }
+    };
+    Ok((page::headers(&uri, &bound, next.as_ref(), total), body).into_response())
+}
+
+/// An answer that is JSON already.
+fn written(json: Vec<u8>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 /// Open a ticket
@@ -106,8 +119,14 @@ async fn get_ticket(
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
     let ticket = ops::ticket(&app, &actor, id).await?;
-    let views = ops::rendered(vec![ops::view(&app, &actor, &ticket).await?], read.render).await?;
-    Ok(unless_known(&headers, &ticket.etag(actor.role.is_staff()), || Json(views.into_iter().next()).into_response()))
+    let body = match read.render {
+        None => written(ops::json(&app, &actor, &ticket).await?),
+        Some(Render::Html) => {
+            let views = ops::rendered(vec![ops::view(&app, &actor, &ticket).await?]).await?;
+            Json(views.into_iter().next()).into_response()
+        }
+    };
+    Ok(unless_known(&headers, &ticket.etag(actor.role.is_staff()), || body))
 }
 
 /// Change a ticket (PUT)

@@ -12,3 +12,4 @@ pub mod query;
 pub mod rules;
 pub mod search;
 pub mod sla;
+pub mod written;

@@ -3,12 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    filters::{Asked, Render},
+    filters::Asked,
     inputs::{BulkChange, NewTicket, TicketChange},
     markdown,
     model::{BulkResult, BulkResults, Ticket, TicketView},
     query::SortKey,
     rules::{may_be_assigned, may_be_helped, may_open_for},
+    written::Shown,
 };
 use crate::{
     activity::model::NewEntry,
@@ -48,33 +49,68 @@ fn named(ticket: &Ticket, actor: &Actor, now: Timestamp, names: &Names) -> Ticke
     ticket.view(actor.role.is_staff(), now, |id| names.get(&id).cloned().unwrap_or_default())
 }
 
+/// A ticket as `actor` sees it, as JSON.
+///
+/// # Errors
+/// The storage's.
+pub async fn json(app: &App, actor: &Actor, ticket: &Arc<Ticket>) -> Result<Vec<u8>, AppError> {
+    let names = names(app, std::slice::from_ref(ticket)).await?;
+    let mut json = Vec::with_capacity(2_048 + ticket.description.len());
+    let shown = Shown { notes: actor.role.is_staff(), now: app.now(), names: &names };
+    app.written.put(&mut json, ticket, &shown).map_err(AppError::internal)?;
+    Ok(json)
+}
+
+/// The names of those whom the API names with these tickets.
+async fn names(app: &App, tickets: &[Arc<Ticket>]) -> Result<Names, AppError> {
+    let mut people: Vec<UserId> = tickets.iter().flat_map(|ticket| [Some(ticket.creator_id), ticket.assigned_agent_id]).flatten().collect();
+    people.sort_unstable();
+    people.dedup();
+    Ok(app.store.names(&people).await?)
+}
+
+/// A page of a list of tickets that `actor` may see, and the names that belong to it.
+async fn page(app: &App, actor: &Actor, asked: &Asked, page: Page<SortKey>) -> Result<(Slice<Arc<Ticket>, SortKey>, Names), AppError> {
+    asked.may_be_asked_by(actor)?;
+    if asked.nothing {
+        let total = page.after.is_none().then_some(Total::Exact(0));
+        return Ok((Slice { rows: Vec::new(), next: None, total }, Names::new()));
+    }
+    let found = app.store.tickets(&asked.query, page).await?;
+    let names = names(app, &found.rows).await?;
+    Ok((found, names))
+}
+
 /// A page of a list of tickets, as `actor` sees them.
 ///
 /// # Errors
 /// Forbidden for lists that `actor` may not ask for.
-pub async fn list(app: &App, actor: &Actor, asked: &Asked, page: Page<SortKey>) -> Result<Slice<TicketView, SortKey>, AppError> {
-    asked.may_be_asked_by(actor)?;
-    if asked.nothing {
-        return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
-    }
-    let found = app.store.tickets(&asked.query, page).await?;
-    let mut people: Vec<UserId> =
-        found.rows.iter().flat_map(|ticket| [Some(ticket.creator_id), ticket.assigned_agent_id]).flatten().collect();
-    people.sort_unstable();
-    people.dedup();
-    let (names, now) = (app.store.names(&people).await?, app.now());
-    let rows = found.rows.iter().map(|ticket| named(ticket, actor, now, &names)).collect();
-    Ok(Slice { rows, next: found.next, total: found.total })
+pub async fn list(app: &App, actor: &Actor, asked: &Asked, from: Page<SortKey>) -> Result<Slice<TicketView, SortKey>, AppError> {
+    let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
+    let now = app.now();
+    Ok(Slice { rows: rows.iter().map(|ticket| named(ticket, actor, now, &names)).collect(), next, total })
 }
 
-/// Adds the descriptions as HTML, when that was asked for.
+/// The same as JSON, with where the next page begins and how long the list is.
+///
+/// # Errors
+/// As [`list`].
+pub async fn list_json(
+    app: &App,
+    actor: &Actor,
+    asked: &Asked,
+    from: Page<SortKey>,
+) -> Result<(Vec<u8>, Option<SortKey>, Option<Total>), AppError> {
+    let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
+    let shown = Shown { notes: actor.role.is_staff(), now: app.now(), names: &names };
+    Ok((app.written.list(&rows, &shown).map_err(AppError::internal)?, next, total))
+}
+
+/// Adds the descriptions as HTML.
 ///
 /// # Errors
 /// A bug in the renderer.
-pub async fn rendered(mut views: Vec<TicketView>, render: Option<Render>) -> Result<Vec<TicketView>, AppError> {
-    if render.is_none() {
-        return Ok(views);
-    }
+pub async fn rendered(mut views: Vec<TicketView>) -> Result<Vec<TicketView>, AppError> {
     // A page of long texts takes a while, and other requests wait for this thread.
     let work = tokio::task::spawn_blocking(move || {
         for view in &mut views {

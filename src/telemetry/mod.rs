@@ -1,11 +1,17 @@
 //! The log: on the standard error stream, text on a terminal and JSON otherwise, at the level that the configuration
 //! says. Whoever logs leaves secrets out; the types that hold them have no readable form.
 
+mod json;
 mod lines;
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::{self, format::JsonFields},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::config::LogFormat;
 
@@ -30,7 +36,7 @@ pub fn is_colourful() -> bool {
 /// Starts the log. A second start changes nothing.
 pub fn start(format: LogFormat, level: &str) {
     let layer = if is_json(format) {
-        fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(lines::to_stderr()).boxed()
+        fmt::layer().event_format(json::JsonLines).fmt_fields(JsonFields::new()).with_writer(lines::to_stderr()).boxed()
     } else {
         fmt::layer().with_ansi(is_colourful()).with_target(false).with_writer(lines::to_stderr()).boxed()
     };

@@ -11,6 +11,15 @@ const LONGEST_TERM: usize = 64;
 
 /// Lower-cases and strips accents: "Éxito" and "exito" become one.
 fn fold(word: &str) -> String {
+    if word.is_ascii() {
+        // Most words of most texts: nothing to decompose, and a byte is a character.
+        return word[..word.len().min(LONGEST_TERM)].to_ascii_lowercase();
+    }
+    fold_any(word)
+}
+
+/// The same for letters of any kind.
+fn fold_any(word: &str) -> String {
     let mut folded = String::with_capacity(word.len());
     // Marks of class 0 are not accents but vowels of their own, as in Devanagari.
     let letters = word.to_lowercase().nfkd().filter(|c| canonical_combining_class(*c) == 0).collect::<String>();
@@ -115,6 +124,15 @@ mod tests {
         assert!(!finds("prin fire"), "only the last word is a prefix");
         assert!(!finds("printer tuesday"));
         assert_eq!(Words::parse(" ?! "), None);
+    }
+
+    #[test]
+    fn plain_words_are_folded_as_all_others() {
+        let all: String = (0..=127_u8).map(char::from).collect();
+        let long = "Ab9_".repeat(40);
+        for word in all.split_inclusive(|_: char| true).chain([all.as_str(), long.as_str(), &long[..63], &long[..64], &long[..65], ""]) {
+            assert_eq!(fold(word), fold_any(word));
+        }
     }
 
     #[test]

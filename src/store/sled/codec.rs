@@ -1,17 +1,19 @@
 //! How values look: an encoding version, the row's version, the number of further pieces, then a self-describing map,
-//! so that a field added later does not break old rows. No stored value is over 4 KiB: sled moves larger leaves to files
+//! so that a field added later does not break old rows; its known names are [shortened](super::names). No stored value is over 4 KiB: sled moves larger leaves to files
 //! that it never syncs.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::keys;
+use super::{keys, names};
 use crate::{
     activity::model::Entry,
     store::{Row, StoreError},
 };
 
-/// The present encoding.
-const ENCODING: u8 = 1;
+/// The present encoding: known names are numbers.
+const ENCODING: u8 = 2;
+/// The encoding before: all names stand as they are.
+const WITH_NAMES: u8 = 1;
 /// Encoding, row version, number of further pieces.
 const HEADER: usize = 1 + 8 + 2;
 /// The largest stored value.
@@ -27,8 +29,11 @@ pub(super) struct Encoded {
 
 /// Encodes a value of the given row version.
 pub(super) fn encode(value: &impl Serialize, version: i64) -> Result<Encoded, StoreError> {
-    let mut first = vec![0_u8; HEADER];
-    rmp_serde::encode::write_named(&mut first, value).map_err(|e| StoreError::Corrupt(format!("cannot encode a row: {e}")))?;
+    let bad = |why: &dyn std::fmt::Display| StoreError::Corrupt(format!("cannot encode a row: {why}"));
+    let map = rmp_serde::to_vec_named(value).map_err(|e| bad(&e))?;
+    let mut first = Vec::with_capacity(HEADER + map.len());
+    first.resize(HEADER, 0);
+    names::shorten(&map, &mut first).ok_or_else(|| bad(&"it has a value of a kind that no row has"))?;
     let mut pieces = Vec::new();
     if first.len() > LARGEST {
         pieces.extend(first.split_off(LARGEST).chunks(LARGEST).map(<[u8]>::to_vec));
@@ -72,7 +77,7 @@ fn damaged(key: &[u8], what: &str) -> StoreError {
 /// The row version and the number of further pieces.
 pub(super) fn header(key: &[u8], first: &[u8]) -> Result<(i64, u16), StoreError> {
     let bad = || damaged(key, "a value that is too short");
-    if first.first().is_some_and(|encoding| *encoding != ENCODING) {
+    if first.first().is_some_and(|encoding| ![ENCODING, WITH_NAMES].contains(encoding)) {
         return Err(damaged(key, "a value of an unknown encoding"));
     }
     let version = first.get(1..9).and_then(|b| b.try_into().ok()).ok_or_else(bad)?;
@@ -93,15 +98,62 @@ where
     F: Fn(&[u8]) -> Result<Option<V>, StoreError>,
 {
     let (_, pieces) = header(key, first)?;
+    let unreadable = |why: &dyn std::fmt::Display| damaged(key, &format!("an unreadable value ({why})"));
+    let read = |stored: &[u8]| {
+        if first[0] == WITH_NAMES {
+            return rmp_serde::from_slice(stored).map_err(|e| unreadable(&e));
+        }
+        let map = names::lengthen(stored).ok_or_else(|| unreadable(&"no map of fields"))?;
+        rmp_serde::from_slice(&map).map_err(|e| unreadable(&e))
+    };
     let map = &first[HEADER..];
-    let unreadable = |e: rmp_serde::decode::Error| damaged(key, &format!("an unreadable value ({e})"));
     if pieces == 0 {
-        return rmp_serde::from_slice(map).map_err(unreadable);
+        return read(map);
     }
     let mut whole = map.to_vec();
     for index in 1..=pieces {
         let found = piece(&keys::piece(key, index))?.ok_or_else(|| damaged(key, "a missing piece of a value"))?;
         whole.extend_from_slice(found.as_ref());
     }
-    rmp_serde::from_slice(&whole).map_err(unreadable)
+    read(&whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(first: &[u8], pieces: &[Vec<u8>]) -> Result<Value, StoreError> {
+        decode(b"t", first, |key| Ok((1..).zip(pieces).find(|(index, _)| keys::piece(b"t", *index) == key).map(|(_, piece)| piece)))
+    }
+
+    #[test]
+    fn values_come_back_whole_and_their_known_names_are_not_stored() {
+        for length in [0, 4_000, 4_200, 20_000] {
+            let value = json!({ "description": "d".repeat(length), "of a later version": [1, null] });
+            let Encoded { first, pieces } = encode(&value, 7).unwrap();
+            assert!(first.len() <= LARGEST && pieces.iter().all(|piece| piece.len() <= LARGEST));
+            assert!(!first.windows(11).any(|bytes| bytes == b"description"));
+            assert_eq!(header(b"t", &first).unwrap(), (7, u16::try_from(pieces.len()).unwrap()));
+            assert_eq!(read(&first, &pieces).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_encoding_before_is_read() {
+        let value = json!({ "description": "d".repeat(5_000), "version": 3 });
+        let map = rmp_serde::to_vec_named(&value).unwrap();
+        let first = [&[WITH_NAMES, 0, 0, 0, 0, 0, 0, 0, 3, 0, 1][..], &map[..4_000]].concat();
+        assert_eq!(read(&first, &[map[4_000..].to_vec()]).unwrap(), value);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let Encoded { mut first, .. } = encode(&json!({ "id": 1 }), 1).unwrap();
+        first.push(0);
+        assert!(matches!(read(&first, &[]), Err(StoreError::Corrupt(_))));
+        first[0] = ENCODING + 1;
+        assert!(matches!(read(&first, &[]), Err(StoreError::Corrupt(_))));
+    }
 }

@@ -13,6 +13,7 @@ mod fsck;
 mod group;
 mod ids;
 mod keys;
+mod names;
 mod open;
 mod people;
 mod projection;

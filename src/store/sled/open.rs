@@ -24,8 +24,11 @@ use crate::{
     types::{Seq, Timestamp},
 };
 
-/// The layout that this version writes; a newer one is refused.
-pub const SCHEMA: u32 = 1;
+/// The layout that this version writes; a newer one is refused. Layout 1, whose rows have all their names, is read as it
+/// is: what is written becomes layout 2.
+pub const SCHEMA: u32 = 2;
+/// The oldest layout that can be read.
+const OLDEST_SCHEMA: u32 = 1;
 /// Room that must be free before the store is opened.
 pub(super) const ROOM: u64 = 8 * 1024 * 1024;
 /// sled reads its whole log when it was not closed; it never takes longer than this unless it hangs.
@@ -287,6 +290,12 @@ fn check_schema(engine: &Engine) -> Result<(), OpenError> {
     let found = stored.and_then(|v| v.as_ref().try_into().ok().map(u32::from_be_bytes));
     match found {
         Some(SCHEMA) => Ok(()),
+        Some(OLDEST_SCHEMA..SCHEMA) => {
+            // Before the first row of the new layout, so that an older program refuses the store from now on.
+            let mut batch = sled::Batch::default();
+            batch.insert(keys::SCHEMA, &SCHEMA.to_be_bytes());
+            Ok(engine.write(batch)?)
+        }
         Some(found) => Err(OpenError::Newer { found }),
         None => Err(StoreError::Corrupt("the schema number is missing".into()).into()),
     }
@@ -306,4 +315,31 @@ fn self_test(engine: &Engine) -> Result<(), OpenError> {
     }
     tracing::warn!("the storage engine does not sync by itself on this platform; its file is synced after each flush");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes another layout down, whatever the store has.
+    fn leave(dir: &Path, layout: u32) {
+        let db = Folder::lock(dir).and_then(|folder| folder.open_sled(16)).unwrap();
+        db.insert(keys::SCHEMA, &layout.to_be_bytes()).unwrap();
+        db.flush().unwrap();
+    }
+
+    #[test]
+    fn an_older_layout_is_brought_up_to_date_and_a_newer_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap());
+        leave(dir.path(), OLDEST_SCHEMA);
+        let (engine, _) = Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap();
+        assert_eq!(engine.get(keys::SCHEMA).unwrap().unwrap(), SCHEMA.to_be_bytes());
+        drop(engine);
+        for unknown in [SCHEMA + 1, 0] {
+            leave(dir.path(), unknown);
+            let refused = Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap_err();
+            assert!(matches!(refused, OpenError::Newer { found } if found == unknown), "{refused}");
+        }
+    }
 }

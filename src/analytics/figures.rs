@@ -164,12 +164,6 @@ impl Span {
     pub const fn last(&self) -> Key {
         Key { kind: self.kind, at: self.to, of: i64::MAX }
     }
-
-    /// The name under which a counter of this span is given.
-    #[must_use]
-    pub const fn given(&self, key: Key) -> Key {
-        if self.merged { Key { at: self.from, ..key } } else { key }
-    }
 }
 
 /// What of a ticket decides what it counts for.

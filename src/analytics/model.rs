@@ -77,19 +77,23 @@ fn date(day: i32) -> String {
     Date::constant(1970, 1, 1).saturating_add(day.days()).to_string()
 }
 
-/// Counters as a store gave them.
+/// Counters as a store gave them, by kind.
 #[derive(Debug)]
 pub struct Counters(Vec<(Key, Amount)>);
 
 impl Counters {
     /// Takes what was read.
     #[must_use]
-    pub const fn new(read: Vec<(Key, Amount)>) -> Self {
+    pub fn new(mut read: Vec<(Key, Amount)>) -> Self {
+        // Stable, for the order within a kind means something; and nothing to do where spans were asked for in this order.
+        read.sort_by_key(|(key, _)| key.kind);
         Self(read)
     }
 
     fn of(&self, kind: Kind) -> impl Iterator<Item = (Key, Amount)> {
-        self.0.iter().copied().filter(move |(key, _)| key.kind == kind)
+        let begin = self.0.partition_point(|(key, _)| key.kind < kind);
+        let end = self.0.partition_point(|(key, _)| key.kind <= kind);
+        self.0[begin..end].iter().copied()
     }
 
     pub(super) fn tickets(&self, kind: Kind, belongs: impl Fn(Key) -> bool) -> i64 {
@@ -115,21 +119,20 @@ impl Counters {
     /// Everybody who has a ticket or a time here, and nobody (0).
     fn agents(&self) -> BTreeMap<i64, Agent> {
         let mut agents: BTreeMap<i64, Agent> = BTreeMap::new();
-        for (key, amount) in &self.0 {
-            match key.kind {
-                Kind::Work => {
-                    let agent = agents.entry(key.of).or_default();
-                    agent.assigned += amount.tickets;
-                    if key.at == Work::Active as i32 {
-                        agent.active += amount.tickets;
-                    } else if key.at == Work::Resolved as i32 {
-                        agent.resolved += amount.tickets;
-                    }
-                }
-                Kind::Resolved => agents.entry(key.of).or_default().resolution += *amount,
-                Kind::Answered => agents.entry(key.of).or_default().first_response += *amount,
-                _ => {}
+        for (key, amount) in self.of(Kind::Work) {
+            let agent = agents.entry(key.of).or_default();
+            agent.assigned += amount.tickets;
+            if key.at == Work::Active as i32 {
+                agent.active += amount.tickets;
+            } else if key.at == Work::Resolved as i32 {
+                agent.resolved += amount.tickets;
             }
+        }
+        for (key, amount) in self.of(Kind::Resolved) {
+            agents.entry(key.of).or_default().resolution += amount;
+        }
+        for (key, amount) in self.of(Kind::Answered) {
+            agents.entry(key.of).or_default().first_response += amount;
         }
         agents
     }

@@ -124,8 +124,8 @@ fn put_bitmaps<'a>(bytes: &mut Vec<u8>, maps: impl Iterator<Item = (&'a str, &'a
 }
 
 fn put_figures(bytes: &mut Vec<u8>, figures: &Figures) {
-    bytes.extend_from_slice(&(figures.0.len() as u64).to_le_bytes());
-    for (key, amount) in &figures.0 {
+    bytes.extend_from_slice(&(figures.counters.len() as u64).to_le_bytes());
+    for (key, amount) in &figures.counters {
         bytes.push(key.kind.code());
         bytes.extend_from_slice(&key.at.to_le_bytes());
         for number in [key.of, amount.tickets, amount.micros] {
@@ -142,7 +142,7 @@ fn get_figures(rest: &mut &[u8]) -> Option<Figures> {
         let at = i32::from_le_bytes(get(rest)?);
         let mut number = || get(rest).map(i64::from_le_bytes);
         let key = Key { kind: Kind::from_code(kind)?, at, of: number()? };
-        figures.0.insert(key, Amount { tickets: number()?, micros: number()? });
+        figures.counters.insert(key, Amount { tickets: number()?, micros: number()? });
     }
     Some(figures)
 }

@@ -116,7 +116,7 @@ async fn a_deleted_ticket_counts_for_nothing_until_it_is_restored(site: Site) {
 
 async fn spans_are_read_in_order_and_merged_ones_are_added_up(site: Site) {
     let day_of = |n: i64| at(n * 24 * HOUR);
-    for (n, agent) in [(2, 5), (0, 5), (0, 4), (1, 5)] {
+    for (n, agent) in [(2, 5), (0, 5), (0, 4), (1, 5), (0, 9_999_999_999), (2, 9_999_999_999)] {
         put(&*site, |id| Ticket {
             created_at: day_of(n),
             resolved_at: Some(day_of(n) + jiff::SignedDuration::from_hours(1 + n)),
@@ -132,9 +132,11 @@ async fn spans_are_read_in_order_and_merged_ones_are_added_up(site: Site) {
     let expected = [
         (key(first, 4), amount(1, hours(1))),
         (key(first, 5), amount(1, hours(1))),
+        (key(first, 9_999_999_999), amount(1, hours(1))),
         (key(first + 1, 5), amount(1, hours(2))),
         (key(first - 9, 4), amount(1, hours(1))),
         (key(first - 9, 5), amount(3, hours(6))),
+        (key(first - 9, 9_999_999_999), amount(2, hours(4))),
     ];
     assert_eq!(read.unwrap(), expected);
     assert_eq!(site.counters(&[Span::each(Kind::Resolved, first + 1, first)]).await.unwrap(), [], "an empty span");

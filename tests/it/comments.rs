@@ -142,9 +142,11 @@ async fn the_name_shown_is_the_present_one() {
     let (_desk, eva, ana, id) = desk().await;
     eva.comment(id, "c").await;
     ana.assign(id, ana.id).await;
+    let tag = ana.get(&format!("/tickets/{id}")).await.header("etag").to_owned();
     eva.patch("/auth/me", json!({"full_name": "Eva Nueva"})).await.expect(200);
     assert_eq!(ana.get(&format!("/tickets/{id}/comments")).await.expect(200)[0]["author_name"], "Eva Nueva");
     assert_eq!(ana.ticket(id).await["creator_name"], "Eva Nueva");
+    assert_eq!(ana.get(&format!("/tickets/{id}")).await.header("etag"), tag, "names are not covered by the tag");
     assert_eq!(eva.get("/tickets").await.expect(200)[0]["creator_name"], "Eva Nueva");
     assert_eq!(ana.activity(id).await[0]["actor"]["name"], "Eva Example", "the log tells the name of then");
 }

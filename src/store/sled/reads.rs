@@ -129,17 +129,15 @@ impl Users for SledStore {
     }
 
     async fn users(&self, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, StoreError> {
-        self.memory(|p| {
-            let from = UserId(page.after.map_or(0, |id| id.0.saturating_add(1)));
-            let mut matching = p.people.users.range(from..).map(|(_, user)| user).filter(|user| query.matches(user));
-            let rows: Vec<_> = matching.by_ref().take(page.limit).cloned().collect();
-            let further = if page.after.is_none() { matching.count() } else { usize::from(matching.next().is_some()) };
-            Slice {
-                next: rows.last().map(|user| user.id).filter(|_| further > 0),
-                total: page.after.is_none().then_some(Total::Exact(rows.len() + further)),
-                rows,
-            }
-        })
+        let from = UserId(page.after.map_or(0, |id| id.0.saturating_add(1)));
+        if query.words.is_none() {
+            return self.memory(|p| people_page(p.people.users.range(from..).map(|(_, user)| user), query, page));
+        }
+        // Cutting the words of many accounts takes a while: neither under the lock nor on a thread that serves others.
+        let query = query.clone();
+        let all: Vec<Arc<User>> = self.memory(|p| p.people.users.range(from..).map(|(_, user)| user.clone()).collect())?;
+        let searching = tokio::task::spawn_blocking(move || people_page(all.iter(), &query, page));
+        searching.await.map_err(|error| StoreError::Unavailable(format!("a search failed: {error}")))
     }
 
     async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
@@ -217,6 +215,18 @@ impl Sessions for SledStore {
             Ok(old)
         })
         .await
+    }
+}
+
+/// The page of those of `accounts` that belong to a list; they begin where the page begins.
+fn people_page<'a>(accounts: impl Iterator<Item = &'a Arc<User>>, query: &UserQuery, page: Page<UserId>) -> Slice<Arc<User>, UserId> {
+    let mut matching = accounts.filter(|user| query.matches(user));
+    let rows: Vec<_> = matching.by_ref().take(page.limit).cloned().collect();
+    let further = if page.after.is_none() { matching.count() } else { usize::from(matching.next().is_some()) };
+    Slice {
+        next: rows.last().map(|user| user.id).filter(|_| further > 0),
+        total: page.after.is_none().then_some(Total::Exact(rows.len() + further)),
+        rows,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
     tickets::written::Written,
-    types::Timestamp,
+    types::{Secret, Timestamp},
     users::model::SettingsView,
 };
 
@@ -83,6 +83,9 @@ pub struct App {
     pub tasks: TaskTracker,
 }
 
+/// The hash of a password that is being made.
+pub type HashAhead = tokio::task::JoinHandle<Result<Secret, AppError>>;
+
 /// The desk as handlers hold it.
 pub type AppState = Arc<App>;
 
@@ -92,8 +95,16 @@ impl App {
     /// # Errors
     /// A storage that cannot be opened, or a configuration that cannot be used.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<AppState> {
+        // A desk that begins needs the hash of its first admin's password, which takes as long as all the rest of the start.
+        let ahead = match &config.bootstrap.admin_password {
+            Some(password) if store::will_begin(&config) => {
+                let (hasher, password) = (Hasher::new(&config.auth)?, password.clone());
+                Some(tokio::spawn(async move { hasher.hash(password.expose()).await }))
+            }
+            _ => None,
+        };
         let store = store::open(&config).await?;
-        Self::build_on(config, clock, store).await
+        Self::assemble(config, clock, store, ahead).await
     }
 
     /// Builds the desk on a store that is open already.
@@ -101,6 +112,10 @@ impl App {
     /// # Errors
     /// As [`Self::build`].
     pub async fn build_on(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<AppState> {
+        Self::assemble(config, clock, store, None).await
+    }
+
+    async fn assemble(config: Config, clock: Clock, store: Arc<dyn Store>, first_hash: Option<HashAhead>) -> anyhow::Result<AppState> {
         crate::outgoing::install_tls();
         let keys = TokenKeys::load(store.as_ref(), &config.auth).await?;
         let app = Arc::new(Self {
@@ -120,7 +135,7 @@ impl App {
             store,
             clock,
         });
-        crate::users::setup::bootstrap(&app).await?;
+        crate::users::setup::bootstrap(&app, first_hash).await?;
         Ok(app)
     }
 

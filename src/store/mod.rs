@@ -114,6 +114,12 @@ impl IdKind {
     pub const ALL: [Self; 5] = [Self::Ticket, Self::Comment, Self::User, Self::Session, Self::Token];
 }
 
+/// Whether the configured store is one that will be empty when it is opened, as far as that can be told without opening it.
+#[must_use]
+pub fn will_begin(config: &Config) -> bool {
+    matches!(config.storage_url(), Ok(StorageUrl::Sled(dir)) if !sled::holds_a_store(&dir))
+}
+
 /// Opens the configured store, for a desk to work on.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     activity::model::{Action, ActorRef, NewEntry},
-    app::AppState,
+    app::{AppState, HashAhead},
     auth::{
         model::{Actor, Role, Via},
         policy::NewPassword,
@@ -23,8 +23,8 @@ use crate::{
     demo,
     error::AppError,
     input::FieldValue,
-    store::{Changes, Expect, RowKey},
-    types::{Email, Secret},
+    store::{Changes, Expect, IdKind, RowKey},
+    types::{Email, Secret, UserId},
 };
 
 /// How long a printed token is good: 30 minutes.
@@ -137,11 +137,12 @@ pub async fn new_token(app: &AppState) -> Result<Option<Secret>, AppError> {
     .await
 }
 
-/// Makes the first admin from the configuration, when it names one and there is none.
+/// Makes the first admin from the configuration, when it names one and there is none. `ahead` is the hash of the
+/// configured password, when somebody has begun to make it.
 ///
 /// # Errors
 /// Values that do not fit, with the name of their key; the storage's.
-pub async fn bootstrap(app: &AppState) -> anyhow::Result<()> {
+pub async fn bootstrap(app: &AppState, ahead: Option<HashAhead>) -> anyhow::Result<()> {
     let bootstrap = &app.config.bootstrap;
     let (email, password) = match (&bootstrap.admin_email, &bootstrap.admin_password) {
         (None, None) => return Ok(()),
@@ -163,12 +164,17 @@ pub async fn bootstrap(app: &AppState) -> anyhow::Result<()> {
     if app.store.user_by_email(&email).await?.is_some() {
         anyhow::bail!("bootstrap.admin_email is the address of an account that is no active admin; `taquilla user` can make it one");
     }
+    let hash = match ahead {
+        Some(hash) => hash.await??,
+        None => app.hasher.hash(password.expose()).await?,
+    };
     app.decide(|| async {
         if !state(app).await?.needed {
             return Ok((Changes::new(), ()));
         }
-        let locale = app.settings().await?.locale;
-        let admin = Making { role: Role::Admin, locale, ..make(app, &email, &full_name, Some(&password)).await? }.made(app.now());
+        let (id, locale) = (UserId(app.store.reserve(IdKind::User).await?), app.settings().await?.locale);
+        let password_hash = Some(hash.clone());
+        let admin = Making { id, email: &email, full_name: &full_name, role: Role::Admin, locale, password_hash }.made(app.now());
         let entry = NewEntry { actor: ActorRef::system(), ..admin.made_entry(Action::UserCreated, None) };
         let changes = with_roster(app, Changes::new(), &admin).await?.insert(admin).log(entry);
         Ok((changes, ()))

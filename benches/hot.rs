@@ -110,7 +110,7 @@ fn queries(c: &mut Criterion) {
     group.throughput(Throughput::Elements(100));
     group.bench_function("filters", |b| b.iter(|| tickets.iter().filter(|(ticket, ..)| filters.matches_row(black_box(ticket))).count()));
     group.bench_function("words too", |b| {
-        b.iter(|| tickets.iter().filter(|(ticket, _, comments)| words.matches(black_box(ticket), comments)).count())
+        b.iter(|| tickets.iter().filter(|(ticket, _, comments)| words.matches(black_box(ticket), comments)).count());
     });
     group.finish();
 }

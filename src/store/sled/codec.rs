@@ -1,6 +1,6 @@
 //! How values look: an encoding version, the row's version, the number of further pieces, then a self-describing map,
-//! so that a field added later does not break old rows; its known names are [shortened](super::names). No stored value is over 4 KiB: sled moves larger leaves to files
-//! that it never syncs.
+//! so that a field added later does not break old rows; its known names are [shortened](super::names). No stored value is
+//! over 4 KiB: sled moves larger leaves to files that it never syncs.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -120,9 +120,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::tickets::model::Ticket;
 
     fn read(first: &[u8], pieces: &[Vec<u8>]) -> Result<Value, StoreError> {
         decode(b"t", first, |key| Ok((1..).zip(pieces).find(|(index, _)| keys::piece(b"t", *index) == key).map(|(_, piece)| piece)))
@@ -155,5 +157,29 @@ mod tests {
         assert!(matches!(read(&first, &[]), Err(StoreError::Corrupt(_))));
         first[0] = ENCODING + 1;
         assert!(matches!(read(&first, &[]), Err(StoreError::Corrupt(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_bytes_are_stored_are_read_or_told_as_damage(
+            encoding in prop::sample::select(vec![ENCODING, WITH_NAMES]), bytes in prop::collection::vec(any::<u8>(), 0..200),
+            pieces in 0..3_u16,
+        ) {
+            let first = [&[encoding][..], &[0; 8], &pieces.to_be_bytes(), &bytes].concat();
+            let piece = |_: &[u8]| Ok(Some(bytes.clone()));
+            let _ = decode::<Value, _, _>(b"t", &first, piece);
+            prop_assert!(decode::<Ticket, _, _>(b"t", &first, piece).is_err());
+            prop_assert!(decode::<Entry, _, _>(b"l", &first, piece).is_err());
+            prop_assert!(decode::<Ticket, _, _>(b"t", &bytes, piece).is_err());
+        }
+
+        #[test]
+        fn a_row_of_which_a_byte_was_changed_is_read_or_told_as_damage(at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+            let value = json!({ "id": 1, "title": "VPN drops", "tags": ["vpn"], "later": { "status": null, "x": [1.5, -7, true] } });
+            let Encoded { mut first, pieces } = encode(&value, 7).unwrap();
+            let place = at.index(first.len());
+            first[place] ^= flip;
+            let _ = read(&first, &pieces);
+        }
     }
 }

@@ -23,7 +23,7 @@ use serde_json::json;
 use taquilla::{
     app::{App, AppState, Clock},
     auth::model::{Actor, Via},
-    config::Config,
+    config::{Config, Storage},
     input::FieldValue,
     reply::Once,
     tickets::{inputs::NewTicket, ops},
@@ -133,7 +133,9 @@ fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -
     let number = AtomicU64::new(1);
     let begun = Instant::now();
     let done = std::thread::scope(|scope| {
-        let committer = scope.spawn(|| commit(&db, queue));
+        // It owns the queue, so that the writers end when it fails.
+        let db = &db;
+        let committer = scope.spawn(move || commit(db, &queue));
         let writers: Vec<_> = (0..WRITERS)
             .map(|_| {
                 let (commits, number, shape) = (commits.clone(), &number, &shape);
@@ -166,8 +168,8 @@ fn raw(folder: &str) -> sled::Result<sled::Db> {
 
 /// Writes what is waiting in one batch with one sync, then tells everybody. With the library linked, a flush of sled
 /// syncs the file, as in the desk.
-fn commit(db: &sled::Db, queue: Receiver<Commit>) -> sled::Result<()> {
-    for first in &queue {
+fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
+    for first in queue {
         let (mut batch, mut waiting) = (sled::Batch::default(), Vec::new());
         for (rows, tell) in std::iter::once(first).chain(queue.try_iter().take(MOST - 1)) {
             for (key, value) in rows {
@@ -196,8 +198,8 @@ async fn shape() -> anyhow::Result<Rows> {
     drop(app);
     let rows = path.join("store");
     let before = pairs(&rows)?;
-    let app = App::build(Config { storage: taquilla::config::Storage { url, ..Default::default() }, ..Default::default() }, Clock::System)
-        .await?;
+    let config = Config { storage: Storage { url, ..Storage::default() }, ..Config::default() };
+    let app = App::build(config, Clock::System).await?;
     open(&app, &actor, &ticket()?).await?;
     app.store.close().await?;
     drop(app);
@@ -215,7 +217,7 @@ fn pairs(folder: &std::path::Path) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>>
 }
 
 /// The same rows for the ticket that comes so many tickets later: a key is a letter and numbers of eight bytes.
-fn moved(shape: &Rows, by: u64) -> Rows {
+fn moved(shape: &[(Vec<u8>, Vec<u8>)], by: u64) -> Rows {
     let key = |key: &[u8]| {
         let (letter, numbers) = key.split_at(1);
         let moved = numbers.chunks(8).flat_map(|number| match <[u8; 8]>::try_from(number) {

@@ -178,7 +178,7 @@ impl<'a> Walk<'a, '_> {
 
     /// A length of so many bytes.
     fn number(&mut self, bytes: usize) -> Option<usize> {
-        Some(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+        Some(self.take(bytes)?.iter().fold(0, |number, byte| (number << 8) | usize::from(*byte)))
     }
 
     /// Writes something in place of what stands from `begin` to here.

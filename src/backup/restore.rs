@@ -17,7 +17,6 @@ use crate::{
     store::{
         self, FsckReport, NextId, Record, Store, StoreError,
         aside::{self, Aside},
-        sled::OpenError,
         transfer::{Filling, Found, Progress, Step, TransferError},
     },
     types::{Secret, Timestamp},
@@ -274,7 +273,7 @@ impl Job<'_> {
     }
 }
 
-fn storage(error: OpenError) -> RestoreError {
+fn storage(error: impl Into<anyhow::Error>) -> RestoreError {
     RestoreError::Storage(error.into())
 }
 

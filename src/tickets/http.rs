@@ -16,11 +16,11 @@ use super::{
     filters::{ReadParameters, Render, TicketFilters, WholeList},
     inputs::{Assignment, BulkChange, MarkdownText, NewTicket, TicketChange},
     markdown::Html,
-    model::{BulkResults, Ticket, TicketView},
+    model::{BulkResults, TicketView},
     ops,
 };
 use crate::{
-    app::{App, AppState},
+    app::AppState,
     auth::{extract::AdminActor, model::Actor},
     error::AppError,
     http::{
@@ -145,7 +145,7 @@ async fn put_ticket(
     expected: Expected,
     Body(change): Body<TicketChange>,
 ) -> Result<Reply, AppError> {
-    changed(&app, &actor, id, &change, &expected).await
+    ops::change(&app, &actor, id, &change, &expected).await
 }
 
 /// Change a ticket
@@ -164,7 +164,7 @@ async fn patch_ticket(
     expected: Expected,
     Body(change): Body<TicketChange>,
 ) -> Result<Reply, AppError> {
-    changed(&app, &actor, id, &change, &expected).await
+    ops::change(&app, &actor, id, &change, &expected).await
 }
 
 /// Assign a ticket
@@ -184,16 +184,7 @@ async fn assign_ticket(
     Body(assignment): Body<Assignment>,
 ) -> Result<Reply, AppError> {
     let change = TicketChange { assigned_agent_id: Some(assignment.assigned_agent_id.0), ..TicketChange::default() };
-    changed(&app, &actor, id, &change, &expected).await
-}
-
-async fn changed(app: &App, actor: &Actor, id: TicketId, change: &TicketChange, expected: &Expected) -> Result<Reply, AppError> {
-    let ticket = ops::change(app, actor, id, change, expected).await?;
-    tagged(app, actor, &ticket).await
-}
-
-async fn tagged(app: &App, actor: &Actor, ticket: &Ticket) -> Result<Reply, AppError> {
-    Ok(Reply::ok(Some(ticket.etag(actor.role.is_staff())), &ops::view(app, actor, ticket).await?))
+    ops::change(&app, &actor, id, &change, &expected).await
 }
 
 /// Delete a ticket

@@ -45,6 +45,14 @@ pub async fn view(app: &App, actor: &Actor, ticket: &Ticket) -> Result<TicketVie
     Ok(named(ticket, actor, app.now(), &names))
 }
 
+/// The answer that shows a ticket, with its tag.
+///
+/// # Errors
+/// The storage's.
+pub async fn shown(app: &App, actor: &Actor, ticket: &Ticket) -> Result<Reply, AppError> {
+    Ok(Reply::ok(Some(ticket.etag(actor.role.is_staff())), &view(app, actor, ticket).await?))
+}
+
 fn named(ticket: &Ticket, actor: &Actor, now: Timestamp, names: &Names) -> TicketView {
     ticket.view(actor.role.is_staff(), now, |id| names.get(&id).cloned().unwrap_or_default())
 }
@@ -158,19 +166,22 @@ pub async fn create(app: &App, actor: &Actor, new: &NewTicket, once: Once) -> Re
     .await
 }
 
-/// Changes the fields that were sent.
+/// Changes the fields that were sent. What is answered is read before the commit: what fails after it must not be told as
+/// something that was not done.
 ///
 /// # Errors
 /// Not found, forbidden, bad request because of the assignee, stale, or conflict.
-pub async fn change(app: &App, actor: &Actor, id: TicketId, change: &TicketChange, expected: &Expected) -> Result<Arc<Ticket>, AppError> {
+pub async fn change(app: &App, actor: &Actor, id: TicketId, change: &TicketChange, expected: &Expected) -> Result<Reply, AppError> {
     app.decide(|| async {
         let ticket = ticket(app, actor, id).await?;
         ticket.may_change(actor, change)?;
         let agent = new_assignee(app, &ticket, change).await?;
         expected.check(ticket.version)?;
-        let Some((next, entry)) = ticket.change(actor, change, app.now())? else { return Ok((Changes::new(), ticket)) };
-        let next = Arc::new(next);
-        Ok((guarded(written(Changes::new(), next.as_ref().clone(), entry), agent.as_deref()), next))
+        let Some((next, entry)) = ticket.change(actor, change, app.now())? else {
+            return Ok((Changes::new(), shown(app, actor, &ticket).await?));
+        };
+        let reply = shown(app, actor, &next).await?;
+        Ok((guarded(written(Changes::new(), next, entry), agent.as_deref()), reply))
     })
     .await
 }

@@ -119,3 +119,23 @@ async fn when_nobody_can_tell_what_happened_that_is_what_is_answered() {
     rig.end().await;
     tell(&format!("cut at the COMMIT and away: answered 504 after {asked_for:?}, done once when sent again"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_is_never_answered_as_not_done_because_a_later_read_fails() {
+    let rig = Rig::start().await;
+    let ticket = rig.open("whole", None).await.expect(201)["id"].clone();
+    let comments = format!("/tickets/{ticket}/comments");
+    let comment = rig.admin.post(&comments, json!({ "content": "first" })).await.expect(201)["id"].clone();
+    for (path, body, word) in [
+        (format!("/tickets/{ticket}"), json!({ "title": "changed" }), "changed"),
+        (format!("{comments}/{comment}"), json!({ "content": "second" }), "second"),
+    ] {
+        rig.proxy.cut_next(Cut::Behind, word);
+        let answer = rig.admin.send(Method::PUT, &path, Some(&body), &[]).await.unwrap();
+        assert!(!rig.proxy.waits(), "nothing was cut");
+        assert_eq!((answer.status, answer.body["version"].as_i64()), (200, Some(2)), "{}", answer.body);
+        rig.proxy.set_away(false);
+        until("the server is reached again", async || rig.admin.get("//health/ready").await.status == 200).await;
+    }
+    rig.end().await;
+}

@@ -26,6 +26,8 @@ pub enum Cut {
     After,
     /// The same, and from then on nobody reaches the server.
     AfterAndAway,
+    /// It is carried out and answered, and from then on nobody reaches the server.
+    Behind,
 }
 
 #[derive(Default)]
@@ -113,7 +115,7 @@ fn is_commit(message: &[u8]) -> bool {
 async fn carry(state: &State, client: TcpStream, socket: PathBuf) -> io::Result<()> {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = UnixStream::connect(socket).await?.into_split();
-    let silent = AtomicBool::new(false);
+    let (silent, last) = (AtomicBool::new(false), AtomicBool::new(false));
     let forwards = async {
         let (mut first, mut written) = (true, false);
         loop {
@@ -129,6 +131,7 @@ async fn carry(state: &State, client: TcpStream, socket: PathBuf) -> io::Result<
             };
             match cut {
                 None => {}
+                Some(Cut::Behind) => last.store(true, Ordering::SeqCst),
                 Some(Cut::Before) => return Ok(()),
                 Some(Cut::After) => silent.store(true, Ordering::SeqCst),
                 Some(Cut::AfterAndAway) => {
@@ -148,6 +151,10 @@ async fn carry(state: &State, client: TcpStream, socket: PathBuf) -> io::Result<
                 return Ok::<(), io::Error>(());
             }
             to_client.write_all(&bytes[..n]).await?;
+            if last.load(Ordering::SeqCst) {
+                state.away.store(true, Ordering::SeqCst);
+                return Ok(());
+            }
         }
     };
     let ended = tokio::select! { ended = forwards => ended, ended = backwards => ended };

@@ -139,8 +139,7 @@ async fn edit_comment(
     expected: Expected,
     Body(change): Body<CommentChange>,
 ) -> Result<Reply, AppError> {
-    let comment = ops::edit(&app, &actor, (ticket, id), &change.content.0, &expected).await?;
-    Ok(Reply::ok(Some(comment.etag()), &ops::view(&app, &comment).await?))
+    ops::edit(&app, &actor, (ticket, id), &change.content.0, &expected).await
 }
 
 /// Delete a comment

@@ -58,6 +58,11 @@ pub async fn view(app: &App, comment: &Comment) -> Result<CommentView, AppError>
     Ok(comment.view(names.remove(&comment.author_id).unwrap_or_default()))
 }
 
+/// The answer that shows a comment, with its tag.
+async fn shown(app: &App, comment: &Comment) -> Result<Reply, AppError> {
+    Ok(Reply::ok(Some(comment.etag()), &view(app, comment).await?))
+}
+
 /// A comment that `actor` may see, found through its ticket.
 ///
 /// # Errors
@@ -101,7 +106,7 @@ pub async fn create(app: &App, actor: &Actor, id: TicketId, new: &NewComment, on
     .await
 }
 
-/// Changes a comment's text.
+/// Changes a comment's text. As for tickets, the answer is read before the commit.
 ///
 /// # Errors
 /// Not found, forbidden, stale, or conflict on a closed ticket.
@@ -111,17 +116,20 @@ pub async fn edit(
     (ticket_id, id): (TicketId, CommentId),
     content: &str,
     expected: &Expected,
-) -> Result<Comment, AppError> {
+) -> Result<Reply, AppError> {
     app.decide(|| async {
         let ticket = ticket(app, actor, ticket_id).await?;
         let comment = comment(app, actor, ticket_id, id).await?;
         comment.may_change(actor)?;
         expected.check(comment.version)?;
         let now = app.now();
-        let Some((next, entry)) = comment.edit(content, actor, &ticket, now) else { return Ok((Changes::new(), comment)) };
+        let Some((next, entry)) = comment.edit(content, actor, &ticket, now) else {
+            return Ok((Changes::new(), shown(app, &comment).await?));
+        };
         ticket.open_for_comments(comment.is_internal)?;
-        let changes = Changes::new().update(next.clone()).add(counted(&next, 0, now)).log(entry);
-        Ok((guarded(changes, &ticket), next))
+        let reply = shown(app, &next).await?;
+        let counted = counted(&next, 0, now);
+        Ok((guarded(Changes::new().update(next).add(counted).log(entry), &ticket), reply))
     })
     .await
 }

@@ -150,7 +150,9 @@ fn lines(c: &mut Criterion) {
     group.bench_function("lines", |b| {
         b.iter(|| {
             let mut lines = Vec::with_capacity(all.len() * 128);
-            black_box(&all).iter().for_each(|point| point.write(&mut lines));
+            for point in black_box(&all) {
+                point.write(&mut lines);
+            }
             lines
         });
     });

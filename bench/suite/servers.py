@@ -77,14 +77,6 @@ class Cluster:
         """Of the server."""
         return self.sql("SHOW server_version").split()[0]
 
-    def cpu(self):
-        """The processor time that its processes that still run have taken, in seconds."""
-        from .desk import cpu_seconds
-
-        master = int((self.folder / "data/postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        return sum(cpu_seconds(int(pid)) for pid in [master, *children])
-
 
 class Influx:
     """An InfluxDB 1.x without authentication."""

@@ -126,7 +126,7 @@ impl Ledger {
             200 | 201 => book.acknowledge(people, op, answer),
             // By right, by the ticket's state, or by the storage: nothing was written.
             503 if answer.header("retry-after").is_empty() => {
-                book.wrong.push(format!("503 without Retry-After to {} {}", op.method, op.path))
+                book.wrong.push(format!("503 without Retry-After to {} {}", op.method, op.path));
             }
             403 | 409 | 503 => {}
             status => book.wrong.push(format!("{status} to {} {}: {}", op.method, op.path, answer.body)),

@@ -57,9 +57,9 @@ impl Rig {
         ids.len()
     }
 
-    async fn end(self) {
+    fn end(self) {
         assert!(self.desk.stop().success());
-        fsck(&Storage(self.server.database_url("desk")), &self.work.path("desk.log"));
+        fsck(Storage(self.server.database_url("desk")), &self.work.path("desk.log"));
     }
 }
 
@@ -90,7 +90,7 @@ async fn a_connection_cut_at_the_commit_is_answered_by_what_happened() {
             assert_eq!(entries.as_array().map(Vec::len), Some(2), "{entries}");
         }
     }
-    rig.end().await;
+    rig.end();
     tell(&format!("cut at the COMMIT: {} times, each answered by what happened", 6 * ROUNDS));
 }
 
@@ -116,7 +116,7 @@ async fn when_nobody_can_tell_what_happened_that_is_what_is_answered() {
     let again = rig.open("doubtful", Some("k")).await;
     assert_eq!(again.status, 201, "{}", again.body);
     assert_eq!((rig.found("doubtful").await, rig.found("meanwhile").await), (1, 0));
-    rig.end().await;
+    rig.end();
     tell(&format!("cut at the COMMIT and away: answered 504 after {asked_for:?}, done once when sent again"));
 }
 
@@ -137,5 +137,5 @@ async fn what_was_committed_is_never_answered_as_not_done_because_a_later_read_f
         rig.proxy.set_away(false);
         until("the server is reached again", async || rig.admin.get("//health/ready").await.status == 200).await;
     }
-    rig.end().await;
+    rig.end();
 }

@@ -471,6 +471,7 @@ export const en = {
   "problem.too-many-requests": "Too many tries. Wait a little.",
   "problem.internal": "Something went wrong on the server.",
   "problem.unavailable": "The desk is busy. Try again in a moment.",
+  "problem.outcome-unknown": "It is not known whether this was saved. Look before you try again.",
 } as const;
 
 export type Key = keyof typeof en;

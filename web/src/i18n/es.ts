@@ -474,4 +474,5 @@ export const es: Record<Key, string> = {
   "problem.too-many-requests": "Demasiados intentos. Espera un poco.",
   "problem.internal": "Algo ha fallado en el servidor.",
   "problem.unavailable": "El servicio está ocupado. Inténtalo en un momento.",
+  "problem.outcome-unknown": "No se sabe si se ha guardado. Compruébalo antes de intentarlo de nuevo.",
 };

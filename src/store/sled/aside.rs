@@ -83,7 +83,7 @@ pub(in crate::store) fn recover(dir: &Path, stamp: &str) -> Result<Option<PathBu
 /// A new folder in which a store can be built before it takes the place of the one in `dir`.
 ///
 /// # Errors
-/// A folder that cannot be made, also one of which [`recover`] has not been asked.
+/// A folder that cannot be made, also one of which `recover` has not been asked.
 pub fn workshop(dir: &Path) -> Result<PathBuf, OpenError> {
     let dir = place_to_work(&whole(dir));
     let made = DirBuilder::new().mode(0o700).create(&dir).and_then(|()| File::create(dir.join(NEW))?.sync_all());
@@ -159,7 +159,7 @@ fn sync_parent(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// A folder that is held by a process or cannot be renamed. `dir` holds one of the two then, whole, and the other one is
-/// not lost: [`recover`] finds it.
+/// not lost: `recover` finds it.
 pub fn replace(dir: &Path, fresh: &Path, stamp: &str) -> Result<Option<PathBuf>, OpenError> {
     let dir = whole(dir);
     let failed = |source| OpenError::Folder { dir: dir.clone(), source };

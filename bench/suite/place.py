@@ -45,7 +45,10 @@ def programs(examples=()):
         if missing:
             raise Failed(f"TAQUILLA_BIN: beside it, examples/{missing[0]} is missing (cargo build --example {missing[0]})")
     else:
-        folder = build("--bin", "taquilla", *[part for name in examples for part in ("--example", name)])
+        # Apart: beside the examples the desk would be built with what its tests need, too.
+        if examples:
+            build(*[part for name in examples for part in ("--example", name)])
+        folder = build("--bin", "taquilla")
         binary = folder / "taquilla"
     return binary, {name: folder / "examples" / name for name in examples}
 

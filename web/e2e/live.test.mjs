@@ -64,7 +64,7 @@ desk("a change made on an old state is not saved over another one", async (place
   await page.getByRole("alert").filter({ hasText: "Tom Okafor changed this meanwhile" }).waitFor();
   assert.equal((await place.call(tom.token, "GET", "/tickets/1")).title, "VPN drops at noon");
   await page.getByRole("button", { name: "Save mine anyway" }).click();
-  await page.getByRole("alert").waitFor({ state: "detached" });
+  await page.getByRole("alert").filter({ hasText: "changed this meanwhile" }).waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Cancel" }).click();
   await page.getByRole("heading", { name: "VPN drops every hour" }).waitFor();
   assert.equal((await place.call(tom.token, "GET", "/tickets/1")).title, "VPN drops every hour");

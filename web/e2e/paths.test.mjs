@@ -438,7 +438,7 @@ desk("sessions and API tokens are managed, passwords changed", {}, async (place,
   await page.getByLabel("Current password").fill("wrong words 1");
   await page.getByLabel("New password").fill("another horse 2");
   await page.getByRole("button", { name: "Change password" }).click();
-  await page.getByRole("alert").waitFor();
+  await page.getByText("This is not your current password.").waitFor();
   await page.getByLabel("Current password").fill(PASSWORD);
   await page.getByRole("button", { name: "Change password" }).click();
   await page.getByText("Password changed.").waitFor();

@@ -451,6 +451,7 @@ export const en = {
   "fault.wrong_type": "This does not fit.",
   "fault.repeated": "Given twice.",
   "fault.null": "Please fill this in.",
+  "fault.wrong_password": "This is not your current password.",
   "fault.unknown_field": "Not known here.",
   "problem.away": "The desk does not answer.",
   "problem.unreadable-body": "The desk did not understand this.",

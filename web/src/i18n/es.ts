@@ -454,6 +454,7 @@ export const es: Record<Key, string> = {
   "fault.wrong_type": "No es válido.",
   "fault.repeated": "Está dos veces.",
   "fault.null": "Rellena este campo.",
+  "fault.wrong_password": "Esta no es tu contraseña actual.",
   "fault.unknown_field": "No se conoce aquí.",
   "problem.away": "El servicio no responde.",
   "problem.unreadable-body": "El servicio no lo ha entendido.",

@@ -1,7 +1,7 @@
 import { Button, SegmentedControl, TextInput, useMantineColorScheme } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useState } from "react";
-import { api, body } from "../../api/client";
+import { ApiError, api, body } from "../../api/client";
 import { session } from "../../api/session";
 import { chooseLocale, type Locale, useText } from "../../i18n";
 import { setColors } from "../../lib/colors";
@@ -47,7 +47,9 @@ export function Profile() {
       secret.reset();
       told(t("settings.password_changed"));
     } catch (error) {
-      const fields = fieldTexts(error, t);
+      // The one thing that is forbidden here is to change a password without knowing it.
+      const refused = error instanceof ApiError && error.status === 403;
+      const fields = refused ? { current_password: t("fault.wrong_password") } : fieldTexts(error, t);
       secret.setErrors(fields);
       if (Object.keys(fields).length === 0) setFault(explain(error, t));
     }

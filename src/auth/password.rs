@@ -1,6 +1,6 @@
 //! Hashing and checking passwords: argon2id, away from the threads that answer requests, a few at a time.
 
-use std::{sync::Arc, thread::available_parallelism};
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use anyhow::Context;
 use argon2::{
@@ -20,10 +20,15 @@ pub struct Hasher {
     permits: Arc<Semaphore>,
     /// Places in the queue, those of the running ones included.
     queue: Arc<Semaphore>,
+    /// Those places when nobody is there.
+    places: usize,
 }
 
 /// Checks that may wait for a place.
 const MOST_WAITING: usize = 128;
+
+/// A little longer than the allocator keeps freed memory (mimalloc's `purge_delay`, 1 s).
+const KEPT_BY_ALLOCATOR: Duration = Duration::from_millis(1_200);
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,7 @@ impl Hasher {
             nobodys: Secret::new(nobodys),
             permits: Arc::new(Semaphore::new(places)),
             queue: Arc::new(Semaphore::new(places + MOST_WAITING)),
+            places: places + MOST_WAITING,
         })
     }
 
@@ -98,7 +104,8 @@ impl Hasher {
         let queued = queue.map_err(|_| AppError::unavailable("Too many passwords are being checked; try again.", None).retry_after(2))?;
         let permit = self.permits.clone().acquire_owned().await.map_err(AppError::internal)?;
         let (answer, answered) = tokio::sync::oneshot::channel();
-        // A thread that ends gives the memory of its hash back; one of a pool keeps it for as long as other work comes.
+        let queue = self.queue.clone();
+        let places = self.places;
         let thread = std::thread::Builder::new().name("password".into()).spawn(move || {
             // Held by the work, not by the request: a client that hangs up does not free the place early.
             let held = (permit, queued);
@@ -106,6 +113,11 @@ impl Hasher {
             drop(held);
             // Whoever hung up does not want the answer.
             drop(answer.send(done));
+            // The allocator keeps freed memory for a while, in case more is wanted, and gives back what has been free for longer
+            // when a thread ends. The last hash of a burst sees to it; else its 19 MiB stay until some other thread happens to end.
+            if queue.available_permits() == places {
+                std::thread::park_timeout(KEPT_BY_ALLOCATOR);
+            }
         });
         thread.map_err(AppError::internal)?;
         answered.await.map_err(AppError::internal)
@@ -134,7 +146,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_for_a_check_are_bounded() {
-        let hasher = Hasher { permits: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(3)), ..hasher(19_456, 2) };
+        let hasher = Hasher { permits: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(3)), places: 3, ..hasher(19_456, 2) };
         let check = || hasher.verify("correct horse", None);
         let (a, b, c, d) = tokio::join!(check(), check(), check(), check());
         assert!(a.is_ok() && b.is_ok() && c.is_ok());

@@ -54,7 +54,7 @@ impl Healthcheck {
         let url = if has_path { url } else { format!("{}/health/ready", url.trim_end_matches('/')) };
         let (ready, said) = block_on(ask(&url))?;
         let word = if ready { "ready" } else { "not ready" };
-        context.out.data(&json!({ "ready": ready, "url": url, "detail": said }), || format!("{word}: {said}"))?;
+        context.out.data(&json!({ "ready": ready, "url": url, "detail": said }), || format!("{word}: {url}: {said}"))?;
         Ok(if ready { Exit::Ok } else { Exit::Failure })
     }
 }

@@ -88,10 +88,8 @@ impl Remote {
             (None, None) => (DEFAULT_SERVER.to_owned(), "default"),
         };
         let bad = |why: &str| usage(format!("{origin}: {server:?} {why}"));
-        let url = Url::parse(&server).map_err(|_| bad("is not an address such as https://desk.example.com"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(bad("must begin with http:// or https://"));
-        }
+        let url = Url::parse(&server).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.ok_or_else(|| bad("is no address: it must begin with http:// or https://, as http://127.0.0.1:8000 does"))?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
             return Err(usage(format!("{origin} must be an address alone, without credentials, ? or #")));
         }
@@ -235,7 +233,7 @@ impl Desk {
         let (status, headers) = (response.status(), response.headers().clone());
         if !status.is_success() {
             return match read(response).await.map_err(|error| lost(&error))? {
-                Some(problem) if is_problem(&headers) => refused(status, &problem).ended().map(drop),
+                Some(problem) if is_problem(&headers) => refused(status, &problem, path).ended().map(drop),
                 _ => Err(self.no_desk(status, &headers)),
             };
         }
@@ -273,7 +271,7 @@ impl Desk {
                 Some(body) => Attempt::Answered(Answer { body, headers }),
                 None => Attempt::Refused(self.no_desk(status, &headers)),
             },
-            Ok(Some(problem)) if is_problem(&headers) => refused(status, &problem),
+            Ok(Some(problem)) if is_problem(&headers) => refused(status, &problem, path),
             Ok(_) => Attempt::Refused(self.no_desk(status, &headers)),
             Err(error) => Attempt::Lost(lost(&error)),
         }
@@ -305,8 +303,8 @@ fn is_problem(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
 }
 
-/// What a refusal means.
-fn refused(status: StatusCode, problem: &Value) -> Attempt {
+/// What a refusal of a request for `path` means.
+fn refused(status: StatusCode, problem: &Value, path: &str) -> Attempt {
     let exit = match status.as_u16() {
         401 | 403 => Exit::NotPermitted,
         404 => Exit::NotFound,
@@ -318,6 +316,8 @@ fn refused(status: StatusCode, problem: &Value) -> Attempt {
     let errors = problem["errors"].as_array().filter(|errors| !errors.is_empty());
     let message = match errors {
         Some(errors) => errors.iter().map(|e| format!("{} {}", said(&e["field"]), said(&e["message"]))).collect::<Vec<_>>().join("; "),
+        // The desk does not repeat what it does not have.
+        None if status == StatusCode::NOT_FOUND => format!("{} ({path})", said(&problem["detail"])),
         None => said(&problem["detail"]),
     };
     let failure = Failure::new(exit, message);

@@ -4,7 +4,7 @@ use std::{io::Write, net::SocketAddr};
 
 use clap::{Args, ValueEnum};
 use tokio::{
-    net::TcpListener,
+    net::TcpSocket,
     signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,9 @@ use crate::{
     http::server::raise_descriptors,
     telemetry,
 };
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -56,12 +59,19 @@ async fn serve(context: &Context, loaded: Loaded) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let listen = loaded.config.server.listen;
     let asked_by = loaded.origin("server.listen").to_owned();
+    let unheard = |error: &std::io::Error| {
+        let way_out = if asked_by == "default" { "; --listen ADDRESS:PORT takes another one" } else { "" };
+        Failure::new(Exit::Failure, format!("server.listen: cannot listen on {listen}: {error} ({asked_by}){way_out}"))
+    };
+    // The port is taken before the storage is touched, so that a desk which cannot have it leaves nothing behind; nobody can
+    // connect before the storage is open.
+    let socket = bound(listen).map_err(|error| unheard(&error))?;
     let app = App::build(loaded.config, Clock::System).await.map_err(|error| desk::unopened(&error, None))?;
-    let listener = match TcpListener::bind(listen).await {
+    let listener = match socket.listen(BACKLOG) {
         Ok(listener) => listener,
         Err(error) => {
             desk::close(&app).await?;
-            return Err(Failure::new(Exit::Failure, format!("server.listen: cannot listen on {listen}: {error} ({asked_by})")));
+            return Err(unheard(&error));
         }
     };
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::Failure, format!("server.listen: {error}")))?;
@@ -84,6 +94,15 @@ async fn serve(context: &Context, loaded: Loaded) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// Takes an address, without listening yet.
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A desk that was stopped a moment ago does not keep the next one from its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Says what runs and where.

@@ -337,7 +337,7 @@ fn healthcheck_asks_the_configured_desk() {
     let address = server.url.strip_prefix("http://").unwrap().to_owned();
     let listen = ("TAQUILLA_SERVER__LISTEN", address.as_str());
     let healthy = place.run_in(&[listen], &["healthcheck"]).expect(0);
-    assert!(healthy.out.starts_with("ready: 200 OK"), "{healthy:?}");
+    assert!(healthy.out.starts_with(&format!("ready: {}/health/ready: 200 OK", server.url)), "{healthy:?}");
     let port = address.rsplit(':').next().unwrap();
     place.run_in(&[("TAQUILLA_SERVER__LISTEN", &format!("0.0.0.0:{port}"))], &["healthcheck"]).expect(0);
     let json = place.run(&["--json", "healthcheck", "--url", &server.url]).expect(0).json();

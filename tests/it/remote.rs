@@ -145,7 +145,7 @@ fn every_refusal_has_its_exit_code() {
     desk.run(&desk.agent, &["create", "--title", "x", "--description-file", "absent"]).expect(1).says("absent");
     desk.run("", &["list"]).expect(2).says("TAQUILLA_TOKEN");
     desk.run("a b", &["list"]).expect(2).says("token");
-    for server in ["nonsense", "ftp://127.0.0.1", "http://u:p@127.0.0.1", "http://127.0.0.1/?x"] {
+    for server in ["nonsense", "127.0.0.1:8000", "localhost:8000", "ftp://127.0.0.1", "http://u:p@127.0.0.1", "http://127.0.0.1/?x"] {
         let ran = desk.run(&desk.agent, &["list", "--server", server]).expect(2).says("--server");
         assert!(!ran.err.contains("u:p@") || !server.contains("u:p@"), "{ran:?}");
     }
@@ -158,6 +158,7 @@ fn every_refusal_has_its_exit_code() {
         desk.run(&desk.agent, verb).expect(5);
     }
     desk.run(&desk.agent, &["assign", "1", "3"]).expect(1).says("active agent or admin");
+    desk.run(&desk.agent, &["show", "77"]).expect(5).says("tickets/77");
     let error = desk.run(&desk.agent, &["--json", "show", "77"]).expect(5).error();
     assert_eq!((error["code"].as_str(), error["exit_code"].as_i64()), (Some("not_found"), Some(5)));
 

@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     activity::live::Live,
+    analytics::Dashboards,
     auth::{failures::FailedLogins, password::Hasher, throttle::Throttle, token::TokenKeys},
     config::Config,
     error::AppError,
@@ -69,6 +70,8 @@ pub struct App {
     pub running_keys: RunningKeys,
     /// The JSON of tickets that were shown a moment ago.
     pub written: Written,
+    /// Dashboards that were made already.
+    pub dashboards: Dashboards,
     /// Who listens to the log as it grows.
     pub live: Live,
     /// What the desk tells of itself at `/metrics`.
@@ -125,6 +128,7 @@ impl App {
             failed_logins: FailedLogins::default(),
             running_keys: RunningKeys::default(),
             written: Written::default(),
+            dashboards: Dashboards::default(),
             live: Live::at(*store.durable_seq().borrow()),
             metrics: Metrics::new(config.storage_url()?.name())?,
             instance: i64::from_be_bytes(crate::auth::token::random()),

@@ -122,7 +122,7 @@ impl std::ops::Neg for Amount {
 }
 
 /// A stretch of counters to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Span {
     /// Of this kind.
     pub kind: Kind,

@@ -1,6 +1,6 @@
 //! The calls of `/analytics`.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -13,7 +13,10 @@ use crate::{
     app::AppState,
     auth::{extract::AgentActor, model::Actor},
     error::AppError,
-    http::{body::Query, path::Id},
+    http::{
+        body::{Query, written},
+        path::Id,
+    },
     types::UserId,
 };
 
@@ -50,8 +53,8 @@ async fn read_dashboard(
     _: Actor,
     Query(asked): Query<DaysQuery>,
     _: AgentActor,
-) -> Result<Json<Dashboard>, AppError> {
-    Ok(Json(ops::dashboard(&app, asked.days.unwrap_or_default()).await?))
+) -> Result<Response, AppError> {
+    Ok(written(ops::dashboard(&app, asked.days.unwrap_or_default()).await?))
 }
 
 /// One agent's work

@@ -4,8 +4,10 @@
 pub mod figures;
 pub mod http;
 pub mod insight;
+mod kept;
 pub mod model;
 pub mod ops;
 mod times;
 
+pub use kept::Dashboards;
 pub use times::Times;

@@ -78,7 +78,7 @@ fn date(day: i32) -> String {
 }
 
 /// Counters as a store gave them, by kind.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Counters(Vec<(Key, Amount)>);
 
 impl Counters {

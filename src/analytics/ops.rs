@@ -1,8 +1,11 @@
 //! Reading analytics: who may see what, which counters are read.
 
+use bytes::Bytes;
+
 use super::{
     insight::{BacklogView, Performance, age_limits, backlog_spans},
-    model::{AgentStats, Counters, Dashboard, Days, Names, Window, agent_ids, agent_spans, spans},
+    kept::Made,
+    model::{AgentStats, Counters, Dashboard, Days, Window, agent_ids, agent_spans, spans},
 };
 use crate::{
     app::App,
@@ -12,14 +15,23 @@ use crate::{
     types::{Timestamp, UserId},
 };
 
-/// The desk at a glance; only staff come here.
+/// The desk at a glance, as JSON; only staff come here.
 ///
 /// # Errors
 /// The storage's.
-pub async fn dashboard(app: &App, days: Days) -> Result<Dashboard, AppError> {
+pub async fn dashboard(app: &App, days: Days) -> Result<Bytes, AppError> {
     let window = Window::ending(app.now(), days);
     let counters = Counters::new(app.store.counters(&spans(window)).await?);
-    Ok(Dashboard::new(&counters, window, &names(app, &counters).await?))
+    let made = app.dashboards.of(window, &counters);
+    let agents = made.as_ref().map_or_else(|| agent_ids(&counters), |made| made.agents.clone());
+    let names = app.store.names(&agents).await?;
+    if let Some(made) = made.filter(|made| made.names == names) {
+        return Ok(made.json.clone());
+    }
+    let json = serde_json::to_vec(&Dashboard::new(&counters, window, &names)).map_err(AppError::internal)?;
+    let json = Bytes::from(json);
+    app.dashboards.keep(Made { window, counters, agents, names, json: json.clone() });
+    Ok(json)
 }
 
 /// How fast the desk answers and resolves, and everybody's row; only staff come here.
@@ -28,7 +40,7 @@ pub async fn dashboard(app: &App, days: Days) -> Result<Dashboard, AppError> {
 /// The storage's.
 pub async fn performance(app: &App, days: Days) -> Result<Performance, AppError> {
     let counters = Counters::new(app.store.counters(&spans(Window::ending(app.now(), days))).await?);
-    Ok(Performance::new(&counters, &names(app, &counters).await?))
+    Ok(Performance::new(&counters, &app.store.names(&agent_ids(&counters)).await?))
 }
 
 /// The work that waits; only staff come here.
@@ -66,8 +78,4 @@ pub async fn agent(app: &App, actor: &Actor, id: UserId, days: Days) -> Result<A
         actor.require_admin()?;
     }
     Ok(row)
-}
-
-async fn names(app: &App, counters: &Counters) -> Result<Names, AppError> {
-    Ok(app.store.names(&agent_ids(counters)).await?)
 }

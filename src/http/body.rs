@@ -5,6 +5,7 @@ use std::{collections::HashSet, fmt};
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, Uri, header::CONTENT_TYPE, request::Parts},
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -20,6 +21,11 @@ use crate::{
 
 /// The largest body: 1 MiB.
 pub const LARGEST_BODY: usize = 1024 * 1024;
+
+/// An answer that is JSON already.
+pub fn written(json: impl Into<axum::body::Body>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], json.into()).into_response()
+}
 
 /// A JSON body that has been checked, of a call without query parameters: one that is there is told with the faults of
 /// the body.

@@ -24,7 +24,7 @@ use crate::{
     auth::{extract::AdminActor, model::Actor},
     error::AppError,
     http::{
-        body::{Body, Query},
+        body::{Body, Query, written},
         etag::unless_known,
         page,
         path::Id,
@@ -80,11 +80,6 @@ async fn list_tickets(
         }
     };
     Ok((page::headers(&uri, &bound, next.as_ref(), total), body).into_response())
-}
-
-/// An answer that is JSON already.
-fn written(json: Vec<u8>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 /// Open a ticket

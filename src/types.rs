@@ -299,7 +299,7 @@ pub enum Expected {
 }
 
 /// A stretch of a list: at most `limit` rows after the row at `after`, an ordering key of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Page<K> {
     /// The last row of the page before, if any.
     pub after: Option<K>,

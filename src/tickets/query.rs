@@ -12,7 +12,7 @@ use super::{
 use crate::types::{TicketId, Timestamp, UserId};
 
 /// Which tickets somebody may see. It is applied inside the store, so that lists, totals and searches all obey it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Everything: agents and admins.
     All,
@@ -38,7 +38,7 @@ impl Scope {
 }
 
 /// A filter by assignee.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Assignee {
     /// Nobody.
     None,
@@ -47,7 +47,7 @@ pub enum Assignee {
 }
 
 /// What a list is narrowed by; filters are combined by AND, the values of one by OR.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TicketQuery {
     /// What the caller may see.
     pub scope: Scope,
@@ -178,7 +178,7 @@ pub struct Sort {
 }
 
 /// Where a ticket stands in an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SortKey {
     /// The value sorted by, as a number that orders the same.
     pub value: i64,

@@ -51,7 +51,7 @@ pub fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 /// The words of a search: every one must occur, the last one as a prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Words {
     /// Terms that must occur whole.
     pub whole: Vec<String>,

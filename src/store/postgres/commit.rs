@@ -43,7 +43,7 @@ impl PgStore {
         loop {
             // Another one for each try: that of a try which did not happen must not be found.
             let token = i64::from_be_bytes(random());
-            let fault = match self.try_once(changes, token).await {
+            let fault = match self.try_once(changes, token, tries > 0).await {
                 Ok(Outcome::Done(nr)) => return Ok(self.committed(nr).await),
                 Ok(Outcome::Unknown(nr)) => match self.happened(nr, token).await {
                     Some(true) => return Ok(self.committed(nr).await),
@@ -72,10 +72,10 @@ impl PgStore {
         Committed { seq: self.numbers.place(nr).await }
     }
 
-    async fn try_once(&self, changes: &Changes, token: i64) -> Result<Outcome, Fault> {
+    async fn try_once(&self, changes: &Changes, token: i64, wary: bool) -> Result<Outcome, Fault> {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin().await?;
-        let nr = self.within(&mut tx, changes, token).await?;
+        let nr = self.within(&mut tx, changes, token, wary).await?;
         let start = Instant::now();
         let committed = tx.commit().await;
         self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());
@@ -89,11 +89,11 @@ impl PgStore {
         }
     }
 
-    async fn within(&self, tx: &mut PgConnection, changes: &Changes, token: i64) -> Result<i64, Fault> {
-        judge::judge(tx, changes).await?;
+    async fn within(&self, tx: &mut PgConnection, changes: &Changes, token: i64, wary: bool) -> Result<i64, Fault> {
+        judge::judge(tx, changes, wary).await?;
         self.ids.pass(tx, changes).await?;
-        write::rows(tx, changes).await?;
-        log::write(tx, token, &changes.log).await
+        let derived = write::rows(tx, changes).await?;
+        log::write(tx, token, &changes.log, derived).await
     }
 
     /// Whether a commit happened. Its row is written a second time, in a transaction that is then given up: that waits for

@@ -169,10 +169,12 @@ impl Check<'_> {
         self.problem(format!("the search index does not agree with the texts of ticket {}", ticket.id));
         if self.rebuild {
             sqlx::query("DELETE FROM taquilla.search_terms WHERE ticket_id = $1").bind(ticket.id.0).execute(&mut *self.tx).await?;
-            search::ticket(self.tx, ticket, true).await?;
+            let mut terms = search::Terms::default();
+            terms.ticket(self.tx, ticket, true).await?;
             for comment in comments {
-                search::comment(self.tx, comment, true).await?;
+                terms.comment(self.tx, comment, true).await?;
             }
+            terms.add(self.tx).await?;
         }
         Ok(())
     }

@@ -1,24 +1,36 @@
 //! Ids come from sequences: never issued twice, also across instances and crashes of the server, which sets some aside
 //! before it gives one out.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
+use parking_lot::Mutex;
 use sqlx::{PgConnection, PgPool, Row as _};
 
-use super::fault::Fault;
-use crate::store::{Changes, IdKind, Row, Write};
+use super::{Lost, fault::Fault, together::Together};
+use crate::store::{Changes, IdKind, Row, StoreError, Write};
 
-/// The highest ids that this instance knows to be below their sequences.
-#[derive(Debug, Default)]
-pub(super) struct Ids([AtomicI64; IdKind::ALL.len()]);
+/// Ids that were drawn for several, of whom each takes the next one.
+type Drawn = Arc<Mutex<std::vec::IntoIter<i64>>>;
 
+/// What an instance knows of the sequences.
+#[derive(Default)]
+pub(super) struct Ids {
+    /// The highest ids that it knows to be below them.
+    known: [AtomicI64; IdKind::ALL.len()],
+    together: Together<IdKind, (), Drawn>,
+}
+
+/// Draws as many ids as the parameter says.
 const fn next(kind: IdKind) -> &'static str {
     match kind {
-        IdKind::Ticket => "SELECT nextval('taquilla.ticket_ids')",
-        IdKind::Comment => "SELECT nextval('taquilla.comment_ids')",
-        IdKind::User => "SELECT nextval('taquilla.user_ids')",
-        IdKind::Session => "SELECT nextval('taquilla.session_ids')",
-        IdKind::Token => "SELECT nextval('taquilla.token_ids')",
+        IdKind::Ticket => "SELECT nextval('taquilla.ticket_ids') FROM generate_series(1, $1)",
+        IdKind::Comment => "SELECT nextval('taquilla.comment_ids') FROM generate_series(1, $1)",
+        IdKind::User => "SELECT nextval('taquilla.user_ids') FROM generate_series(1, $1)",
+        IdKind::Session => "SELECT nextval('taquilla.session_ids') FROM generate_series(1, $1)",
+        IdKind::Token => "SELECT nextval('taquilla.token_ids') FROM generate_series(1, $1)",
     }
 }
 
@@ -42,10 +54,19 @@ const fn hold_and_move(kind: IdKind) -> [&'static str; 2] {
 }
 
 impl Ids {
-    /// Draws the next id.
-    pub(super) async fn draw(&self, pool: &PgPool, kind: IdKind) -> Result<i64, sqlx::Error> {
-        let id: i64 = sqlx::query(next(kind)).fetch_one(pool).await?.try_get(0)?;
-        self.0[kind as usize].fetch_max(id, Ordering::Relaxed);
+    /// Draws the next id, together with whoever wants one at the same time. One that was drawn and not heard of is a gap.
+    pub(super) async fn draw(&self, pool: &PgPool, lost: &Arc<Lost>, kind: IdKind) -> Result<i64, StoreError> {
+        let (pool, lost) = (pool.clone(), lost.clone());
+        let drawn = self.together.ask(kind, (), move |wanted| {
+            let (pool, lost) = (pool.clone(), lost.clone());
+            async move {
+                let count = i32::try_from(wanted.len()).unwrap_or(i32::MAX);
+                let ids: Vec<i64> = asking!(lost, sqlx::query_scalar(next(kind)).bind(count).fetch_all(&pool))?;
+                Ok(Arc::new(Mutex::new(ids.into_iter())))
+            }
+        });
+        let id = drawn.await?.lock().next().ok_or(StoreError::Busy)?;
+        self.known[kind as usize].fetch_max(id, Ordering::Relaxed);
         Ok(id)
     }
 
@@ -60,7 +81,7 @@ impl Ids {
             }
         }
         for kind in IdKind::ALL {
-            let known = &self.0[kind as usize];
+            let known = &self.known[kind as usize];
             let Some(id) = highest[kind as usize].filter(|id| *id > known.load(Ordering::Relaxed)) else { continue };
             let last: i64 = sqlx::query(last_value(kind)).fetch_one(&mut *tx).await?.try_get(0)?;
             if last < id {

@@ -21,10 +21,10 @@ enum Lock {
     Change,
 }
 
-/// Locks and judges; gives the versions of the rows that are there.
-pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes) -> Result<Versions, Fault> {
+/// Locks and judges; gives the versions of the rows that are there. A row under an id that was reserved for it is taken not
+/// to be there, as nobody else speaks of it; `wary`, it is looked for all the same, which tells an id that was taken.
+pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) -> Result<Versions, Fault> {
     let mut wanted: BTreeMap<Place, (RowKey, Lock)> = BTreeMap::new();
-    // Rows under ids that were reserved for them: nobody else speaks of those, so there is nothing to look for.
     let mut fresh = HashSet::new();
     for write in &changes.writes {
         let (key, expect) = match write {
@@ -36,6 +36,9 @@ pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes) -> Result<Ve
         };
         if expect == Expect::New && has_id(&key) && matches!(write, Write::Put(..)) {
             fresh.insert(key.clone());
+            if !wary {
+                continue;
+            }
         }
         want(&mut wanted, key, Lock::Change);
     }

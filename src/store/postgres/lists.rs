@@ -1,5 +1,7 @@
 //! Lists of tickets: filters, orders and totals as the query says, by keyset.
 
+use std::sync::Arc;
+
 use sqlx::{PgPool, Postgres, QueryBuilder, Row as _};
 
 use super::{
@@ -19,7 +21,7 @@ use crate::{
 type Builder = QueryBuilder<Postgres>;
 
 /// Reads one page.
-pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>) -> Read<Slice<Ticket, SortKey>> {
+pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>) -> Read<Slice<Arc<Ticket>, SortKey>> {
     let mut select = Builder::new("SELECT ");
     select.push(TICKET).push(" FROM taquilla.tickets t WHERE ");
     filter(&mut select, query);
@@ -32,8 +34,8 @@ pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>
         None => select.push(" ORDER BY id").push(direction),
     };
     select.push(" LIMIT ").push_bind(count(page.limit.saturating_add(1)));
-    let found = select.build().fetch_all(pool).await?;
-    let mut tickets = found.iter().map(rows::ticket).collect::<Read<Vec<Ticket>>>()?;
+    let found = select.build().persistent(has_one_plan(query)).fetch_all(pool).await?;
+    let mut tickets = found.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
     let more = tickets.len() > page.limit;
     tickets.truncate(page.limit);
     let total = match page.after {
@@ -44,6 +46,12 @@ pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>
     };
     let next = tickets.last().filter(|_| more).map(|ticket| query.sort.key(ticket));
     Ok(Slice { rows: tickets, next, total })
+}
+
+/// Whether the server may keep one plan for all values. Between a rare word or tag and a frequent one the right plans differ by
+/// orders of magnitude, and the plan for any word, which the server would go over to, takes each for a rare one.
+const fn has_one_plan(query: &TicketQuery) -> bool {
+    query.words.is_none() && query.tags.is_empty()
 }
 
 fn count(n: usize) -> i64 {
@@ -144,7 +152,7 @@ async fn total(pool: &PgPool, query: &TicketQuery) -> Read<Total> {
         }
         select.push(") AS counted");
     }
-    let n: i64 = select.build().fetch_one(pool).await?.try_get(0)?;
+    let n: i64 = select.build().persistent(has_one_plan(query)).fetch_one(pool).await?.try_get(0)?;
     let n = usize::try_from(n).unwrap_or(0);
     Ok(if !exact && n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) })
 }

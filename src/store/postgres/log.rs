@@ -17,6 +17,9 @@ use tokio::{
 use super::{
     Lost,
     fault::{Fault, is_lost},
+    figures::{self, add_moves},
+    search::add_terms,
+    write::Derived,
 };
 use crate::{
     activity::model::{Entry, NewEntry},
@@ -108,25 +111,32 @@ impl Columns {
     }
 }
 
-/// Writes the row of a commit and its entries; gives the commit's number.
-pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry]) -> Result<i64, Fault> {
+/// Writes the row of a commit, its entries and what follows from its rows; gives the commit's number.
+pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry], derived: Derived) -> Result<i64, Fault> {
     let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
-    if entries.is_empty() {
+    let Derived { moves, terms } = derived;
+    if entries.is_empty() && moves.is_empty() && terms.is_empty() {
         let row =
             sqlx::query("INSERT INTO taquilla.commits (token, entries) VALUES ($1, 0) RETURNING nr").bind(token).fetch_one(tx).await?;
         return Ok(row.try_get(0)?);
     }
     let columns = Columns::of(entries.iter().map(|entry| Entry::at_seq(0, entry.clone())))?;
-    let made = sqlx::query(
+    // One statement, since each is a way to the server and back while the rows are locked.
+    let made = sqlx::query(concat!(
         "WITH made AS (INSERT INTO taquilla.commits (token, entries) VALUES ($1, $2) RETURNING nr), \
          told AS (INSERT INTO taquilla.entries (commit_nr, follow, action, ticket_id, comment_id, user_id, internal, body) \
          SELECT made.nr, e.* FROM made, unnest($3::integer[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[], \
-         $9::jsonb[]) AS e) SELECT nr FROM made",
-    )
+         $9::jsonb[]) AS e), found AS (",
+        add_terms!("$10"),
+        "), counted AS (",
+        add_moves!("$11", "$12", "$13", "$14", "$15"),
+        ") SELECT nr FROM made"
+    ))
     .bind(token)
     .bind(count)
     .bind((0..count).rev().collect::<Vec<i32>>());
-    Ok(columns.bound(made).fetch_one(tx).await?.try_get(0)?)
+    let made = figures::bound(columns.bound(made).bind(terms.into_rows()), &moves);
+    Ok(made.fetch_one(tx).await?.try_get(0)?)
 }
 
 /// Gives commits their places, tells other instances, and listens to them. Ends when it is aborted.

@@ -3,11 +3,11 @@
 
 /// Asks, and asks again when the connection was lost. The question is made anew each time: a builder gives one only once.
 macro_rules! asking {
-    ($store:expr, $question:expr) => {{
+    ($lost:expr, $question:expr) => {{
         let mut tries = 0;
         loop {
             match $question.await {
-                Err(error) if $store.may_ask_again(&error, tries) => tries += 1,
+                Err(error) if $lost.may_ask_again(&error, tries) => tries += 1,
                 answer => break answer.map_err(|error| $crate::store::postgres::fault::told(&error)),
             }
         }
@@ -29,6 +29,7 @@ mod reads;
 mod rows;
 mod search;
 mod take_in;
+mod together;
 mod values;
 mod write;
 
@@ -84,6 +85,7 @@ pub struct PgStore {
     ids: Ids,
     numbers: Numbers,
     lost: Arc<Lost>,
+    asked: reads::Asked,
     meters: Arc<Meters>,
     _sequencer: AbortOnDrop,
 }
@@ -114,6 +116,15 @@ impl Lost {
         *self.0.lock() = Some(Instant::now());
     }
 
+    /// Whether a question that failed is asked again: when its connection was lost.
+    fn may_ask_again(&self, error: &sqlx::Error, tries: u32) -> bool {
+        let again = fault::is_lost(error) && tries + 1 < MOST_ASKED;
+        if again {
+            self.note();
+        }
+        again
+    }
+
     /// Whether a connection that is idle for so long may be broken.
     fn doubts(&self, idle: Duration) -> bool {
         idle > TRUSTED_IDLE || self.0.lock().is_some_and(|at| at.elapsed() <= idle)
@@ -140,21 +151,22 @@ impl PgStore {
         let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);
         let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone(), meters.clone()).await.map_err(|error| told(&error))?;
         let sequencer = AbortOnDrop(tokio::spawn(sequencer.run()));
-        Ok(Arc::new(Self { pool, inner, connect, ids: Ids::default(), numbers, lost, meters, _sequencer: sequencer }))
+        Ok(Arc::new(Self {
+            pool,
+            inner,
+            connect,
+            ids: Ids::default(),
+            numbers,
+            lost,
+            asked: reads::Asked::new(),
+            meters,
+            _sequencer: sequencer,
+        }))
     }
 
     /// Notes that a connection was lost.
     fn suspect(&self) {
         self.lost.note();
-    }
-
-    /// Whether a question that failed is asked again: when its connection was lost.
-    fn may_ask_again(&self, error: &sqlx::Error, tries: u32) -> bool {
-        let again = fault::is_lost(error) && tries + 1 < MOST_ASKED;
-        if again {
-            self.suspect();
-        }
-        again
     }
 }
 
@@ -208,14 +220,7 @@ impl Store for PgStore {
     }
 
     async fn reserve(&self, kind: IdKind) -> Result<i64, StoreError> {
-        let mut tries = 0;
-        loop {
-            match self.ids.draw(&self.pool, kind).await {
-                // An id that was drawn and not heard of is a gap.
-                Err(error) if self.may_ask_again(&error, tries) => tries += 1,
-                drawn => return drawn.map_err(|error| told(&error)),
-            }
-        }
+        self.ids.draw(&self.pool, &self.lost, kind).await
     }
 
     async fn lease(&self, name: &str, holder: i64, seconds: u32) -> Result<bool, StoreError> {
@@ -223,7 +228,7 @@ impl Store for PgStore {
         let sql = "INSERT INTO taquilla.leases AS l (name, holder, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3)) \
                    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
                    WHERE l.holder = excluded.holder OR l.expires_at < now()";
-        let taken = asking!(self, sqlx::query(sql).bind(name).bind(holder).bind(f64::from(seconds)).execute(&self.pool))?;
+        let taken = asking!(self.lost, sqlx::query(sql).bind(name).bind(holder).bind(f64::from(seconds)).execute(&self.pool))?;
         Ok(taken.rows_affected() > 0)
     }
 
@@ -239,7 +244,7 @@ impl Store for PgStore {
     /// Of the whole database, in which nothing else need be.
     async fn size_bytes(&self) -> Result<u64, StoreError> {
         let sql = "SELECT pg_database_size(current_database())";
-        let bytes: i64 = asking!(self, sqlx::query_scalar(sql).fetch_one(&self.pool))?;
+        let bytes: i64 = asking!(self.lost, sqlx::query_scalar(sql).fetch_one(&self.pool))?;
         Ok(u64::try_from(bytes).unwrap_or(0))
     }
 

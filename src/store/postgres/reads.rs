@@ -11,10 +11,12 @@ use super::{
     PgStore, lists,
     rows::{self, Read},
     search::asked,
+    together::{ByKey, Together},
     values::Instant,
 };
 use crate::{
     activity::{chain::ChainBlock, model::Entry},
+    analytics::figures::{Amount, Key, Span},
     auth::model::{ApiToken, Digest32, Session},
     store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users},
     tickets::{
@@ -27,6 +29,43 @@ use crate::{
         preferences::Preferences,
     },
 };
+
+/// A page of tickets that several have asked for.
+type List = Arc<Slice<Arc<Ticket>, SortKey>>;
+
+/// Counters that several have asked for.
+type Counters = Arc<Vec<(Key, Amount)>>;
+
+/// Questions of many requests, which are asked together.
+pub(super) struct Asked {
+    tickets: ByKey<i64, Arc<Ticket>>,
+    users: ByKey<i64, Arc<User>>,
+    sessions: ByKey<i64, Arc<Session>>,
+    api_tokens: ByKey<Digest32, Arc<ApiToken>>,
+    singles: ByKey<String, (serde_json::Value, i64)>,
+    names: Together<(), Vec<UserId>, Arc<HashMap<UserId, String>>>,
+    lists: Together<(TicketQuery, Page<SortKey>), (), List>,
+    pub(super) counters: Together<Vec<Span>, (), Counters>,
+}
+
+impl Asked {
+    pub(super) fn new() -> Self {
+        Self {
+            tickets: ByKey::new("SELECT * FROM taquilla.tickets WHERE id = ANY($1)", "id", |row| rows::ticket(row).map(Arc::new)),
+            users: ByKey::new("SELECT * FROM taquilla.users WHERE id = ANY($1)", "id", |row| rows::user(row).map(Arc::new)),
+            sessions: ByKey::new("SELECT * FROM taquilla.sessions WHERE id = ANY($1)", "id", |row| rows::session(row).map(Arc::new)),
+            api_tokens: ByKey::new("SELECT * FROM taquilla.api_tokens WHERE hash = ANY($1) ORDER BY id", "hash", |row| {
+                rows::api_token(row).map(Arc::new)
+            }),
+            singles: ByKey::new("SELECT name, body, version FROM taquilla.singles WHERE name = ANY($1)", "name", |row| {
+                Ok((row.try_get("body")?, row.try_get("version")?))
+            }),
+            names: Together::default(),
+            lists: Together::default(),
+            counters: Together::default(),
+        }
+    }
+}
 
 fn maybe<T>(row: Option<&PgRow>, read: fn(&PgRow) -> Read<T>) -> Result<Option<T>, StoreError> {
     row.map(read).transpose().map_err(|error| super::fault::told(&error))
@@ -50,19 +89,21 @@ fn cut<T, K>(mut rows: Vec<T>, at: usize, total: Option<Total>, key: impl Fn(&T)
 #[async_trait]
 impl Tickets for PgStore {
     async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
-        let sql = "SELECT * FROM taquilla.tickets WHERE id = $1";
-        let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
-        Ok(maybe(row.as_ref(), rows::ticket)?.map(Arc::new))
+        self.asked.tickets.get(&self.pool, &self.lost, id.0).await
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
-        let Slice { rows, next, total } = asking!(self, lists::page(&self.pool, query, page))?;
-        Ok(Slice { rows: rows.into_iter().map(Arc::new).collect(), next, total })
+        let (pool, lost, wanted) = (self.pool.clone(), self.lost.clone(), query.clone());
+        let read = self.asked.lists.ask((query.clone(), page), (), move |_| {
+            let (pool, lost, query) = (pool.clone(), lost.clone(), wanted.clone());
+            async move { asking!(lost, lists::page(&pool, &query, page)).map(Arc::new) }
+        });
+        Ok(Arc::unwrap_or_clone(read.await?))
     }
 
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
         let sql = "SELECT * FROM taquilla.comments WHERE id = $1 AND ticket_id = $2";
-        let row = asking!(self, sqlx::query(sql).bind(id.0).bind(ticket.0).fetch_optional(&self.pool))?;
+        let row = asking!(self.lost, sqlx::query(sql).bind(id.0).bind(ticket.0).fetch_optional(&self.pool))?;
         maybe(row.as_ref(), rows::comment)
     }
 
@@ -71,12 +112,12 @@ impl Tickets for PgStore {
                    WHERE ticket_id = $1 AND id > $2 AND deleted_at IS NULL AND ($3 OR NOT is_internal) ORDER BY id LIMIT $4";
         let after = page.after.map_or(0, |id| id.0);
         let found = asking!(
-            self,
+            self.lost,
             sqlx::query(sql).bind(ticket.0).bind(after).bind(notes).bind(limit(page.limit.saturating_add(1))).fetch_all(&self.pool)
         )?;
         let total = if page.after.is_none() {
             let sql = "SELECT public_comments + CASE WHEN $2 THEN internal_notes ELSE 0 END FROM taquilla.tickets WHERE id = $1";
-            let row = asking!(self, sqlx::query_scalar::<_, i64>(sql).bind(ticket.0).bind(notes).fetch_optional(&self.pool))?;
+            let row = asking!(self.lost, sqlx::query_scalar::<_, i64>(sql).bind(ticket.0).bind(notes).fetch_optional(&self.pool))?;
             Some(Total::Exact(usize::try_from(row.unwrap_or(0)).unwrap_or(0)))
         } else {
             None
@@ -88,9 +129,9 @@ impl Tickets for PgStore {
 impl PgStore {
     /// A row of which there is one, with its version.
     async fn single<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<(T, i64)>, StoreError> {
-        let sql = "SELECT body, version FROM taquilla.singles WHERE name = $1";
-        let row = asking!(self, sqlx::query(sql).bind(name).fetch_optional(&self.pool))?;
-        maybe(row.as_ref(), |row| Ok((rows::single(row)?, row.try_get("version")?)))
+        let Some((body, version)) = self.asked.singles.get(&self.pool, &self.lost, name.to_owned()).await? else { return Ok(None) };
+        let body = serde_json::from_value(body).map_err(|error| StoreError::Corrupt(format!("{name}: {error}")))?;
+        Ok(Some((body, version)))
     }
 }
 
@@ -125,25 +166,26 @@ fn count_users(query: &UserQuery) -> QueryBuilder<Postgres> {
 #[async_trait]
 impl Users for PgStore {
     async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
-        let sql = "SELECT * FROM taquilla.users WHERE id = $1";
-        let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
-        Ok(maybe(row.as_ref(), rows::user)?.map(Arc::new))
+        self.asked.users.get(&self.pool, &self.lost, id.0).await
     }
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<Arc<User>>, StoreError> {
         let sql = "SELECT * FROM taquilla.users WHERE email = $1";
-        let row = asking!(self, sqlx::query(sql).bind(email.as_str()).fetch_optional(&self.pool))?;
+        let row = asking!(self.lost, sqlx::query(sql).bind(email.as_str()).fetch_optional(&self.pool))?;
         Ok(maybe(row.as_ref(), rows::user)?.map(Arc::new))
     }
 
     async fn users(&self, query: &UserQuery, page: Page<UserId>) -> Result<Slice<Arc<User>, UserId>, StoreError> {
-        let found = asking!(self, async { some_users(query, page).build().fetch_all(&self.pool).await })?;
+        let found =
+            asking!(self.lost, async { some_users(query, page).build().persistent(query.words.is_none()).fetch_all(&self.pool).await })?;
         let users: Vec<Arc<User>> = all(&found, |row| rows::user(row).map(Arc::new))?;
         let total = match page.after {
             Some(_) => None,
             None if users.len() <= page.limit => Some(Total::Exact(users.len())),
             None => {
-                let n: i64 = asking!(self, async { count_users(query).build_query_scalar().fetch_one(&self.pool).await })?;
+                let n: i64 = asking!(self.lost, async {
+                    count_users(query).build_query_scalar().persistent(query.words.is_none()).fetch_one(&self.pool).await
+                })?;
                 Some(Total::Exact(usize::try_from(n).unwrap_or(0)))
             }
         };
@@ -151,10 +193,21 @@ impl Users for PgStore {
     }
 
     async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let sql = "SELECT id, full_name FROM taquilla.users WHERE id = ANY($1)";
-        let found = asking!(self, sqlx::query(sql).bind(&ids).fetch_all(&self.pool))?;
-        Ok(all(&found, |row| Ok((UserId(row.try_get(0)?), row.try_get(1)?)))?.into_iter().collect())
+        let (pool, lost) = (self.pool.clone(), self.lost.clone());
+        let read = self.asked.names.ask((), ids.to_vec(), move |wanted: Vec<Vec<UserId>>| {
+            let (pool, lost) = (pool.clone(), lost.clone());
+            let mut ids: Vec<i64> = wanted.iter().flatten().map(|id| id.0).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            async move {
+                let sql = "SELECT id, full_name FROM taquilla.users WHERE id = ANY($1)";
+                let found = asking!(lost, sqlx::query(sql).bind(&ids).fetch_all(&pool))?;
+                let named = all(&found, |row| Ok((UserId(row.try_get(0)?), row.try_get(1)?)))?;
+                Ok(Arc::new(named.into_iter().collect::<HashMap<UserId, String>>()))
+            }
+        });
+        let found = read.await?;
+        Ok(ids.iter().filter_map(|id| found.get(id).map(|name| (*id, name.clone()))).collect())
     }
 
     async fn roster(&self) -> Result<Roster, StoreError> {
@@ -172,7 +225,7 @@ impl Users for PgStore {
 
     async fn preferences(&self, user: UserId) -> Result<Option<Preferences>, StoreError> {
         let sql = "SELECT body, version FROM taquilla.preferences WHERE user_id = $1";
-        let row = asking!(self, sqlx::query(sql).bind(user.0).fetch_optional(&self.pool))?;
+        let row = asking!(self.lost, sqlx::query(sql).bind(user.0).fetch_optional(&self.pool))?;
         maybe(row.as_ref(), rows::preferences)
     }
 
@@ -184,50 +237,46 @@ impl Users for PgStore {
 #[async_trait]
 impl Sessions for PgStore {
     async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, StoreError> {
-        let sql = "SELECT * FROM taquilla.sessions WHERE id = $1";
-        let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
-        Ok(maybe(row.as_ref(), rows::session)?.map(Arc::new))
+        self.asked.sessions.get(&self.pool, &self.lost, id.0).await
     }
 
     async fn sessions_of(&self, user: UserId) -> Result<Vec<Arc<Session>>, StoreError> {
         let sql = "SELECT * FROM taquilla.sessions WHERE user_id = $1 ORDER BY id";
-        let found = asking!(self, sqlx::query(sql).bind(user.0).fetch_all(&self.pool))?;
+        let found = asking!(self.lost, sqlx::query(sql).bind(user.0).fetch_all(&self.pool))?;
         all(&found, |row| rows::session(row).map(Arc::new))
     }
 
     async fn expired_sessions(&self, now: Timestamp, most: usize) -> Result<Vec<SessionId>, StoreError> {
         let sql = "SELECT id FROM taquilla.sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2";
-        let found = asking!(self, sqlx::query(sql).bind(Instant::from(now)).bind(limit(most)).fetch_all(&self.pool))?;
+        let found = asking!(self.lost, sqlx::query(sql).bind(Instant::from(now)).bind(limit(most)).fetch_all(&self.pool))?;
         all(&found, |row| row.try_get(0).map(SessionId))
     }
 
     async fn api_token(&self, hash: &Digest32) -> Result<Option<Arc<ApiToken>>, StoreError> {
-        let sql = "SELECT * FROM taquilla.api_tokens WHERE hash = $1 ORDER BY id DESC LIMIT 1";
-        let row = asking!(self, sqlx::query(sql).bind(&hash[..]).fetch_optional(&self.pool))?;
-        Ok(maybe(row.as_ref(), rows::api_token)?.map(Arc::new))
+        self.asked.api_tokens.get(&self.pool, &self.lost, *hash).await
     }
 
     async fn api_tokens_of(&self, user: UserId) -> Result<Vec<Arc<ApiToken>>, StoreError> {
         let sql = "SELECT * FROM taquilla.api_tokens WHERE user_id = $1 ORDER BY id";
-        let found = asking!(self, sqlx::query(sql).bind(user.0).fetch_all(&self.pool))?;
+        let found = asking!(self.lost, sqlx::query(sql).bind(user.0).fetch_all(&self.pool))?;
         all(&found, |row| rows::api_token(row).map(Arc::new))
     }
 
     async fn api_token_by_id(&self, id: TokenId) -> Result<Option<Arc<ApiToken>>, StoreError> {
         let sql = "SELECT * FROM taquilla.api_tokens WHERE id = $1";
-        let row = asking!(self, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
+        let row = asking!(self.lost, sqlx::query(sql).bind(id.0).fetch_optional(&self.pool))?;
         Ok(maybe(row.as_ref(), rows::api_token)?.map(Arc::new))
     }
 
     async fn answer(&self, key: &AnswerKey) -> Result<Option<Answer>, StoreError> {
         let sql = "SELECT * FROM taquilla.answers WHERE user_id = $1 AND key = $2";
-        let row = asking!(self, sqlx::query(sql).bind(key.user_id.0).bind(&key.key[..]).fetch_optional(&self.pool))?;
+        let row = asking!(self.lost, sqlx::query(sql).bind(key.user_id.0).bind(&key.key[..]).fetch_optional(&self.pool))?;
         maybe(row.as_ref(), rows::answer)
     }
 
     async fn old_answers(&self, before: Timestamp, most: usize) -> Result<Vec<AnswerKey>, StoreError> {
         let sql = "SELECT user_id, key FROM taquilla.answers WHERE at < $1 ORDER BY at LIMIT $2";
-        let found = asking!(self, sqlx::query(sql).bind(Instant::from(before)).bind(limit(most)).fetch_all(&self.pool))?;
+        let found = asking!(self.lost, sqlx::query(sql).bind(Instant::from(before)).bind(limit(most)).fetch_all(&self.pool))?;
         all(&found, rows::answer_key)
     }
 }
@@ -268,14 +317,14 @@ fn stretch(query: &EntryQuery, end: Seq) -> QueryBuilder<Postgres> {
 impl Activities for PgStore {
     async fn entries(&self, query: &EntryQuery) -> Result<Vec<Entry>, StoreError> {
         let end = *self.numbers.subscribe().borrow();
-        let found = asking!(self, async { stretch(query, end).build().fetch_all(&self.pool).await })?;
+        let found = asking!(self.lost, async { stretch(query, end).build().fetch_all(&self.pool).await })?;
         all(&found, rows::entry)
     }
 
     async fn count_entries(&self, ticket: TicketId, internal: bool) -> Result<usize, StoreError> {
         let sql = "SELECT count(*) FROM taquilla.entries e JOIN taquilla.commits c ON c.nr = e.commit_nr \
                    WHERE e.ticket_id = $1 AND ($2 OR NOT e.internal) AND c.last_seq IS NOT NULL";
-        let n: i64 = asking!(self, sqlx::query_scalar(sql).bind(ticket.0).bind(internal).fetch_one(&self.pool))?;
+        let n: i64 = asking!(self.lost, sqlx::query_scalar(sql).bind(ticket.0).bind(internal).fetch_one(&self.pool))?;
         Ok(usize::try_from(n).unwrap_or(0))
     }
 
@@ -285,7 +334,7 @@ impl Activities for PgStore {
 
     async fn cursor(&self, name: &str) -> Result<LogCursor, StoreError> {
         let sql = "SELECT seq, version FROM taquilla.cursors WHERE name = $1";
-        let row = asking!(self, sqlx::query(sql).bind(name).fetch_optional(&self.pool))?;
+        let row = asking!(self.lost, sqlx::query(sql).bind(name).fetch_optional(&self.pool))?;
         let found = maybe(row.as_ref(), |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
         let (seq, version) = found.unwrap_or((0, 0));
         Ok(LogCursor { name: name.to_owned(), seq, version })
@@ -293,7 +342,7 @@ impl Activities for PgStore {
 
     async fn chain(&self, after: Seq, most: usize) -> Result<Vec<ChainBlock>, StoreError> {
         let sql = "SELECT last_seq, links FROM taquilla.chain WHERE last_seq > $1 ORDER BY last_seq LIMIT $2";
-        let found = asking!(self, sqlx::query(sql).bind(after).bind(limit(most)).fetch_all(&self.pool))?;
+        let found = asking!(self.lost, sqlx::query(sql).bind(after).bind(limit(most)).fetch_all(&self.pool))?;
         all(&found, rows::chain_block)
     }
 }

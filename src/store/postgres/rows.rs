@@ -42,8 +42,7 @@ fn named<T: DeserializeOwned>(row: &PgRow, column: &str) -> Read<T> {
 }
 
 fn json<T: DeserializeOwned>(row: &PgRow, column: &str) -> Read<T> {
-    let value: serde_json::Value = row.try_get(column)?;
-    serde_json::from_value(value).map_err(|error| sqlx::Error::Decode(error.into()))
+    Ok(row.try_get::<Json<T>, _>(column)?.0)
 }
 
 fn digest(row: &PgRow, column: &str) -> Read<Digest32> {

@@ -1,6 +1,6 @@
 //! The search terms of texts: the same terms as everywhere, as `tsvector`s that are made of them and of nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -19,23 +19,67 @@ pub(super) fn terms_of(texts: &[&str]) -> Vec<String> {
     texts.iter().flat_map(|text| terms(text)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Brings the terms of a ticket's own texts to their present state.
-pub(super) async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool) -> Result<(), Fault> {
-    if !new {
-        forget(tx, row.id.0, 0).await?;
+/// An `INSERT` of rows of terms, which the parameter of this name holds as JSON.
+macro_rules! add_terms {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO taquilla.search_terms (ticket_id, comment_id, part, internal, terms) \
+             SELECT t.ticket_id, t.comment_id, t.part, t.internal, array_to_tsvector(t.terms) FROM jsonb_to_recordset(",
+            $rows,
+            ") AS t (ticket_id bigint, comment_id bigint, part smallint, internal boolean, terms text[])"
+        )
+    };
+}
+pub(super) use add_terms;
+
+/// Terms that are still to be added: by ticket and comment (0 for the ticket's own texts), the rows that they make.
+#[derive(Debug, Default)]
+pub(super) struct Terms(BTreeMap<(i64, i64), Vec<Value>>);
+
+impl Terms {
+    /// Brings the terms of a ticket's own texts to their present state: those of before go at once.
+    pub(super) async fn ticket(&mut self, tx: &mut PgConnection, row: &Ticket, new: bool) -> Result<(), Fault> {
+        if !new {
+            forget(tx, row.id.0, 0).await?;
+        }
+        self.put(row.id.0, 0, term_rows(row.id.0, 0, false, &[&row.title, &row.description]));
+        Ok(())
     }
-    remember(tx, row.id.0, 0, false, terms_of(&[&row.title, &row.description])).await
+
+    /// Brings the terms of a comment to their present state, likewise; a deleted one has none.
+    pub(super) async fn comment(&mut self, tx: &mut PgConnection, row: &Comment, new: bool) -> Result<(), Fault> {
+        let (ticket, comment) = (row.ticket_id.0, row.id.0);
+        if !new {
+            forget(tx, ticket, comment).await?;
+        }
+        let visible = row.deleted_at.is_none().then(|| term_rows(ticket, comment, row.is_internal, &[&row.content]));
+        self.put(ticket, comment, visible.into_iter().flatten());
+        Ok(())
+    }
+
+    fn put(&mut self, ticket: i64, comment: i64, rows: impl Iterator<Item = Value>) {
+        self.0.insert((ticket, comment), rows.collect());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All rows, as [`add_terms`] takes them.
+    pub(super) fn into_rows(self) -> Value {
+        self.0.into_values().flatten().collect()
+    }
+
+    /// Adds them.
+    pub(super) async fn add(self, tx: &mut PgConnection) -> Result<(), Fault> {
+        add(tx, self.into_rows()).await
+    }
 }
 
-/// Brings the terms of a comment to their present state; a deleted one has none.
-pub(super) async fn comment(tx: &mut PgConnection, row: &Comment, new: bool) -> Result<(), Fault> {
-    if !new {
-        forget(tx, row.ticket_id.0, row.id.0).await?;
-    }
-    if row.deleted_at.is_some() {
-        return Ok(());
-    }
-    remember(tx, row.ticket_id.0, row.id.0, row.is_internal, terms_of(&[&row.content])).await
+/// Adds rows of terms.
+pub(super) async fn add(tx: &mut PgConnection, rows: Value) -> Result<(), Fault> {
+    sqlx::query(add_terms!("$1")).bind(rows).execute(tx).await?;
+    Ok(())
 }
 
 async fn forget(tx: &mut PgConnection, ticket: i64, comment: i64) -> Result<(), Fault> {
@@ -47,25 +91,8 @@ async fn forget(tx: &mut PgConnection, ticket: i64, comment: i64) -> Result<(), 
     Ok(())
 }
 
-async fn remember(tx: &mut PgConnection, ticket: i64, comment: i64, internal: bool, terms: Vec<String>) -> Result<(), Fault> {
-    for (part, terms) in (0_i16..).zip(parts(terms)) {
-        sqlx::query(
-            "INSERT INTO taquilla.search_terms (ticket_id, comment_id, part, internal, terms) \
-             VALUES ($1, $2, $3, $4, array_to_tsvector($5))",
-        )
-        .bind(ticket)
-        .bind(comment)
-        .bind(part)
-        .bind(internal)
-        .bind(terms)
-        .execute(&mut *tx)
-        .await?;
-    }
-    Ok(())
-}
-
 /// The rows that a text's terms make, as their columns.
-pub(super) fn term_rows(ticket: i64, comment: i64, internal: bool, texts: &[&str]) -> impl Iterator<Item = Value> {
+pub(super) fn term_rows(ticket: i64, comment: i64, internal: bool, texts: &[&str]) -> impl Iterator<Item = Value> + use<> {
     (0_i16..)
         .zip(parts(terms_of(texts)))
         .map(move |(part, terms)| json!({ "ticket_id": ticket, "comment_id": comment, "part": part, "internal": internal, "terms": terms }))

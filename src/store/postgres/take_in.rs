@@ -171,15 +171,7 @@ async fn terms(tx: &mut PgConnection, rows: &[Row]) -> Result<(), Fault> {
     .bind(comments)
     .execute(&mut *tx)
     .await?;
-    sqlx::query(
-        "INSERT INTO taquilla.search_terms (ticket_id, comment_id, part, internal, terms) \
-         SELECT t.ticket_id, t.comment_id, t.part, t.internal, array_to_tsvector(t.terms) FROM jsonb_to_recordset($1) \
-         AS t (ticket_id bigint, comment_id bigint, part smallint, internal boolean, terms text[])",
-    )
-    .bind(Value::Array(terms))
-    .execute(tx)
-    .await?;
-    Ok(())
+    search::add(tx, Value::Array(terms)).await
 }
 
 /// Entries with their places, each as a commit of its own; they must follow the log.

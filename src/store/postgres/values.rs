@@ -1,6 +1,9 @@
 //! How single values stand in the database.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IntoDeserializer as _, value::StrDeserializer},
+};
 use sqlx::{
     Decode, Encode, Postgres, Type,
     encode::IsNull,
@@ -69,5 +72,6 @@ pub(super) fn word<T: Serialize>(value: &T) -> Result<String, StoreError> {
 
 /// The value that a word stands for.
 pub(super) fn of_word<T: DeserializeOwned>(word: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_value(serde_json::Value::from(word)).map_err(|e| sqlx::Error::Decode(e.into()))
+    let word: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
+    T::deserialize(word).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -6,10 +6,10 @@ use sqlx::{PgConnection, Postgres, Row as _, postgres::PgArguments, query::Query
 
 use super::{
     fault::Fault,
-    figures::{self, Moves},
+    figures::Moves,
     judge::single_name,
     rows::{Targets, standing},
-    search,
+    search::{self, Terms},
     values::{Instant, word},
 };
 use crate::{
@@ -35,16 +35,25 @@ macro_rules! put {
     };
 }
 
-/// Writes the rows of a commit, in its order.
-pub(super) async fn rows(tx: &mut PgConnection, changes: &Changes) -> Result<(), Fault> {
+/// What follows from the rows of a commit, for its last statement to write.
+#[derive(Default)]
+pub(super) struct Derived {
+    /// By what the counters move.
+    pub(super) moves: Moves,
+    /// What texts are found by.
+    pub(super) terms: Terms,
+}
+
+/// Writes the rows of a commit, in its order; gives what follows from them.
+pub(super) async fn rows(tx: &mut PgConnection, changes: &Changes) -> Result<Derived, Fault> {
     let mut written = HashSet::new();
-    let mut moved = Moves::new();
+    let mut derived = Derived::default();
     for write in &changes.writes {
         match write {
             Write::Put(row, expect) => {
                 let key = row.key();
                 let new = *expect == Expect::New && !written.contains(&key);
-                put(tx, row, new, &mut moved).await?;
+                put(tx, row, new, &mut derived).await?;
                 written.insert(key);
             }
             Write::Delete(key, _) => {
@@ -56,15 +65,15 @@ pub(super) async fn rows(tx: &mut PgConnection, changes: &Changes) -> Result<(),
     for addition in &changes.additions {
         add(tx, *addition).await?;
     }
-    figures::moved(tx, &moved).await
+    Ok(derived)
 }
 
-async fn put(tx: &mut PgConnection, row: &Row, new: bool, moved: &mut Moves) -> Result<(), Fault> {
+async fn put(tx: &mut PgConnection, row: &Row, new: bool, derived: &mut Derived) -> Result<(), Fault> {
     let statement = match row {
-        Row::Ticket(row) => return ticket(tx, row, new, moved).await,
+        Row::Ticket(row) => return ticket(tx, row, new, derived).await,
         Row::Comment(row) => {
             made(comment(row, new).execute(&mut *tx).await?.rows_affected())?;
-            return search::comment(tx, row, new).await;
+            return derived.terms.comment(tx, row, new).await;
         }
         Row::User(row) => user(row, new)?,
         Row::Session(row) => session(row, new),
@@ -90,8 +99,8 @@ fn instant(at: Option<crate::types::Timestamp>) -> Option<Instant> {
     at.map(Instant::from)
 }
 
-/// Writes a ticket, and notes by what that moves the counters.
-async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, moved: &mut Moves) -> Result<(), Fault> {
+/// Writes a ticket, and notes what follows from that.
+async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut Derived) -> Result<(), Fault> {
     let sql = put!(
         new,
         "WITH old AS (SELECT * FROM taquilla.tickets WHERE id = $1), put AS (INSERT INTO taquilla.tickets AS t (id, title, description, status, priority, tags, channel, creator_id, opened_by_id, \
@@ -150,9 +159,9 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, moved: &mut Move
     let was_there: bool = old.try_get(0)?;
     let before = if was_there { Some(standing(&old)?) } else { None };
     for (key, amount) in moves(before.as_ref(), Some(&Standing::from(row))) {
-        *moved.entry(key).or_default() += amount;
+        *derived.moves.entry(key).or_default() += amount;
     }
-    if old.try_get(1)? { search::ticket(tx, row, !was_there).await } else { Ok(()) }
+    if old.try_get(1)? { derived.terms.ticket(tx, row, !was_there).await } else { Ok(()) }
 }
 
 fn comment(row: &Comment, new: bool) -> Statement<'_> {

@@ -63,7 +63,7 @@ async fn serve(context: &Context, loaded: Loaded) -> Result<(), Failure> {
         let way_out = if asked_by == "default" { "; --listen ADDRESS:PORT takes another one" } else { "" };
         Failure::new(Exit::Failure, format!("server.listen: cannot listen on {listen}: {error} ({asked_by}){way_out}"))
     };
-    // The port is taken before the storage is touched, so that a desk which cannot have it leaves nothing behind; nobody can
+    // Before the storage is touched, so that a desk whose port somebody listens on already leaves nothing behind; nobody can
     // connect before the storage is open.
     let socket = bound(listen).map_err(|error| unheard(&error))?;
     let app = App::build(loaded.config, Clock::System).await.map_err(|error| desk::unopened(&error, None))?;

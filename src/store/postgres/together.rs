@@ -7,16 +7,18 @@ use std::{
     collections::{HashMap, hash_map},
     hash::Hash,
     sync::Arc,
+    time::Duration,
 };
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use sqlx::{
     Decode, Encode, PgPool, Postgres, Row as _, Type,
     postgres::{PgHasArrayType, PgRow},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
-use super::{Lost, closed, fault::told, rows::Read};
+use super::{Lost, fault::told, rows::Read};
 use crate::store::StoreError;
 
 /// Those who go with the next statement: what each of them wants, and where the answer goes.
@@ -25,13 +27,21 @@ type Waiting<W, A> = Vec<(W, oneshot::Sender<Result<A, StoreError>>)>;
 /// Statements under way, and who waits for the next one of each kind.
 type Kinds<K, W, A> = Arc<Mutex<HashMap<K, Waiting<W, A>>>>;
 
+/// How many questions go with one statement at most: all of its rows are in memory at once.
+const MOST_TOGETHER: usize = 256;
+/// How long they wait for it. The server's own limits end it before; this is for a way to the server that has silently gone.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Gathers questions by their kind `K`. Of a kind there is one statement under way at most; it is made of all that is wanted
 /// (`W`), and its answer (`A`) goes to all.
-pub(super) struct Together<K, W, A>(Kinds<K, W, A>);
+pub(super) struct Together<K, W, A> {
+    kinds: Kinds<K, W, A>,
+    patience: Duration,
+}
 
 impl<K, W, A> Default for Together<K, W, A> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self { kinds: Arc::default(), patience: PATIENCE }
     }
 }
 
@@ -51,16 +61,21 @@ where
         Asked: Future<Output = Result<A, StoreError>> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        match self.0.lock().entry(kind.clone()) {
-            hash_map::Entry::Occupied(mut waiting) => waiting.get_mut().push((wanted, answer)),
+        let first = match self.kinds.lock().entry(kind.clone()) {
+            hash_map::Entry::Occupied(mut waiting) => {
+                waiting.get_mut().push((wanted, answer));
+                None
+            }
             hash_map::Entry::Vacant(none) => {
                 none.insert(Vec::new());
-                let way = Way { kinds: self.0.clone(), kind, open: true };
-                // By itself: whoever asked first may hang up, the others still wait.
-                tokio::spawn(way.go(vec![(wanted, answer)], ask));
+                Some((wanted, answer))
             }
+        };
+        if let Some(first) = first {
+            // By itself: whoever asked first may hang up, the others still wait.
+            tokio::spawn(Way { kinds: self.kinds.clone(), kind, patience: self.patience, open: true }.go(vec![first], ask));
         }
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a question ended in the middle".into())))
     }
 }
 
@@ -68,6 +83,7 @@ where
 struct Way<K: Hash + Eq, W, A> {
     kinds: Kinds<K, W, A>,
     kind: K,
+    patience: Duration,
     open: bool,
 }
 
@@ -78,14 +94,20 @@ impl<K: Hash + Eq, W, A: Clone> Way<K, W, A> {
         Asked: Future<Output = Result<A, StoreError>>,
     {
         loop {
-            let (wanted, answers): (Vec<W>, Vec<_>) = waiting.into_iter().unzip();
-            let found = ask(wanted).await;
+            let (wanted, mut answers): (Vec<W>, Vec<_>) = waiting.into_iter().unzip();
+            // Nothing is asked on for nobody.
+            let found = tokio::select! {
+                found = timeout(self.patience, ask(wanted)) => Some(found.unwrap_or(Err(StoreError::Busy))),
+                _ = join_all(answers.iter_mut().map(oneshot::Sender::closed)) => None,
+            };
             for answer in answers {
-                // Whoever hung up does not want it.
-                drop(answer.send(found.clone()));
+                if let Some(found) = &found {
+                    // Whoever hung up does not want it.
+                    drop(answer.send(found.clone()));
+                }
             }
             let mut kinds = self.kinds.lock();
-            waiting = kinds.get_mut(&self.kind).map(std::mem::take).unwrap_or_default();
+            waiting = kinds.get_mut(&self.kind).map(next).unwrap_or_default();
             if waiting.is_empty() {
                 kinds.remove(&self.kind);
                 self.open = false;
@@ -95,11 +117,20 @@ impl<K: Hash + Eq, W, A: Clone> Way<K, W, A> {
     }
 }
 
+/// Takes those who go with the next statement: who came first, and has not hung up.
+fn next<W, A>(waiting: &mut Waiting<W, A>) -> Waiting<W, A> {
+    waiting.retain(|(_, answer)| !answer.is_closed());
+    let later = waiting.split_off(waiting.len().min(MOST_TOGETHER));
+    std::mem::replace(waiting, later)
+}
+
 impl<K: Hash + Eq, W, A> Drop for Way<K, W, A> {
     /// Ended in the middle, it leaves nobody who waits for what does not come.
     fn drop(&mut self) {
         if self.open {
-            self.kinds.lock().remove(&self.kind);
+            let left = self.kinds.lock().remove(&self.kind);
+            // Those are woken when nothing is locked any more.
+            drop(left);
         }
     }
 }
@@ -170,7 +201,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> ByKey<K, V> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures_util::future::join_all;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -195,7 +225,7 @@ mod tests {
         assert_eq!(answers[0], [0], "the first one goes at once");
         assert!(answers[1..].iter().all(|answer| *answer == [1, 2, 3, 4]), "{answers:?}");
         assert_eq!(log.lock().len(), 2);
-        assert!(together.0.lock().is_empty());
+        assert!(together.kinds.lock().is_empty());
     }
 
     #[tokio::test]
@@ -248,8 +278,59 @@ mod tests {
         let together = Together::<(), bool, ()>::default();
         let ask = |fails| together.ask((), fails, |wanted| async move { if wanted[0] { panic!("as a test wants it") } else { Ok(()) } });
         let (first, second) = tokio::join!(ask(true), ask(true));
-        assert_eq!((first, second), (Err(closed()), Err(closed())));
+        let ended = Err(StoreError::Unavailable("a question ended in the middle".into()));
+        assert_eq!((first, second), (ended.clone(), ended));
         assert_eq!(ask(false).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_statement_without_an_answer_is_given_up() {
+        let together = Together::<(), bool, ()> { patience: Duration::ZERO, ..Together::default() };
+        let ask = |silent| {
+            together.ask((), silent, |wanted: Vec<bool>| async move { if wanted[0] { std::future::pending().await } else { Ok(()) } })
+        };
+        assert_eq!(tokio::join!(ask(true), ask(false)), (Err(StoreError::Busy), Ok(())));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_for_those_who_hung_up() {
+        let (together, asked) = (Together::<(), u8, ()>::default(), Arc::new(Mutex::new(Vec::new())));
+        let ask = |wanted| {
+            let asked = asked.clone();
+            together.ask((), wanted, move |all: Vec<u8>| {
+                asked.lock().push(all.clone());
+                async move { if all == [0] { std::future::pending().await } else { Ok(()) } }
+            })
+        };
+        let mut gone: Vec<_> = (0..3).map(|wanted| Box::pin(ask(wanted))).collect();
+        for one in &mut gone {
+            assert!(futures_util::poll!(one.as_mut()).is_pending());
+        }
+        tokio::task::yield_now().await;
+        let stays = ask(3);
+        // All but the last one hang up, the first with its statement under way.
+        drop(gone);
+        assert_eq!(stays.await, Ok(()));
+        assert_eq!(*asked.lock(), [vec![0], vec![3]]);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_goes_in_portions() {
+        let (together, go) = (Together::<(), usize, usize>::default(), Arc::new(Semaphore::new(0)));
+        let ask = |wanted| {
+            let go = go.clone();
+            together.ask((), wanted, move |all| {
+                let go = go.clone();
+                async move {
+                    go.acquire().await.unwrap().forget();
+                    Ok(all.len())
+                }
+            })
+        };
+        let all = join_all((0..600).map(ask));
+        go.add_permits(4);
+        let sizes = all.await.into_iter().map(Result::unwrap).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(sizes, [1, 87, 256].into());
     }
 
     #[tokio::test]

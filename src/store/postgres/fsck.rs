@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sqlx::{Connection, PgConnection, Row as _};
 
 use super::{
-    fault::{Fault, told},
+    fault::{Fault, is_conflict, told},
     figures::{self, Moves},
     migrate, rows, search,
     values::Instant,
@@ -21,6 +21,8 @@ use crate::{
 
 /// Tickets that are looked at together.
 const TOGETHER: i64 = 500;
+/// How often it begins again when somebody writes at the same moment.
+const MOST_TRIES: u32 = 5;
 /// At most so many problems are spelled out.
 const MOST_PROBLEMS: usize = 1_000;
 
@@ -34,7 +36,15 @@ pub async fn fsck(url: &Secret, rebuild: bool) -> Result<FsckReport, StoreError>
     if let Some(step) = pending.first() {
         return Err(StoreError::Unavailable(format!("step {} of the schema is pending: run `taquilla migrate up`", step.version)));
     }
-    let report = check(&mut connection, rebuild).await.map_err(|fault| match fault {
+    let mut tries = 1;
+    let checked = loop {
+        match check(&mut connection, rebuild).await {
+            // A desk that does nothing else sums its counters up now and then.
+            Err(Fault::Sql(error)) if is_conflict(&error) && tries < MOST_TRIES => tries += 1,
+            checked => break checked,
+        }
+    };
+    let report = checked.map_err(|fault| match fault {
         Fault::Refused(error) => error,
         Fault::Overtaken => StoreError::Busy,
         Fault::Sql(error) => told(&error),

@@ -150,8 +150,8 @@ fn users_filter(select: &mut QueryBuilder<Postgres>, query: &UserQuery) {
 }
 
 fn some_users(query: &UserQuery, page: Page<UserId>) -> QueryBuilder<Postgres> {
-    let mut select = QueryBuilder::new("SELECT * FROM taquilla.users WHERE id > ");
-    select.push_bind(page.after.map_or(0, |id| id.0));
+    let mut select = QueryBuilder::new("SELECT ");
+    select.push(rows::USER).push(" FROM taquilla.users WHERE id > ").push_bind(page.after.map_or(0, |id| id.0));
     users_filter(&mut select, query);
     select.push(" ORDER BY id LIMIT ").push_bind(limit(page.limit.saturating_add(1)));
     select

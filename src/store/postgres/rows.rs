@@ -25,6 +25,10 @@ pub(super) const TICKET: &str = "id, title, description, status, priority, tags,
      status_since, reopen_count, first_response, resolution, first_response_decided_at, resolution_decided_at, \
      targets, public_comments, internal_notes, deleted_at, version";
 
+/// The columns of an account, without its terms: the driver looks their type up by a statement of its own, which ends one that has
+/// no name.
+pub(super) const USER: &str = "id, email, full_name, role, is_active, locale, password_hash, created_at, updated_at, version";
+
 fn damaged(what: impl Into<String>) -> sqlx::Error {
     sqlx::Error::Decode(what.into().into())
 }

@@ -12,10 +12,15 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { resume } from "./api/auth";
 import { queryClient } from "./api/queries";
+import { session } from "./api/session";
 import { nonce } from "./lib/nonce";
 import { router } from "./router";
 import { applyTheme, colorSchemeManager, theme } from "./theme";
+
+// Under way while the page is made; the frame of the app asks again when it fails.
+if (session.get().kind === "unknown") resume().catch(() => undefined);
 
 applyTheme();
 

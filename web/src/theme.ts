@@ -21,6 +21,8 @@ export const theme = createTheme({
   respectReducedMotion: true,
   components: {
     Modal: { defaultProps: { transitionProps: { duration: 100 }, centered: false, yOffset: "12vh" } },
+    // A list that nobody has opened is not laid out.
+    Combobox: { defaultProps: { keepMounted: false } },
     Menu: { defaultProps: { transitionProps: { duration: 80 }, shadow: "sm" } },
     Select: { defaultProps: { comboboxProps: { transitionProps: { duration: 80 }, shadow: "sm" } } },
     Tooltip: { defaultProps: { openDelay: 400, transitionProps: { duration: 80 } } },

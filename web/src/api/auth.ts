@@ -1,8 +1,10 @@
 // Signing in and out.
 
 import { chooseLocale } from "../i18n";
+import { begin } from "../lib/live";
+import { inboxList } from "../lib/search";
 import { api, body, open, refresh } from "./client";
-import { queryClient } from "./queries";
+import { queryClient, ticketsQuery } from "./queries";
 import { session } from "./session";
 
 /** Other tabs of this browser hear of sign-in and sign-out. */
@@ -12,8 +14,25 @@ tabs.onmessage = (event) => {
   if (event.data === "in" && session.get().kind !== "in") void resume();
 };
 
+/** How long what only helps is waited for, in milliseconds. */
+const PATIENCE = 200;
+
+function patiently(helpful: Promise<unknown>): Promise<unknown> {
+  return Promise.race([helpful, new Promise((done) => setTimeout(done, PATIENCE))]);
+}
+
+/** Fetches the list of whoever lands in the inbox while the desk says who it is. */
+async function inboxAhead(): Promise<void> {
+  if (!session.wasStaff() || !["/", "/inbox"].includes(location.pathname)) return;
+  const address = new URLSearchParams(location.search);
+  const { asked } = inboxList(address.get("q") ?? undefined, address.get("sort") ?? undefined);
+  await queryClient.prefetchInfiniteQuery(ticketsQuery(asked));
+}
+
 async function enter(): Promise<void> {
-  const user = await body(api.GET("/api/v1/auth/me"));
+  // What is asked once the stream has begun need not be asked again because something may have happened meanwhile.
+  const begun = patiently(begin());
+  const [user] = await Promise.all([body(api.GET("/api/v1/auth/me")), begun, patiently(begun.then(inboxAhead))]);
   chooseLocale(user.locale);
   session.signedIn(user);
 }
@@ -38,8 +57,17 @@ export async function signOut(): Promise<void> {
   tabs.postMessage("out");
 }
 
-/** Goes on with the session that this browser had. Throws while the desk is away. */
-export async function resume(): Promise<void> {
+let resuming: Promise<void> | undefined;
+
+/** Goes on with the session that this browser had; at most one call at a time. Throws while the desk is away. */
+export function resume(): Promise<void> {
+  resuming ??= goOn().finally(() => {
+    resuming = undefined;
+  });
+  return resuming;
+}
+
+async function goOn(): Promise<void> {
   if (!session.token() && !(await refresh())) {
     session.signedOut("expired");
     return;

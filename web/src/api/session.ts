@@ -4,7 +4,7 @@ import type { User } from "./types";
 
 export type SessionState = { kind: "unknown" } | { kind: "out"; why?: "expired" } | { kind: "in"; user: User };
 
-/** Says that this browser has a session, so that a first visit asks for none. */
+/** The role of whoever has a session in this browser: a first visit has none and asks for none. */
 const HINT = "taquilla.session";
 
 let state: SessionState = localStorage.getItem(HINT) ? { kind: "unknown" } : { kind: "out" };
@@ -24,7 +24,7 @@ export const session = {
     return () => listeners.delete(listener);
   },
   signedIn(user: User) {
-    localStorage.setItem(HINT, "1");
+    localStorage.setItem(HINT, user.role);
     become({ kind: "in", user });
   },
   setToken(next: string) {
@@ -36,4 +36,6 @@ export const session = {
     become(why ? { kind: "out", why } : { kind: "out" });
   },
   hinted: () => localStorage.getItem(HINT) !== null,
+  /** Whether it was one of the staff, as far as this browser knows. */
+  wasStaff: () => ["agent", "admin"].includes(localStorage.getItem(HINT) ?? ""),
 };

@@ -1,5 +1,5 @@
 import i18next from "i18next";
-import { initReactI18next, useTranslation } from "react-i18next";
+import { useSyncExternalStore } from "react";
 import { en, type Key } from "./en";
 import { es } from "./es";
 
@@ -21,7 +21,7 @@ export function chooseLocale(locale: Locale): void {
   if (i18next.language !== locale) void i18next.changeLanguage(locale);
 }
 
-void i18next.use(initReactI18next).init({
+void i18next.init({
   resources: { en: { translation: en }, es: { translation: es } },
   lng: deviceLocale(),
   fallbackLng: "en",
@@ -42,10 +42,42 @@ type Plural<K> = K extends `${infer Stem}_one` ? Stem : K extends `${string}_oth
 export type Text = Plural<Key>;
 export type Translate = (key: Text, values?: Record<string, unknown>) => string;
 
+interface InLanguage {
+  t: Translate;
+  locale: Locale;
+}
+
+/** Texts without values are looked up once: a list asks for the same few hundreds of times. */
+function inLanguage(locale: Locale): InLanguage {
+  const fixed = i18next.getFixedT(locale) as unknown as Translate;
+  const plain = new Map<string, string>();
+  const t: Translate = (key, values) => {
+    if (values) return fixed(key, values);
+    let text = plain.get(key);
+    if (text === undefined) {
+      text = fixed(key);
+      plain.set(key, text);
+    }
+    return text;
+  };
+  return { t, locale };
+}
+
+let current = inLanguage(i18next.language as Locale);
+const watchers = new Set<() => void>();
+i18next.on("languageChanged", (locale) => {
+  current = inLanguage(locale as Locale);
+  for (const watcher of watchers) watcher();
+});
+
+function watch(watcher: () => void): () => void {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
+
 /** Translation and language, for components. */
-export function useText(): { t: Translate; locale: Locale } {
-  const { t, i18n } = useTranslation();
-  return { t: t as unknown as Translate, locale: i18n.language as Locale };
+export function useText(): InLanguage {
+  return useSyncExternalStore(watch, () => current);
 }
 
 /** Translation outside of components. */

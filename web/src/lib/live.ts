@@ -29,7 +29,7 @@ channel.onmessage = ({ data }: MessageEvent<Word>) => {
     if (holding) tell({ connection, lastId });
   } else if ("event" in data) {
     deliver(data.event);
-  } else if (!holding && session.get().kind === "in") {
+  } else if (!holding && session.token() !== undefined) {
     lastId = data.lastId || lastId;
     if (connection === "away" && data.connection === "on") missed();
     become(data.connection);
@@ -168,14 +168,35 @@ const wait = (milliseconds: number, signal: AbortSignal) =>
     });
   });
 
-/** Follows the stream while somebody is signed in; of all tabs, one at a time does. */
-export function follow(): () => void {
-  const stop = new AbortController();
-  const { signal } = stop;
+let stop: (() => void) | undefined;
+
+/** Follows the stream until somebody signs out. Resolves when it has begun, or when there is none for now. */
+export function begin(): Promise<void> {
+  stop ??= follow();
+  if (connection !== "off") return Promise.resolve();
+  return new Promise((done) => {
+    const begun = () => {
+      watchers.delete(begun);
+      done();
+    };
+    watchers.add(begun);
+  });
+}
+
+session.subscribe(() => {
+  if (session.get().kind !== "out") return;
+  stop?.();
+  stop = undefined;
+});
+
+/** Follows the stream while there is a session; of all tabs, one at a time does. */
+function follow(): () => void {
+  const ended = new AbortController();
+  const { signal } = ended;
   const hold = async () => {
     holding = true;
     let pause = 500;
-    while (!signal.aborted && session.get().kind === "in") {
+    while (!signal.aborted && session.token() !== undefined) {
       try {
         await read(signal);
         pause = 500;
@@ -197,7 +218,7 @@ export function follow(): () => void {
   navigator.locks.request("taquilla.live", { signal }, () => hold().finally(released)).catch(() => undefined);
   tell("connection?");
   return () => {
-    stop.abort();
+    ended.abort();
     holding = false;
     become("off");
   };

@@ -137,6 +137,17 @@ export function filterOf(text: string, key: string): string | undefined {
   return word?.slice(key.length + 1).replaceAll('"', "");
 }
 
+/** What the inbox shows when its address says nothing else. */
+export const START = "status:active";
+
+/** What an address of the inbox asks for. */
+export function inboxList(q: string | undefined, order: string | undefined, staff: readonly Person[] = []) {
+  const text = q ?? START;
+  const sort = order && SORTS.includes(order) ? order : DEFAULT_SORT;
+  const { params, faults } = parse(text, staff);
+  return { text, sort, asked: sort === DEFAULT_SORT ? params : { ...params, sort }, faults };
+}
+
 /** The view of deleted tickets, which only admins have. */
 export const DELETED = "deleted:true";
 

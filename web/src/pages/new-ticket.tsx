@@ -115,9 +115,8 @@ export function NewTicketPage() {
             label={t("field.description")}
             description={t("new.description_hint")}
             required
-            autosize
-            minRows={6}
-            maxRows={24}
+            className="grows"
+            rows={6}
             maxLength={65_536}
             {...form.getInputProps("description")}
             onKeyDown={(event) => {

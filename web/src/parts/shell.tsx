@@ -27,7 +27,7 @@ import { useText } from "../i18n";
 import { useAnnouncement } from "../lib/announce";
 import { colorsAre } from "../lib/colors";
 import { useKeys } from "../lib/keys";
-import { follow, live } from "../lib/live";
+import { live } from "../lib/live";
 import { told } from "../lib/notify";
 import { savePreferences } from "../lib/preferences";
 import { BUILT_IN, parse } from "../lib/search";
@@ -241,7 +241,6 @@ function Inside({ user }: { user: User }) {
   // Mantine would stop transitions by a <style> written through innerHTML, which Trusted Types forbid.
   const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
 
-  useEffect(() => follow(), []);
   useEffect(() => colorsAre(setColorScheme), [setColorScheme]);
   const theme = useQuery(preferencesQuery()).data?.theme;
   useEffect(() => {

@@ -2,9 +2,9 @@
 
 import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
 import { IconArrowsSort, IconBookmarkPlus, IconDownload, IconPlus } from "@tabler/icons-react";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, Navigate, useNavigate, useSearch } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { fetchAhead, preferencesQuery, staffQuery, ticketsQuery } from "../../api/queries";
 import { restoreAll } from "../../api/tickets";
 import type { BulkFields, Ticket } from "../../api/types";
@@ -15,7 +15,7 @@ import { downloadTickets } from "../../lib/download";
 import { useKeys } from "../../lib/keys";
 import { lastList } from "../../lib/last-list";
 import { failed, told } from "../../lib/notify";
-import { BUILT_IN, DEFAULT_SORT, DELETED, parse, SORTS, withFilter } from "../../lib/search";
+import { BUILT_IN, DEFAULT_SORT, DELETED, inboxList, SORTS, START, withFilter } from "../../lib/search";
 import { useMe } from "../../lib/use-session";
 import { confirm } from "../../parts/confirm";
 import { pickAssignee, pickPriority, pickStatus, pickTag } from "../../parts/picks";
@@ -30,8 +30,6 @@ import { TicketList } from "./ticket-list";
 /** How long one stands on a row before its ticket is fetched, in milliseconds: not while one runs past. */
 const AHEAD = 120;
 
-export const START = "status:active";
-
 export function InboxPage() {
   const me = useMe();
   if (me.role === "user") return <Navigate to="/tickets" replace />;
@@ -43,22 +41,26 @@ function Inbox() {
   const me = useMe();
   const navigate = useNavigate();
   const search = useSearch({ from: "/app/inbox" });
-  const text = search.q ?? START;
-  const sort = search.sort && SORTS.includes(search.sort) ? search.sort : DEFAULT_SORT;
   const staff = useQuery(staffQuery());
   const people = staff.data ?? [];
   const names = useMemo(() => new Map(people.map((one) => [one.id, one.full_name])), [people]);
-  const { params, faults } = useMemo(() => parse(text, people), [text, people]);
-  const asked = useMemo(() => (sort === DEFAULT_SORT ? params : { ...params, sort }), [params, sort]);
+  const { text, sort, asked, faults } = useMemo(() => inboxList(search.q, search.sort, people), [search.q, search.sort, people]);
   const key = JSON.stringify(asked);
   const stable = useMemo(() => JSON.parse(key), [key]);
-  const list = useInfiniteQuery(ticketsQuery(stable));
+  // The list before stays until the new one is there: nothing jumps, and its rows are written anew.
+  const list = useInfiniteQuery({ ...ticketsQuery(stable), placeholderData: keepPreviousData });
+  const old = list.isPlaceholderData;
+  const last = useRef(key);
+  const shown = old ? last.current : key;
+  useEffect(() => {
+    last.current = shown;
+  }, [shown]);
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
   const first = list.data?.pages[0];
   const [active, setActive] = useState(0);
   const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
   const [saving, setSaving] = useState(false);
-  const fresh = useFresh(stable, rows, list.isSuccess);
+  const fresh = useFresh(stable, rows, list.isSuccess && !old);
 
   const address = useCallback(
     (q: string, order: string) => {
@@ -75,7 +77,7 @@ function Inbox() {
   useEffect(() => {
     setActive(0);
     setSelected(new Set());
-  }, [key]);
+  }, [shown]);
 
   useEffect(() => flush, []);
 
@@ -106,7 +108,7 @@ function Inbox() {
     lastList.set({ href: location.pathname + location.search, ids: rows.map((row) => row.id) });
     void navigate({ to: "/tickets/$id", params: { id: String(ticket.id) } });
   };
-  const current = rows[Math.min(active, rows.length - 1)];
+  const current = old ? undefined : rows[Math.min(active, rows.length - 1)];
   const targets = (): number[] => {
     if (selected.size > 0) return rows.filter((row) => selected.has(row.id)).map((row) => row.id);
     return current ? [current.id] : [];
@@ -133,7 +135,7 @@ function Inbox() {
       return next;
     });
   const move = (by: number) => {
-    if (rows.length === 0) return;
+    if (rows.length === 0 || old) return;
     setActive((before) => Math.max(0, Math.min(rows.length - 1, before + by)));
   };
 
@@ -159,7 +161,7 @@ function Inbox() {
     x: () => current && toggle(current.id),
     Enter: () => current && void show(current),
     // While the list is on its way there is nothing to choose for.
-    ...(actions.restore || rows.length === 0
+    ...(actions.restore || !current
       ? {}
       : { a: actions.assign, s: actions.status, p: actions.priority, r: write("reply"), n: write("note") }),
     Escape: () => setSelected(new Set()),
@@ -167,8 +169,10 @@ function Inbox() {
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: said when the list has come, not when it is patched
   useEffect(() => {
-    if (first?.total !== undefined) announce(t(first.capped ? "inbox.count_capped" : "inbox.count", { count: first.total }));
-  }, [key, first?.total]);
+    if (first?.total !== undefined && !old) {
+      announce(t(first.capped ? "inbox.count_capped" : "inbox.count", { count: first.total }));
+    }
+  }, [shown, first?.total]);
 
   const filters = (
     <>
@@ -238,7 +242,7 @@ function Inbox() {
       <div className="list-area">
         {list.isPending && !list.isError && <Bones rows={14} />}
         {list.isError && <Failed error={list.error} retry={() => void list.refetch()} />}
-        {list.isSuccess && rows.length === 0 && (
+        {list.isSuccess && !old && rows.length === 0 && (
           <Empty title={t("inbox.empty")} hint={t("inbox.empty_hint")}>
             {text !== START && (
               <Button variant="default" size="xs" onClick={() => address(START, DEFAULT_SORT)}>
@@ -250,6 +254,8 @@ function Inbox() {
         {rows.length > 0 && (
           <TicketList
             rows={rows}
+            list={shown}
+            old={old}
             active={Math.min(active, rows.length - 1)}
             selected={selected}
             onActive={setActive}
@@ -258,7 +264,7 @@ function Inbox() {
               setSelected((before) => (before.size === rows.length ? new Set() : new Set(rows.map((row) => row.id))))
             }
             onOpen={(ticket) => void show(ticket)}
-            more={list.hasNextPage}
+            more={list.hasNextPage && !old}
             onMore={() => {
               if (!list.isFetchingNextPage) void list.fetchNextPage();
             }}

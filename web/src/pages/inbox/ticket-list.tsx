@@ -1,6 +1,5 @@
 // The rows: only those in sight are in the page.
 
-import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 import type { Ticket } from "../../api/types";
@@ -10,6 +9,10 @@ import { Ago, DueChip, PriorityIcon, StatusMark, Tag } from "../../parts/marks";
 
 interface Props {
   rows: Ticket[];
+  /** Which list it is: another one begins at its top. */
+  list: string;
+  /** Whether the rows are those of the list before, while the new ones are on their way. */
+  old: boolean;
   active: number;
   selected: ReadonlySet<number>;
   onActive: (index: number) => void;
@@ -59,9 +62,9 @@ const Row = memo(function Row({ ticket, index, active, selected, top, height, on
         {ticket.id}
       </span>
       <span role="cell" className="cell-title">
-        <Link
-          to="/tickets/$id"
-          params={{ id: String(ticket.id) }}
+        {/* The router's own link works out its place anew at each drawing, and there are many. */}
+        <a
+          href={`/tickets/${ticket.id}`}
           className="row-link"
           onFocus={() => onActive(index)}
           onClick={(event) => {
@@ -71,7 +74,7 @@ const Row = memo(function Row({ ticket, index, active, selected, top, height, on
           }}
         >
           {ticket.title}
-        </Link>
+        </a>
         <span className="row-tags">
           {ticket.tags.slice(0, 3).map((tag) => (
             <Tag key={tag} tag={tag} />
@@ -100,7 +103,7 @@ const Row = memo(function Row({ ticket, index, active, selected, top, height, on
   );
 });
 
-export function TicketList({ rows, active, selected, onActive, onToggle, onToggleAll, onOpen, more, onMore }: Props) {
+export function TicketList({ rows, list, old, active, selected, onActive, onToggle, onToggleAll, onOpen, more, onMore }: Props) {
   const { t } = useText();
   const touch = useMedia("(pointer: coarse), (max-width: 700px)");
   const narrow = useMedia("(max-width: 700px)");
@@ -110,7 +113,7 @@ export function TicketList({ rows, active, selected, onActive, onToggle, onToggl
     count: rows.length,
     getScrollElement: () => area.current,
     estimateSize: () => height,
-    overscan: 12,
+    overscan: 8,
   });
   const shown = virtual.getVirtualItems();
   const last = shown.at(-1)?.index ?? 0;
@@ -122,10 +125,23 @@ export function TicketList({ rows, active, selected, onActive, onToggle, onToggl
     if (more && last >= rows.length - 30) onMore();
   }, [last, rows.length, more, onMore]);
 
-  useEffect(() => virtual.scrollToIndex(active, { align: "auto" }), [active, virtual]);
+  // Only after a change: to look where a list stands that has just come would have the page laid out once more.
+  const stood = useRef({ list, active });
+  useEffect(() => {
+    const before = stood.current;
+    stood.current = { list, active };
+    if (before.list !== list) area.current?.scrollTo(0, 0);
+    else if (before.active !== active) virtual.scrollToIndex(active, { align: "auto" });
+  }, [list, active, virtual]);
 
   return (
-    <div role="table" aria-label={t("nav.inbox")} aria-rowcount={rows.length + 1} className="list">
+    <div
+      role="table"
+      aria-label={t("nav.inbox")}
+      aria-rowcount={rows.length + 1}
+      aria-busy={old}
+      className={`list ${old ? "list-old" : ""}`}
+    >
       <div role="rowgroup" className="list-head">
         <div role="row" className="row row-head" aria-rowindex={1}>
           <span role="columnheader" className="cell-check">
@@ -171,8 +187,9 @@ export function TicketList({ rows, active, selected, onActive, onToggle, onToggl
             const ticket = rows[item.index];
             return (
               ticket && (
+                // By place: another list, or another order, writes other words into the rows that are there.
                 <Row
-                  key={ticket.id}
+                  key={item.index}
                   ticket={ticket}
                   index={item.index}
                   active={item.index === active}

@@ -131,9 +131,8 @@ export function Composer(props: Props) {
           names={props.names.filter((name) => name !== me.full_name)}
           aria-label={label}
           placeholder={t(note ? "ticket.note_placeholder" : "ticket.reply_placeholder")}
-          autosize
-          minRows={2}
-          maxRows={14}
+          className="grows"
+          rows={2}
           maxLength={65_536}
           value={text}
           readOnly={state !== "idle"}

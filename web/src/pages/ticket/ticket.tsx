@@ -309,9 +309,8 @@ function Editor(props: {
         label={t("field.description")}
         value={description}
         required
-        autosize
-        minRows={5}
-        maxRows={20}
+        className="grows"
+        rows={5}
         onChange={(event) => setDescription(event.currentTarget.value)}
       />
       <div className="actions">

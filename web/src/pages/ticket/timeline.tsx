@@ -125,8 +125,8 @@ function Said({ ticket, comment, mentionable }: { ticket: Ticket; comment: Comme
       <div className="stack">
         <Textarea
           aria-label={t("ticket.comment_edit")}
-          autosize
-          minRows={3}
+          className="grows"
+          rows={3}
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
         />

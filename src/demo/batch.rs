@@ -1,8 +1,8 @@
-//! Many small changes in few commits. A ticket is changed at most once in a commit, and never by two commits that are
-//! under way at the same time, so that any store may carry them out in any order.
+//! Many small changes in few commits. What happens to a ticket within a commit is one write of its row, with all its entries
+//! in the log, and no two commits under way are about the same ticket, so that any store may carry them out in any order.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -10,19 +10,23 @@ use tokio::task::JoinHandle;
 
 use crate::{
     error::AppError,
-    store::{Changes, Committed, RowKey, Store, StoreError},
+    store::{Changes, Committed, Row, RowKey, Store, StoreError, Write},
+    tickets::model::Ticket,
     types::UserId,
     users::model::User,
 };
 
 /// Changes that share a commit.
-const MOST_CHANGES: usize = 128;
+const MOST_CHANGES: usize = 256;
 /// Commits under way. With two, the store always has the next one at hand while it syncs.
 const MOST_UNDER_WAY: usize = 3;
 
-/// A commit under way, and the tickets that it changes.
+/// The tickets that a commit is about: where their rows are among its writes, for those that it writes.
+type About = HashMap<u64, Option<usize>>;
+
+/// A commit under way, and the tickets that it is about.
 struct UnderWay {
-    tickets: HashSet<u64>,
+    tickets: About,
     commit: JoinHandle<Result<Committed, StoreError>>,
 }
 
@@ -30,31 +34,47 @@ struct UnderWay {
 pub(super) struct Batches {
     store: Arc<dyn Store>,
     changes: Changes,
-    tickets: HashSet<u64>,
+    tickets: About,
     guarded: HashSet<UserId>,
     under_way: VecDeque<UnderWay>,
 }
 
 impl Batches {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, changes: Changes::new(), tickets: HashSet::new(), guarded: HashSet::new(), under_way: VecDeque::new() }
+        Self { store, changes: Changes::new(), tickets: About::new(), guarded: HashSet::new(), under_way: VecDeque::new() }
     }
 
-    /// Waits until the ticket can be changed, and commits what has gathered when it is enough.
-    pub(super) async fn make_room(&mut self, ticket: u64) -> Result<(), AppError> {
-        if self.tickets.contains(&ticket) || self.tickets.len() >= MOST_CHANGES {
-            self.send().await?;
-        }
-        while self.under_way.iter().any(|one| one.tickets.contains(&ticket)) {
-            self.wait().await?;
-        }
-        Ok(())
+    /// Commits what has gathered when it is enough.
+    pub(super) async fn make_room(&mut self) -> Result<(), AppError> {
+        if self.changes.log.len() >= MOST_CHANGES { self.send().await } else { Ok(()) }
     }
 
-    /// Adds a change of a ticket that there is room for.
+    /// Adds something about a ticket that is no write of its row.
     pub(super) fn put(&mut self, ticket: u64, add: impl FnOnce(Changes) -> Changes) {
         self.changes = add(std::mem::take(&mut self.changes));
-        self.tickets.insert(ticket);
+        self.tickets.entry(ticket).or_insert(None);
+    }
+
+    /// Writes a ticket's row, which has the version after the one that was written last; gives the version that it gets. What
+    /// the same commit would have written before is left out, and with it a version.
+    pub(super) fn write(&mut self, number: u64, mut ticket: Ticket) -> i64 {
+        let written = self.tickets.entry(number).or_insert(None);
+        if let Some(Write::Put(row, _)) = written.and_then(|at| self.changes.writes.get_mut(at)) {
+            ticket.version = row.version();
+            **row = Row::from(ticket);
+            return row.version();
+        }
+        *written = Some(self.changes.writes.len());
+        let version = ticket.version;
+        self.changes = std::mem::take(&mut self.changes).update(ticket);
+        version
+    }
+
+    /// Insists that a ticket still has this version, unless the same commit writes it, which insists on that by itself.
+    pub(super) fn rely_on_ticket(&mut self, number: u64, ticket: &Ticket) {
+        if self.tickets.get(&number).is_none_or(Option::is_none) {
+            self.put(number, |changes| changes.guard(RowKey::Ticket(ticket.id), ticket.version));
+        }
     }
 
     /// Insists that this account is still as it was judged.
@@ -77,7 +97,10 @@ impl Batches {
         if self.changes.is_empty() {
             return Ok(());
         }
-        while self.under_way.len() >= MOST_UNDER_WAY {
+        let at_once = |one: &UnderWay| self.tickets.keys().all(|ticket| !one.tickets.contains_key(ticket));
+        // The oldest ends first, and so all do that are as old as the youngest that is about one of these tickets.
+        let youngest = self.under_way.iter().rposition(|one| !at_once(one)).map_or(0, |at| at + 1);
+        for _ in 0..youngest.max((self.under_way.len() + 1).saturating_sub(MOST_UNDER_WAY)) {
             self.wait().await?;
         }
         self.guarded.clear();

@@ -21,7 +21,7 @@ use crate::{
         policy::NewPassword,
     },
     error::AppError,
-    store::{Addition, Changes, IdKind, RowKey},
+    store::{Addition, Changes, IdKind},
     tickets::{
         inputs::{Content, Description, NewComment, NewTicket, TicketChange, Title},
         model::{Tags, Ticket},
@@ -223,6 +223,14 @@ struct Live {
     creator: Who,
 }
 
+impl Live {
+    /// Writes the ticket as it is next.
+    fn write(&mut self, number: u64, next: Ticket, batches: &mut Batches) {
+        let version = batches.write(number, next.clone());
+        self.ticket = Ticket { version, ..next };
+    }
+}
+
 struct Stage<'a> {
     app: &'a App,
     players: Vec<Player>,
@@ -236,7 +244,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     async fn play(&mut self, event: Event) -> Result<(), AppError> {
-        self.batches.make_room(event.number).await?;
+        self.batches.make_room().await?;
         match event.what {
             What::Opens(opening) => self.open(event.number, *opening, event.at).await?,
             What::Goes(step) => self.go(event.number, &step, event.at).await?,
@@ -262,7 +270,8 @@ impl Stage<'_> {
         may_be_helped(creator)?;
         let (ticket, entry) = Ticket::open(id, new, actor, creator, self.targets, at)?;
         self.batches.rely_on(creator);
-        self.batches.put(number, |changes| changes.insert(ticket.clone()).log(entry));
+        self.batches.write(number, ticket.clone());
+        self.batches.put(number, |changes| changes.log(entry));
         self.live.insert(number, Live { ticket, creator: opening.creator });
         self.made.tickets += 1;
         Ok(())
@@ -295,15 +304,16 @@ impl Stage<'_> {
         live.ticket.may_change(actor, change)?;
         // What is so already is no change.
         let Some((next, entry)) = live.ticket.change(actor, change, at)? else { return Ok(()) };
-        live.ticket = next.clone();
-        self.batches.put(number, |changes| changes.update(next).log(entry));
+        live.write(number, next, &mut self.batches);
+        self.batches.put(number, |changes| changes.log(entry));
         Ok(())
     }
 
     fn withdraw(&mut self, number: u64, by: Who, at: Timestamp) -> Result<(), AppError> {
-        let Some(live) = self.live.get(&number) else { return Ok(()) };
+        let Some(live) = self.live.get_mut(&number) else { return Ok(()) };
         let (next, entry) = live.ticket.delete(&self.players[by].web, at)?;
-        self.batches.put(number, |changes| changes.update(next).log(entry));
+        live.write(number, next, &mut self.batches);
+        self.batches.put(number, |changes| changes.log(entry));
         Ok(())
     }
 
@@ -317,15 +327,12 @@ impl Stage<'_> {
         let (public, notes) = if internal { (0, 1) } else { (1, 0) };
         let ticket = live.ticket.id;
         let counted = Addition::Comments { ticket, public, internal: notes, touched_at: (!internal).then_some(at) };
-        let version = live.ticket.version;
-        let moved = written.moved.inspect(|(moved, _)| live.ticket = moved.clone());
-        self.batches.put(number, |changes| {
-            let changes = changes.insert(written.comment).add(counted).log(written.entry);
-            match moved {
-                Some((moved, entry)) => changes.update(moved).log(entry),
-                None => changes.guard(RowKey::Ticket(ticket), version),
-            }
-        });
+        self.batches.rely_on_ticket(number, &live.ticket);
+        self.batches.put(number, |changes| changes.insert(written.comment).add(counted).log(written.entry));
+        if let Some((moved, entry)) = written.moved {
+            live.write(number, moved, &mut self.batches);
+            self.batches.put(number, |changes| changes.log(entry));
+        }
         self.made.comments += u64::from(!internal);
         self.made.notes += u64::from(internal);
         Ok(())

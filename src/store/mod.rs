@@ -134,7 +134,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     if aside::is_claimed(&url).await? {
         return Err(part().into());
     }
-    let store = open_at(config, url).await?;
+    let store = open_with(config, url, config.storage.cache_mib).await?;
     if transfer::is_unfinished(store.as_ref()).await? {
         store.close().await?;
         return Err(part().into());
@@ -142,15 +142,24 @@ pub async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     Ok(store)
 }
 
-/// Opens the store at another address than the configured one, otherwise as configured, whether it is complete or not.
+/// What sled may keep in memory of a store that is read or written from one end to the other, in MiB: it looks at each page
+/// once, or at those that it writes to at the moment.
+const CACHE_OF_A_MOVE_MIB: u64 = 4;
+
+/// Opens the store at another address than the configured one, to move a desk from or to there, whether it is complete or
+/// not.
 ///
 /// # Errors
 /// Why it cannot be opened.
 pub async fn open_at(config: &Config, url: StorageUrl) -> anyhow::Result<Arc<dyn Store>> {
+    open_with(config, url, CACHE_OF_A_MOVE_MIB).await
+}
+
+async fn open_with(config: &Config, url: StorageUrl, cache_mib: u64) -> anyhow::Result<Arc<dyn Store>> {
     let storage = &config.storage;
     Ok(match url {
         StorageUrl::Sled(dir) => {
-            let options = sled::Options { dir, cache_mib: storage.cache_mib };
+            let options = sled::Options { dir, cache_mib };
             tokio::task::spawn_blocking(move || sled::SledStore::open(options)).await??
         }
         StorageUrl::Postgres(url) => {

@@ -115,6 +115,18 @@ impl Engine {
     }
 }
 
+/// Keys of which a batch leaves about as much as one call to the collector clears up.
+const KEYS_PER_COLLECTION: usize = 128;
+
+/// Frees what a batch of so many keys has replaced. sled leaves that to the collector, which clears up a little at every
+/// 128th look at the tree: fewer than there are in a long batch, so that a desk that is being filled would grow by all that
+/// it ever replaced.
+pub(super) fn clear_up(keys: usize) {
+    for _ in 0..=keys / KEYS_PER_COLLECTION {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
 /// sled's errors in our terms.
 pub(super) fn failed(error: sled::Error) -> StoreError {
     match error {

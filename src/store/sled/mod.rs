@@ -196,7 +196,9 @@ impl Shared {
     /// one without the other; the sync itself holds up nobody.
     fn write(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
         let before = durability::syncs();
+        let keys = staged.len();
         self.apply(staged, effects, seq)?;
+        engine::clear_up(keys);
         let start = Instant::now();
         let flushed = self.with(|_, engine| engine.flush(before));
         self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());

@@ -1,6 +1,7 @@
 //! The real binary as a process, in a folder of its own.
 
 use std::{
+    ffi::OsString,
     fs::{File, OpenOptions},
     net::TcpListener,
     os::unix::process::ExitStatusExt,
@@ -13,8 +14,14 @@ use serde_json::Value;
 
 use crate::{api::Api, rng::Rng};
 
-/// The program under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_taquilla");
+/// The program that was built with the tests.
+pub const BUILT: &str = env!("CARGO_BIN_EXE_taquilla");
+
+/// The program under test: the one that `TAQUILLA_BIN` names, such as a release build, or the one of this build. Only builds
+/// for development have fault points.
+pub fn binary() -> OsString {
+    std::env::var_os("TAQUILLA_BIN").unwrap_or_else(|| BUILT.into())
+}
 
 /// The first admin.
 pub const ADMIN: &str = "admin@example.com";
@@ -227,7 +234,7 @@ fn taquilla(storage: &Storage, log: &File) -> Command {
 
 /// The program with nothing of this process's environment.
 pub fn command(storage: &Storage) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command
         .env_clear()
         .env("TAQUILLA_STORAGE__URL", &storage.0)

@@ -15,7 +15,7 @@ use crate::{
     ONE_AT_A_TIME,
     api::people,
     check::Check,
-    desk::{BINARY, Desk, Work, fsck},
+    desk::{BUILT, Desk, Work, binary, fsck},
     ledger::Ledger,
     load::{self, Running},
     rng::Rng,
@@ -80,7 +80,7 @@ async fn the_rig_finds_what_stock_sled_loses() {
     }
     let stock = stock_sled();
     assert!(imports_sync_file_range(&stock), "the control has a sync_file_range of its own, so it is no control");
-    assert!(!imports_sync_file_range(Path::new(BINARY)), "the desk's sync_file_range is the C library's");
+    assert!(!imports_sync_file_range(Path::new(&binary())), "the desk's sync_file_range is the C library's");
     let mut rng = Rng::for_rig("control");
     let work = Work::new();
     let mut volume = Disk::new(work.path("disk"), work.path("mount"), DISK);
@@ -120,7 +120,7 @@ async fn load_stock(stock: &Path, data: &Path, volume: &Disk, rng: &mut Rng) -> 
 
 /// Builds the control, which `cargo test --test crash` does not.
 fn stock_sled() -> PathBuf {
-    let profile = Path::new(BINARY).parent().unwrap();
+    let profile = Path::new(BUILT).parent().unwrap();
     let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     cargo.args(["build", "--quiet", "--offline", "--example", "stock_sled", "--manifest-path"]);
     cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).arg("--target-dir").arg(profile.parent().unwrap());

@@ -166,11 +166,14 @@ desk("keys choose for what is shown, so they wait for the list", {}, async (plac
   await page.keyboard.press("/");
   await page.keyboard.type(" vpn");
   await page.keyboard.press("Enter");
-  await row(page, "VPN drops").waitFor({ state: "detached" });
+  // The rows of the list before stay in sight until the new ones are there.
+  await page.locator('[role="table"][aria-busy="true"]').waitFor();
+  await row(page, "VPN drops").waitFor();
   await page.keyboard.press("a");
   await page.keyboard.press("s");
   assert.equal(await page.getByRole("dialog").count(), 0, "there is nothing to choose for");
   release();
+  await page.locator('[role="table"][aria-busy="false"]').waitFor();
   await row(page, "VPN drops").waitFor();
   await page.keyboard.press("a");
   await page.getByRole("dialog").getByPlaceholder("Assign to").waitFor();

@@ -13,18 +13,19 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { resume } from "./api/auth";
+import { refreshAsked } from "./api/client";
 import { queryClient } from "./api/queries";
 import { session } from "./api/session";
 import { nonce } from "./lib/nonce";
 import { router } from "./router";
 import { applyTheme, colorSchemeManager, theme } from "./theme";
 
-// Under way while the page is made; the frame of the app asks again when it fails.
-if (session.get().kind === "unknown") resume().catch(() => undefined);
+/** How long drawing waits until the session has been asked for, in milliseconds. */
+const PATIENCE = 50;
 
 applyTheme();
 
-createRoot(document.getElementById("root") as HTMLElement).render(
+const app = (
   <StrictMode>
     <MantineProvider
       theme={theme}
@@ -39,5 +40,14 @@ createRoot(document.getElementById("root") as HTMLElement).render(
         <Notifications position="bottom-right" limit={4} zIndex={400} />
       </QueryClientProvider>
     </MantineProvider>
-  </StrictMode>,
+  </StrictMode>
 );
+
+const draw = () => createRoot(document.getElementById("root") as HTMLElement).render(app);
+if (session.get().kind === "unknown") {
+  // The answer comes while the page is drawn. When there is none, the frame of the app asks again.
+  resume().catch(() => undefined);
+  void Promise.race([refreshAsked, new Promise((done) => setTimeout(done, PATIENCE))]).then(draw);
+} else {
+  draw();
+}

@@ -1,9 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { session } from "./api/session";
 import { InboxPage } from "./pages/inbox/inbox";
-import { NewTicketPage } from "./pages/new-ticket";
-import { RegisterPage } from "./pages/register";
-import { TicketPage } from "./pages/ticket/ticket";
 import { Shell } from "./parts/shell";
 import { Broken, Missing } from "./parts/states";
 
@@ -24,7 +21,11 @@ const setup = createRoute({
   path: "/setup",
   component: lazyRouteComponent(() => import("./pages/setup"), "SetupPage"),
 });
-const register = createRoute({ getParentRoute: () => root, path: "/register", component: RegisterPage });
+const register = createRoute({
+  getParentRoute: () => root,
+  path: "/register",
+  component: lazyRouteComponent(() => import("./pages/register"), "RegisterPage"),
+});
 
 /** Everything that needs a session: without one the sign-in form stands in its place, at the same address. */
 const app = createRoute({ getParentRoute: () => root, id: "app", component: Shell, errorComponent: Broken });
@@ -44,15 +45,20 @@ const mine = createRoute({
     search.show === "done" || search.show === "all" ? { show: search.show } : {},
   component: lazyRouteComponent(() => import("./pages/my-tickets"), "MyTicketsPage"),
 });
+const ticketPage = lazyRouteComponent(() => import("./pages/ticket/ticket"), "TicketPage");
 const ticket = createRoute({
   getParentRoute: () => app,
   path: "/tickets/$id",
   beforeLoad: ({ params }) => {
     if (!/^[1-9]\d{0,18}$/.test(params.id)) throw redirect({ to: "/" });
   },
-  component: TicketPage,
+  component: ticketPage,
 });
-const fresh = createRoute({ getParentRoute: () => app, path: "/new", component: NewTicketPage });
+const fresh = createRoute({
+  getParentRoute: () => app,
+  path: "/new",
+  component: lazyRouteComponent(() => import("./pages/new-ticket"), "NewTicketPage"),
+});
 const dashboard = createRoute({
   getParentRoute: () => app,
   path: "/dashboard",
@@ -101,6 +107,13 @@ declare module "@tanstack/react-router" {
   interface Register {
     router: typeof router;
   }
+}
+
+/** Fetches the page of a ticket when there is nothing else to do: somebody who looks at a list opens one. */
+export function ticketPageAhead(): void {
+  // Safari has no idle callbacks.
+  const later = window.requestIdleCallback ?? ((work: () => void) => setTimeout(work, 200));
+  later(() => void ticketPage.preload?.());
 }
 
 /** Where somebody lands. */

@@ -3,6 +3,7 @@ import { useDocumentTitle } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
 import { Link, Navigate, useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { ticketPage } from "../api/queries";
 import { ACTIVE } from "../api/types";
 import { useText } from "../i18n";
@@ -10,6 +11,7 @@ import { lastList } from "../lib/last-list";
 import { useMe } from "../lib/use-session";
 import { Ago, StatusMark } from "../parts/marks";
 import { Bones, Empty, Failed } from "../parts/states";
+import { ticketPageAhead } from "../router";
 
 type Show = "active" | "done" | "all";
 
@@ -31,6 +33,9 @@ export function MyTicketsPage() {
   const { show = "active" } = useSearch({ from: "/app/tickets" });
   const list = useInfiniteQuery(mineQuery(show));
   useDocumentTitle(`${t("mine.title")} · Taquilla`);
+  useEffect(() => {
+    if (list.isSuccess) ticketPageAhead();
+  }, [list.isSuccess]);
   if (me.role !== "user") return <Navigate to="/inbox" replace />;
   const rows = list.data?.pages.flatMap((page) => page.rows) ?? [];
   return (

@@ -77,12 +77,17 @@ export function PriorityMark({ priority }: { priority: Priority }) {
   );
 }
 
-/** How long ago, with the time itself on hover. */
+/** How long ago, with the time itself on hover: written then, since it takes longer than all the rest of a row. */
 export function Ago({ at, short }: { at: string; short?: boolean }) {
   const { locale } = useText();
   const now = useNow();
   return (
-    <time dateTime={at} title={absolute(at, locale)}>
+    <time
+      dateTime={at}
+      onPointerEnter={(event) => {
+        event.currentTarget.title = absolute(at, locale);
+      }}
+    >
       {short ? span(Date.parse(at) - now, locale) : relative(at, locale, now)}
     </time>
   );

@@ -19,7 +19,7 @@ import {
 } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Navigate, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { resume, signOut } from "../api/auth";
 import { countQuery, deskQuery, isAway, preferencesQuery } from "../api/queries";
 import type { User } from "../api/types";
@@ -31,8 +31,8 @@ import { live } from "../lib/live";
 import { told } from "../lib/notify";
 import { savePreferences } from "../lib/preferences";
 import { BUILT_IN, parse } from "../lib/search";
+import { usePainted } from "../lib/use-painted";
 import { useSession } from "../lib/use-session";
-import { SignIn } from "../pages/sign-in";
 import { home } from "../router";
 import { Confirm } from "./confirm";
 import { KeyHelp } from "./key-help";
@@ -40,10 +40,13 @@ import { openPalette } from "./palette";
 import { Picker } from "./picker";
 import { Bones } from "./states";
 
+const SignIn = lazy(() => import("../pages/sign-in").then((page) => ({ default: page.SignIn })));
+
 const VIEW_ICONS = { mine: IconUser, unassigned: IconUserQuestion, all: IconInbox, overdue: IconAlertTriangle } as const;
 
 function Count({ query }: { query: string }) {
-  const { data } = useQuery(countQuery(parse(query).params));
+  const painted = usePainted();
+  const { data } = useQuery({ ...countQuery(parse(query).params), enabled: painted });
   if (!data) return null;
   return (
     <span className="nav-count">
@@ -354,7 +357,13 @@ export function Shell() {
   }, [state.kind]);
 
   if (state.kind === "in") return <Inside key={state.user.id} user={state.user} />;
-  if (state.kind === "out") return <SignIn />;
+  if (state.kind === "out") {
+    return (
+      <Suspense>
+        <SignIn />
+      </Suspense>
+    );
+  }
   return (
     <main className="page">
       {away && (

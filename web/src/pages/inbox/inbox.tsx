@@ -1,6 +1,7 @@
 // The queue of the staff: search, list, selection, and what keys do with it.
 
 import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
+import { useCallbackRef } from "@mantine/hooks";
 import { IconArrowsSort, IconBookmarkPlus, IconDownload, IconPlus } from "@tabler/icons-react";
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, Navigate, useNavigate, useSearch } from "@tanstack/react-router";
@@ -11,16 +12,18 @@ import type { BulkFields, Ticket } from "../../api/types";
 import { useText } from "../../i18n";
 import { announce } from "../../lib/announce";
 import { changeMany, flush } from "../../lib/bulk";
+import { composeAs } from "../../lib/compose";
 import { downloadTickets } from "../../lib/download";
 import { useKeys } from "../../lib/keys";
 import { lastList } from "../../lib/last-list";
 import { failed, told } from "../../lib/notify";
 import { BUILT_IN, DEFAULT_SORT, DELETED, inboxList, SORTS, START, withFilter } from "../../lib/search";
+import { usePainted } from "../../lib/use-painted";
 import { useMe } from "../../lib/use-session";
 import { confirm } from "../../parts/confirm";
 import { pickAssignee, pickPriority, pickStatus, pickTag } from "../../parts/picks";
 import { Bones, Empty, Failed } from "../../parts/states";
-import { composeAs } from "../ticket/composer";
+import { ticketPageAhead } from "../../router";
 import { type Actions, BulkBar } from "./bulk-bar";
 import { FilterMenu, SearchBox } from "./filters";
 import { useFresh } from "./fresh";
@@ -41,7 +44,8 @@ function Inbox() {
   const me = useMe();
   const navigate = useNavigate();
   const search = useSearch({ from: "/app/inbox" });
-  const staff = useQuery(staffQuery());
+  const painted = usePainted();
+  const staff = useQuery({ ...staffQuery(), enabled: painted });
   const people = staff.data ?? [];
   const names = useMemo(() => new Map(people.map((one) => [one.id, one.full_name])), [people]);
   const { text, sort, asked, faults } = useMemo(() => inboxList(search.q, search.sort, people), [search.q, search.sort, people]);
@@ -80,6 +84,9 @@ function Inbox() {
   }, [shown]);
 
   useEffect(() => flush, []);
+  useEffect(() => {
+    if (list.isSuccess) ticketPageAhead();
+  }, [list.isSuccess]);
 
   const view = BUILT_IN.find((one) => one.query === text);
   const saved = useQuery(preferencesQuery()).data?.saved_views.find(
@@ -108,6 +115,8 @@ function Inbox() {
     lastList.set({ href: location.pathname + location.search, ids: rows.map((row) => row.id) });
     void navigate({ to: "/tickets/$id", params: { id: String(ticket.id) } });
   };
+  // The same function at each drawing, so that rows which are the same are not drawn again.
+  const open = useCallbackRef((ticket: Ticket) => void show(ticket));
   const current = old ? undefined : rows[Math.min(active, rows.length - 1)];
   const targets = (): number[] => {
     if (selected.size > 0) return rows.filter((row) => selected.has(row.id)).map((row) => row.id);
@@ -128,12 +137,15 @@ function Inbox() {
           pickTag(known, (tag) => change({ add_tags: [tag] }, `${t("field.tags")} + ${tag}`));
         },
       };
-  const toggle = (id: number) =>
-    setSelected((before) => {
-      const next = new Set(before);
-      if (!next.delete(id)) next.add(id);
-      return next;
-    });
+  const toggle = useCallback(
+    (id: number) =>
+      setSelected((before) => {
+        const next = new Set(before);
+        if (!next.delete(id)) next.add(id);
+        return next;
+      }),
+    [],
+  );
   const move = (by: number) => {
     if (rows.length === 0 || old) return;
     setActive((before) => Math.max(0, Math.min(rows.length - 1, before + by)));
@@ -263,7 +275,7 @@ function Inbox() {
             onToggleAll={() =>
               setSelected((before) => (before.size === rows.length ? new Set() : new Set(rows.map((row) => row.id))))
             }
-            onOpen={(ticket) => void show(ticket)}
+            onOpen={open}
             more={list.hasNextPage && !old}
             onMore={() => {
               if (!list.isFetchingNextPage) void list.fetchNextPage();

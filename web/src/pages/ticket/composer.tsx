@@ -8,23 +8,13 @@ import { stale } from "../../api/tickets";
 import type { Ticket } from "../../api/types";
 import { useText } from "../../i18n";
 import { announce } from "../../lib/announce";
+import { composer, type Kind } from "../../lib/compose";
 import { draft } from "../../lib/draft";
 import { explain } from "../../lib/notify";
 import { useMe } from "../../lib/use-session";
 import { MentionBox } from "../../parts/mention-box";
 import { Prose } from "../../parts/prose";
 import type { Rights } from "./ticket";
-
-type Kind = "reply" | "note";
-
-let focusAs: ((kind: Kind) => void) | undefined;
-let wanted: Kind | undefined;
-
-/** Goes to the box for writing; when there is none yet, as soon as a ticket is shown. */
-export function composeAs(kind: Kind): void {
-  if (focusAs) focusAs(kind);
-  else wanted = kind;
-}
 
 const RETRY = 2_000;
 
@@ -75,16 +65,14 @@ export function Composer(props: Props) {
   useEffect(() => {
     gone.current = new AbortController();
     const { current } = gone;
-    focusAs = (kind) => {
+    const leave = composer((kind) => {
       setKind(kind);
       setPreview(undefined);
       requestAnimationFrame(() => box.current?.focus());
-    };
-    if (wanted) focusAs(wanted);
-    wanted = undefined;
+    });
     return () => {
       current.abort();
-      focusAs = undefined;
+      leave();
     };
   }, []);
 

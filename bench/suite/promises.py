@@ -80,7 +80,7 @@ def served(place, binary, url, size, seconds, rounds):
     sample = queries.Sample(desk)
     rows = scrapes(desk, size)
     rows += slow_clients(desk, sample, seconds, rounds)
-    rows += overload(desk, sample, seconds)
+    rows += overload(desk, sample, seconds, rounds)
     desk.stop()
     return rows
 
@@ -116,15 +116,22 @@ def slow_clients(desk, sample, seconds, rounds):
     return [("P12", f"p99 of get with {CONNECTIONS} connections: alone, beside {SLOW} connections at 1 B/s", "≤ 2 ×", figure)]
 
 
-def overload(desk, sample, seconds):
-    """P34: what is still done with four times the connections of the peak."""
+def overload(desk, sample, seconds, rounds):
+    """P34: what is still done with four times the connections of the peak: pairs, since a desk that is written to grows."""
     rows = []
     kinds = [Query("list", [queries.get("/tickets?limit=50")]), *(one for one in queries.writes(sample) if one.name == "create")]
     for query in kinds:
         say(f"P34: {query.name} with ever more connections")
         rates = {connections: wrk(desk, query, seconds, connections).rate for connections in (16, 64, 256, 512)}
         peak = max(rates, key=rates.get)
-        over = wrk(desk, query, seconds * 2, peak * 4)
-        figure = f"{over.rate:.0f}/s, {over.rate / rates[peak]:.2f} of it, p99 {over.p99:.0f} ms, {over.bad} refused or broken"
-        rows.append(("P34", f"{query.name}: peak of {rates[peak]:.0f}/s with {peak} connections; with {peak * 4}", "≥ 0.80", figure))
+        pairs = []
+        for turn in range(rounds):
+            order = (peak, peak * 4) if turn % 2 else (peak * 4, peak)
+            found = {connections: wrk(desk, query, seconds, connections) for connections in order}
+            pairs.append((found[peak], found[peak * 4]))
+        best, over = (statistics.median(pair[place].rate for pair in pairs) for place in (0, 1))
+        ratio = statistics.median(more.rate / one.rate for one, more in pairs)
+        p99, bad = statistics.median(more.p99 for _, more in pairs), sum(more.bad for _, more in pairs)
+        figure = f"{over:.0f}/s, {ratio:.2f} of it, p99 {p99:.0f} ms, {bad} refused or broken"
+        rows.append(("P34", f"{query.name}: peak of {best:.0f}/s with {peak} connections; with {peak * 4}", "≥ 0.80", figure))
     return rows

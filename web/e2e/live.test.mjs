@@ -83,6 +83,23 @@ desk("the list brings its rows up to date where they stand, and offers new ones"
   await page.getByRole("link", { name: "Unassigned" }).locator("..").getByText("2").waitFor();
 });
 
+desk("the stream begins first, so that nothing is asked twice", async (_place, _people, arrive) => {
+  const { page } = await arrive("eva@example.com", "/inbox");
+  await page.locator(".nav-count").nth(3).waitFor();
+  const asked = [];
+  page.on("request", (request) => {
+    const { pathname, search } = new URL(request.url());
+    if (pathname.startsWith("/api/")) asked.push(pathname + search);
+  });
+  await page.reload();
+  await row(page, "VPN drops").waitFor();
+  await page.locator(".nav-count").nth(3).waitFor();
+  const lists = asked.filter((call) => call.startsWith("/api/v1/tickets?"));
+  assert.ok(asked.indexOf("/api/v1/events") < asked.indexOf(lists[0]), asked.join("\n"));
+  // The list, and the counts of four views.
+  assert.equal(lists.length, 5, asked.join("\n"));
+});
+
 desk("one stream serves all tabs, and another tab takes it over", async (place, { tom }, arrive) => {
   const first = await arrive("eva@example.com", "/tickets/1");
   const second = await first.tab(browser);

@@ -15,7 +15,7 @@ tabs.onmessage = (event) => {
 };
 
 /** How long what only helps is waited for, in milliseconds. */
-const PATIENCE = 200;
+const PATIENCE = 500;
 
 function patiently(helpful: Promise<unknown>): Promise<unknown> {
   return Promise.race([helpful, new Promise((done) => setTimeout(done, PATIENCE))]);

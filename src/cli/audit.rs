@@ -74,7 +74,11 @@ impl Verify {
         let data = json!({ "entries": head.seq, "head": hex(&head.hash), "waiting": walk.waiting, "broken": walk.broken });
         context.out.data(&data, || match &walk.broken {
             None => {
-                let waiting = if walk.waiting == 0 { String::new() } else { format!(" {} more are not chained yet.", walk.waiting) };
+                let waiting = if walk.waiting == 0 {
+                    String::new()
+                } else {
+                    format!(" {} more are not chained yet: a running desk does that by itself.", walk.waiting)
+                };
                 format!("{} log entries are what was chained.{waiting}\nhead: {head}", head.seq)
             }
             Some(broken) => format!("The log is not what was chained. The first break is at {broken}.\nlast sound link: {head}"),

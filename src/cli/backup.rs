@@ -150,11 +150,20 @@ fn offline(context: &Context, path: &Path, now: Timestamp) -> Result<Content, Fa
 
 /// Says what is in a file.
 pub(super) fn told(context: &Context, path: &Path, held: &Content, what: &str) -> Result<(), Failure> {
-    let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+    let bytes = size(path);
     let value = json!({ "file": path, "bytes": bytes, "header": held.header, "collections": held.manifest.collections });
     context.out.data(&value, || {
         format!("{}{} {what}: {bytes} bytes, the desk as of {}.", table(&held.manifest.collections), path.display(), held.header.made_at)
     })
+}
+
+/// How many bytes a file has, or all files of a folder.
+fn size(path: &Path) -> u64 {
+    let file = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| file(&entry.path())).sum(),
+        Err(_) => file(path),
+    }
 }
 
 /// Why a file was not restored.

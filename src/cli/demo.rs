@@ -114,11 +114,11 @@ fn random_password() -> Result<NewPassword, Failure> {
 }
 
 fn report(context: &Context, made: &Made, wanted: &Wanted, (password, given): (&NewPassword, bool), storage: &str) -> Result<(), Failure> {
-    let Made { people, known, tickets, comments, notes } = made;
+    let Made { people, known, tickets, withdrawn, comments, notes } = made;
     // One that was given is known, and is not repeated; one that was made is data, as an API token is.
     let shown = (!given && *known < people.len()).then(|| password.expose());
     let value = json!({
-        "tickets": tickets, "comments": comments, "notes": notes, "seed": wanted.seed, "until": wanted.until,
+        "tickets": tickets, "withdrawn": withdrawn, "comments": comments, "notes": notes, "seed": wanted.seed, "until": wanted.until,
         "password": shown, "people": people,
     });
     context.out.data(&value, || {
@@ -131,7 +131,7 @@ fn report(context: &Context, made: &Made, wanted: &Wanted, (password, given): (&
         text
     })?;
     context.out.say(&format!(
-        "{tickets} tickets with {comments} comments and {notes} notes are in {storage} (seed {}, until {}).",
+        "{tickets} tickets, of which {withdrawn} were withdrawn, with {comments} comments and {notes} notes are in {storage} (seed {}, until {}).",
         wanted.seed, wanted.until
     ));
     if *known > 0 {

@@ -76,8 +76,8 @@ impl Import {
         bar.finish();
         let report = outcome.map_err(|error| Failure::new(Exit::Failure, format!("{}: {error}", path.display())))?;
         context.out.data(&report, || {
-            let done = if self.dry_run { "could be imported; nothing was" } else { "were imported" };
-            format!("{} tickets {done}.", report.tickets)
+            let tickets = if report.tickets == 1 { "1 ticket".to_owned() } else { format!("{} tickets", report.tickets) };
+            if self.dry_run { format!("{tickets} could be imported; nothing was.") } else { format!("Imported: {tickets}.") }
         })?;
         Ok(Exit::Ok)
     }

@@ -77,8 +77,10 @@ pub struct Made {
     pub people: Vec<UserView>,
     /// Of those, how many were there already: they keep their passwords.
     pub known: usize,
-    /// Tickets.
+    /// Tickets, withdrawn ones included.
     pub tickets: u64,
+    /// Of those, how many were withdrawn: lists do not show them.
+    pub withdrawn: u64,
     /// Public comments.
     pub comments: u64,
     /// Internal notes.
@@ -314,6 +316,7 @@ impl Stage<'_> {
         let (next, entry) = live.ticket.delete(&self.players[by].web, at)?;
         live.write(number, next, &mut self.batches);
         self.batches.put(number, |changes| changes.log(entry));
+        self.made.withdrawn += 1;
         Ok(())
     }
 

@@ -21,16 +21,17 @@ use crate::{
 /// The storage's.
 pub async fn dashboard(app: &App, days: Days) -> Result<Bytes, AppError> {
     let window = Window::ending(app.now(), days);
-    let counters = Counters::new(app.store.counters(&spans(window)).await?);
-    let made = app.dashboards.of(window, &counters);
-    let agents = made.as_ref().map_or_else(|| agent_ids(&counters), |made| made.agents.clone());
-    let names = app.store.names(&agents).await?;
-    if let Some(made) = made.filter(|made| made.names == names) {
-        return Ok(made.json.clone());
+    // Before what it is made from: should that change meanwhile, it is not given again.
+    let revision = app.store.revision().await?;
+    if let Some(json) = revision.and_then(|revision| app.dashboards.of(window, revision)) {
+        return Ok(json);
     }
-    let json = serde_json::to_vec(&Dashboard::new(&counters, window, &names)).map_err(AppError::internal)?;
-    let json = Bytes::from(json);
-    app.dashboards.keep(Made { window, counters, agents, names, json: json.clone() });
+    let counters = Counters::new(app.store.counters(&spans(window)).await?);
+    let names = app.store.names(&agent_ids(&counters)).await?;
+    let json = Bytes::from(serde_json::to_vec(&Dashboard::new(&counters, window, &names)).map_err(AppError::internal)?);
+    if let Some(revision) = revision {
+        app.dashboards.keep(Made { window, revision, json: json.clone() });
+    }
     Ok(json)
 }
 

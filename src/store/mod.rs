@@ -392,6 +392,12 @@ pub trait Analytics {
     /// a merged one by `of`.
     async fn counters(&self, spans: &[Span]) -> Result<Vec<(Key, Amount)>, StoreError>;
 
+    /// The state that counters and names are in: another number once one of them may have changed, and never the same
+    /// again. `None` while a change is under way, and from a store that cannot tell.
+    async fn revision(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// How old the active tickets are, exactly: counters for whole hours, rows only within the hours that the asked-for
     /// instants divide.
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError>;

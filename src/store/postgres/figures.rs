@@ -95,6 +95,17 @@ async fn counters(pool: &PgPool, spans: &[Span]) -> Read<Vec<(Key, Amount)>> {
     Ok(counters.collect())
 }
 
+/// The log's end, and whether a commit waits for its place in it. Whatever moves counters or names is told in the log, and a
+/// commit is answered when it has its place.
+const REVISION: &str = "SELECT coalesce((SELECT max(last_seq) FROM taquilla.commits WHERE entries > 0), 0), \
+    EXISTS (SELECT FROM taquilla.commits WHERE last_seq IS NULL AND entries > 0)";
+
+async fn revision(pool: &PgPool) -> Read<Option<u64>> {
+    let row = sqlx::query(REVISION).fetch_one(pool).await?;
+    let (end, under_way): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(u64::try_from(end).ok().filter(|_| !under_way))
+}
+
 #[async_trait]
 impl Analytics for PgStore {
     async fn counters(&self, spans: &[Span]) -> Result<Vec<(Key, Amount)>, StoreError> {
@@ -104,6 +115,15 @@ impl Analytics for PgStore {
             async move { asking!(lost, counters(&pool, &spans)).map(Arc::new) }
         });
         Ok(Arc::unwrap_or_clone(read.await?))
+    }
+
+    async fn revision(&self) -> Result<Option<u64>, StoreError> {
+        let (pool, lost) = (self.pool.clone(), self.lost.clone());
+        let read = self.asked.revisions.ask((), (), move |_| {
+            let (pool, lost) = (pool.clone(), lost.clone());
+            async move { asking!(lost, revision(&pool)) }
+        });
+        read.await
     }
 
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {

@@ -46,6 +46,7 @@ pub(super) struct Asked {
     names: Together<(), Vec<UserId>, Arc<HashMap<UserId, String>>>,
     lists: Together<(TicketQuery, Page<SortKey>), (), List>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
+    pub(super) revisions: Together<(), (), Option<u64>>,
 }
 
 impl Asked {
@@ -63,6 +64,7 @@ impl Asked {
             names: Together::default(),
             lists: Together::default(),
             counters: Together::default(),
+            revisions: Together::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     engine::Engine,
     figures::Figures,
     keys,
-    projection::{Projection, position},
+    projection::{Projection, next_revision, position},
     terms::{Index, Search},
 };
 use crate::{
@@ -84,28 +84,25 @@ fn parse(bytes: &[u8], identity: &str) -> Option<Projection> {
         return None;
     }
     let seq = Seq::from_le_bytes(get(&mut rest)?);
-    let mut columns = Columns::default();
-    for _ in 0..u64::from_le_bytes(get(&mut rest)?) {
-        let id = u32::from_le_bytes(get(&mut rest)?);
-        let mut number = || get(&mut rest).map(i64::from_le_bytes);
-        let (created_at, updated_at, due_at, creator, assignee) = (number()?, number()?, number()?, number()?, number()?);
-        let (first_response_at, resolved_at) = (number()?, number()?);
-        let mut verdict = || get(&mut rest).map(i32::from_le_bytes);
-        let outcome = Outcome { first_response_at, resolved_at, first_response: verdict()?, resolution: verdict()? };
-        let [status, priority, deleted] = get(&mut rest)?;
-        let status = *Status::ALL.get(usize::from(status))?;
-        let priority = *Priority::ALL.get(usize::from(priority))?;
-        columns.put(
-            id,
-            Cell { created_at, updated_at, due_at, creator, assignee, status, priority, deleted: deleted != 0, outcome },
-            &[],
-            &[],
-        );
-    }
+    let count = u64::from_le_bytes(get(&mut rest)?);
+    let mut columns = Columns::of((0..count).map(|_| get_cell(&mut rest).ok_or(()))).ok()?;
     let figures = get_figures(&mut rest)?;
     columns.tags = get_bitmaps(&mut rest)?.into_iter().collect();
     let search = Search { public: Index(get_bitmaps(&mut rest)?), notes: Index(get_bitmaps(&mut rest)?) };
     rest.is_empty().then(|| Projection { columns, figures, search, seq, ..Projection::default() })
+}
+
+fn get_cell(rest: &mut &[u8]) -> Option<(u32, Cell)> {
+    let id = u32::from_le_bytes(get(rest)?);
+    let mut number = || get(rest).map(i64::from_le_bytes);
+    let (created_at, updated_at, due_at, creator, assignee) = (number()?, number()?, number()?, number()?, number()?);
+    let (first_response_at, resolved_at) = (number()?, number()?);
+    let mut verdict = || get(rest).map(i32::from_le_bytes);
+    let outcome = Outcome { first_response_at, resolved_at, first_response: verdict()?, resolution: verdict()? };
+    let [status, priority, deleted] = get(rest)?;
+    let status = *Status::ALL.get(usize::from(status))?;
+    let priority = *Priority::ALL.get(usize::from(priority))?;
+    Some((id, Cell { created_at, updated_at, due_at, creator, assignee, status, priority, deleted: deleted != 0, outcome }))
 }
 
 fn put_text(bytes: &mut Vec<u8>, text: &str) -> io::Result<()> {
@@ -180,6 +177,7 @@ pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> 
         None => rebuild(engine)?,
     };
     projection.seq = seq;
+    projection.revision = next_revision();
     load_people(&mut projection, engine)?;
     Ok(projection)
 }

@@ -141,6 +141,10 @@ impl Analytics for SledStore {
         self.memory(|p| spans.iter().flat_map(|span| p.figures.read(span)).collect())
     }
 
+    async fn revision(&self) -> Result<Option<u64>, StoreError> {
+        self.memory(|p| Some(p.revision))
+    }
+
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {
         self.memory(|p| p.figures.backlog(&p.columns, now, opened_by))
     }

@@ -1,6 +1,12 @@
 //! What is held in memory beside the rows, and how a commit moves it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::{
     columns::{Cell, Columns},
@@ -31,6 +37,17 @@ pub(super) enum Effect {
     People(Box<Row>),
 }
 
+impl Effect {
+    /// Whether counters or names may be others after it.
+    fn shows_in_analytics(&self) -> bool {
+        match self {
+            Self::Ticket { .. } | Self::Gone(_) => true,
+            Self::Comment { .. } => false,
+            Self::People(row) => matches!(**row, Row::User(_)),
+        }
+    }
+}
+
 /// Everything that is held in memory.
 #[derive(Debug, Default)]
 pub(super) struct Projection {
@@ -40,6 +57,15 @@ pub(super) struct Projection {
     pub(super) people: People,
     /// The last entry of the log that it has followed.
     pub(super) seq: Seq,
+    /// The state that counters and names are in: another number at each change, in the whole process, so that it is not the
+    /// same again either when the store is opened anew.
+    pub(super) revision: u64,
+}
+
+/// A number that no state has had yet.
+pub(super) fn next_revision() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A ticket's place in the bitmaps.
@@ -50,6 +76,9 @@ pub(super) fn position(id: TicketId) -> Result<u32, StoreError> {
 impl Projection {
     /// Follows a commit. `engine` already holds it.
     pub(super) fn apply(&mut self, engine: &Engine, effects: &[Effect]) -> Result<(), StoreError> {
+        if effects.iter().any(Effect::shows_in_analytics) {
+            self.revision = next_revision();
+        }
         for effect in effects {
             match effect {
                 Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after)?,

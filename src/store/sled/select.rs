@@ -7,7 +7,7 @@ use std::{
     ops::Bound::{self, Excluded, Included, Unbounded},
 };
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
 use super::{
     columns::{Cell, Columns},
@@ -59,44 +59,47 @@ fn count(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-/// The tickets that pass every filter that a bitmap can judge.
+/// The tickets that pass every filter that a bitmap can judge. The smallest set comes first: only what is left of it has to
+/// be looked up in the others.
 fn candidates<'a>(columns: &'a Columns, search: &Search, query: &TicketQuery) -> Cow<'a, RoaringBitmap> {
     let base = if query.deleted { &columns.deleted } else { &columns.live };
-    let mut set: Cow<'a, RoaringBitmap> = Cow::Borrowed(base);
-    let mut narrow = |by: Option<&RoaringBitmap>| match by {
-        Some(by) => set = Cow::Owned(set.as_ref() & by),
-        None => set = Cow::Owned(RoaringBitmap::new()),
-    };
+    let mut sets = vec![Cow::Borrowed(base)];
     if let Scope::Requester(id) = query.scope {
-        narrow(columns.creator.get(&id.0));
+        sets.push(union(columns.creator.get(&id.0)));
     }
     if let Some(id) = query.creator {
-        narrow(columns.creator.get(&id.0));
+        sets.push(union(columns.creator.get(&id.0)));
     }
     match query.assignee {
-        Some(Assignee::None) => narrow(columns.assignee.get(&0)),
-        Some(Assignee::Is(id)) => narrow(columns.assignee.get(&id.0)),
+        Some(Assignee::None) => sets.push(union(columns.assignee.get(&0))),
+        Some(Assignee::Is(id)) => sets.push(union(columns.assignee.get(&id.0))),
         None => {}
     }
     if !query.status.is_empty() {
-        narrow(Some(&union(query.status.iter().map(|status| &columns.status[*status as usize]))));
+        sets.push(union(query.status.iter().map(|status| &columns.status[*status as usize])));
     }
     if !query.priority.is_empty() {
-        narrow(Some(&union(query.priority.iter().map(|priority| &columns.priority[*priority as usize]))));
+        sets.push(union(query.priority.iter().map(|priority| &columns.priority[*priority as usize])));
     }
     if !query.tags.is_empty() {
-        narrow(Some(&union(query.tags.iter().filter_map(|tag| columns.tags.get(tag.as_str())))));
+        sets.push(union(query.tags.iter().filter_map(|tag| columns.tags.get(tag.as_str()))));
     }
     if let Some(words) = &query.words {
-        narrow(Some(&search.find(words, query.scope.sees_notes())));
+        sets.push(Cow::Owned(search.find(words, query.scope.sees_notes())));
     }
-    set
+    sets.sort_by_cached_key(|set| set.len());
+    let narrowed = sets.into_iter().reduce(|left, set| Cow::Owned(left.as_ref() & set.as_ref()));
+    narrowed.unwrap_or(Cow::Borrowed(base))
 }
 
-fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
-    let mut all = RoaringBitmap::new();
-    sets.for_each(|set| all |= set);
-    all
+/// What is in one of the sets; a single one is not copied.
+fn union<'a>(sets: impl IntoIterator<Item = &'a RoaringBitmap>) -> Cow<'a, RoaringBitmap> {
+    let mut sets = sets.into_iter().peekable();
+    let Some(first) = sets.next() else { return Cow::Owned(RoaringBitmap::new()) };
+    if sets.peek().is_none() {
+        return Cow::Borrowed(first);
+    }
+    Cow::Owned(std::iter::once(first).chain(sets).union())
 }
 
 /// The filters by time, as open intervals.

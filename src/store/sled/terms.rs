@@ -6,7 +6,7 @@ use std::{
     ops::Bound,
 };
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
 use crate::tickets::search::{Words, terms};
 
@@ -65,35 +65,27 @@ pub(super) struct Search {
 impl Search {
     /// The tickets in whose visible texts every word occurs.
     pub(super) fn find(&self, words: &Words, notes: bool) -> RoaringBitmap {
-        let indexes = [Some(&self.public), notes.then_some(&self.notes)];
+        let indexes: Vec<&Index> = std::iter::once(&self.public).chain(notes.then_some(&self.notes)).collect();
+        let of_word = |word: &String| indexes.iter().filter_map(|index| index.0.get(word.as_str())).collect();
+        let mut whole: Vec<Vec<&RoaringBitmap>> = words.whole.iter().map(of_word).collect();
+        // The rarest word first, since only what is left of it can still count.
+        whole.sort_by_cached_key(|sets| sets.iter().map(|ids| ids.len()).sum::<u64>());
         let mut found: Option<RoaringBitmap> = None;
-        for word in &words.whole {
-            let mut hits = RoaringBitmap::new();
-            for index in indexes.into_iter().flatten() {
-                if let Some(ids) = index.0.get(word.as_str()) {
-                    hits |= ids;
-                }
+        for sets in whole {
+            let left = within(found.as_ref(), sets.into_iter());
+            if left.is_empty() {
+                return left;
             }
-            narrow(&mut found, hits);
-            if found.as_ref().is_some_and(RoaringBitmap::is_empty) {
-                return RoaringBitmap::new();
-            }
+            found = Some(left);
         }
-        let mut hits = RoaringBitmap::new();
-        for ids in indexes.into_iter().flatten().flat_map(|index| index.with_prefix(&words.prefix)) {
-            match &found {
-                // Only what the other words left can still count.
-                Some(left) => hits |= left & ids,
-                None => hits |= ids,
-            }
-        }
-        hits
+        within(found.as_ref(), indexes.iter().flat_map(|index| index.with_prefix(&words.prefix)))
     }
 }
 
-fn narrow(found: &mut Option<RoaringBitmap>, hits: RoaringBitmap) {
+/// What is in one of the sets, and in `found` if there is such a set.
+fn within<'a>(found: Option<&RoaringBitmap>, sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
     match found {
-        Some(found) => *found &= hits,
-        None => *found = Some(hits),
+        Some(found) => sets.map(|ids| found & ids).union(),
+        None => sets.union(),
     }
 }

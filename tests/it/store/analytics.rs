@@ -10,6 +10,7 @@ use taquilla::{
     },
     tickets::model::{Priority, Status, Ticket, Verdict},
     types::{TicketId, UserId},
+    users::model::User,
 };
 
 use super::{build::*, site::Site};
@@ -22,6 +23,7 @@ on_every_store!(
     the_backlog_is_exact_within_its_hours,
     reading_does_not_grow_with_the_number_of_tickets,
     counters_survive_stops_and_crashes,
+    the_revision_is_another_one_after_whatever_counters_or_names_show,
 );
 
 const HOUR: i64 = 3_600;
@@ -232,4 +234,25 @@ async fn fsck_compares_the_saved_counters_with_the_rows() {
     assert_eq!(fsck(&options, true).unwrap().problems, wrong);
     assert_eq!(fsck(&options, false).unwrap().problems, Vec::<String>::new(), "it was mended");
     drop(place);
+}
+
+async fn the_revision_is_another_one_after_whatever_counters_or_names_show(site: Site) {
+    let mut seen = Vec::new();
+    let mut at_rest = async || {
+        let revision = site.revision().await.unwrap().expect("nothing is under way");
+        assert_eq!(site.revision().await.unwrap(), Some(revision), "it stays while nothing happens");
+        assert!(!seen.contains(&revision), "{revision} was there before: {seen:?}");
+        seen.push(revision);
+    };
+    at_rest().await;
+    let opened = put(&*site, ticket).await;
+    at_rest().await;
+    change(&*site, &opened, |ticket| ticket.priority = Priority::Critical).await;
+    at_rest().await;
+    let nora = user(site.reserve(IdKind::User).await.unwrap(), "nora@example.com");
+    commit(&*site, Changes::new().insert(nora.clone()).log(entry(Action::UserCreated))).await;
+    at_rest().await;
+    let renamed = User { full_name: "Nora L.".into(), version: nora.version + 1, ..nora };
+    commit(&*site, Changes::new().update(renamed).log(entry(Action::UserUpdated))).await;
+    at_rest().await;
 }

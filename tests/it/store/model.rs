@@ -484,6 +484,10 @@ impl Analytics for Model {
         })
     }
 
+    async fn revision(&self) -> Result<Option<u64>, StoreError> {
+        Ok(u64::try_from(*self.durable.borrow()).ok())
+    }
+
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {
         self.read(|state| {
             let tickets = state.tickets();

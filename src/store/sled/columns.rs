@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use roaring::RoaringBitmap;
 
+use super::bounds::Bounds;
 use crate::{
     analytics::figures::{Decided, Standing},
     tickets::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// How many cells a block has.
-const BLOCK: usize = 1_024;
+pub(super) const BLOCK: usize = 1_024;
 
 /// What is known of a ticket without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +106,8 @@ pub(super) struct Columns {
     pub(super) creator: HashMap<i64, RoaringBitmap>,
     pub(super) assignee: HashMap<i64, RoaringBitmap>,
     pub(super) tags: HashMap<Box<str>, RoaringBitmap>,
+    /// Where in the ids the newest tickets are.
+    pub(super) opened: Bounds,
     pub(super) by_created: BTreeSet<(i64, u32)>,
     pub(super) by_updated: BTreeSet<(i64, u32)>,
     pub(super) by_due: BTreeSet<(i64, u32)>,
@@ -129,6 +132,7 @@ impl Columns {
     /// Brings a ticket to its present state. `old_tags` are those that it had here.
     pub(super) fn put(&mut self, id: u32, cell: Cell, old_tags: &[String], tags: &[String]) {
         let before = self.slot(id).replace(cell);
+        self.opened.take(id, cell.created_at);
         if before == Some(cell) && old_tags == tags {
             return;
         }
@@ -154,6 +158,7 @@ impl Columns {
         for found in cells {
             let (id, cell) = found?;
             *columns.slot(id) = Some(cell);
+            columns.opened.take(id, cell.created_at);
             columns.link(id, &cell, None);
         }
         let order = |by: fn(&Cell) -> i64| columns.cells().map(|(id, cell)| (by(cell), id)).collect();

@@ -2,6 +2,7 @@
 //! before it is answered; what lists and searches need is held in memory and follows the commits.
 
 pub(super) mod aside;
+mod bounds;
 mod checkpoint;
 mod codec;
 mod columns;

@@ -7,11 +7,12 @@ use std::{
     ops::Bound::{self, Excluded, Included, Unbounded},
 };
 
-use roaring::{MultiOps, RoaringBitmap};
+use roaring::RoaringBitmap;
 
 use super::{
+    bounds::first_opened,
     columns::{Cell, Columns},
-    terms::Search,
+    terms::{Search, union},
 };
 use crate::{
     tickets::query::{Assignee, COUNT_CAP, Scope, Sort, SortBy, SortKey, TicketQuery},
@@ -20,6 +21,9 @@ use crate::{
 
 /// Up to this many are collected and sorted; above, an ordered set is walked.
 const FEW: u64 = 2_048;
+/// With one ticket of so many in the set, or fewer, the newest are looked for by their ids: an order would be walked for long
+/// from one to the next.
+const SPARSE: u64 = 4;
 
 /// The ids of a page, whether more follow, and the length of the list.
 #[derive(Debug)]
@@ -61,7 +65,7 @@ fn count(n: u64) -> usize {
 
 /// The tickets that pass every filter that a bitmap can judge. The smallest set comes first: only what is left of it has to
 /// be looked up in the others.
-fn candidates<'a>(columns: &'a Columns, search: &Search, query: &TicketQuery) -> Cow<'a, RoaringBitmap> {
+fn candidates<'a>(columns: &'a Columns, search: &'a Search, query: &TicketQuery) -> Cow<'a, RoaringBitmap> {
     let base = if query.deleted { &columns.deleted } else { &columns.live };
     let mut sets = vec![Cow::Borrowed(base)];
     if let Scope::Requester(id) = query.scope {
@@ -85,21 +89,19 @@ fn candidates<'a>(columns: &'a Columns, search: &Search, query: &TicketQuery) ->
         sets.push(union(query.tags.iter().filter_map(|tag| columns.tags.get(tag.as_str()))));
     }
     if let Some(words) = &query.words {
-        sets.push(Cow::Owned(search.find(words, query.scope.sees_notes())));
+        sets.push(search.find(words, query.scope.sees_notes()));
     }
     sets.sort_by_cached_key(|set| set.len());
-    let narrowed = sets.into_iter().reduce(|left, set| Cow::Owned(left.as_ref() & set.as_ref()));
+    let narrowed = sets.into_iter().reduce(|left, set| {
+        Cow::Owned(match left {
+            Cow::Borrowed(left) => left & set.as_ref(),
+            Cow::Owned(mut left) => {
+                left &= set.as_ref();
+                left
+            }
+        })
+    });
     narrowed.unwrap_or(Cow::Borrowed(base))
-}
-
-/// What is in one of the sets; a single one is not copied.
-fn union<'a>(sets: impl IntoIterator<Item = &'a RoaringBitmap>) -> Cow<'a, RoaringBitmap> {
-    let mut sets = sets.into_iter().peekable();
-    let Some(first) = sets.next() else { return Cow::Owned(RoaringBitmap::new()) };
-    if sets.peek().is_none() {
-        return Cow::Borrowed(first);
-    }
-    Cow::Owned(std::iter::once(first).chain(sets).union())
 }
 
 /// The filters by time, as open intervals.
@@ -205,6 +207,12 @@ fn walked(columns: &Columns, set: &RoaringBitmap, filter: &Times, sort: Sort, pa
     let keep = |id: &u32| set.contains(*id) && columns.cell(*id).is_some_and(|cell| filter.passes(cell));
     let most = page.limit + 1;
     let with_key = |id: u32| columns.cell(id).map(|cell| key(cell, id, sort.by));
+    if sort.by == SortBy::CreatedAt
+        && set.len().saturating_mul(SPARSE) <= columns.live.len() + columns.deleted.len()
+        && let Some(keys) = first_opened(columns, set, |cell| filter.passes(cell), sort, page)
+    {
+        return keys;
+    }
     match columns.ordered(sort.by) {
         Some(ordered) => along(ordered, sort.descending, page.after).filter(keep).filter_map(with_key).take(most).collect(),
         None if sort.by == SortBy::Id => {

@@ -2,6 +2,7 @@
 //! requester cannot see cannot be found either.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
 };
@@ -45,7 +46,7 @@ impl Index {
         });
     }
 
-    fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a RoaringBitmap> {
+    fn with_prefix<'a, 'p>(&'a self, prefix: &'p str) -> impl Iterator<Item = &'a RoaringBitmap> + use<'a, 'p> {
         self.0
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(move |(term, _)| term.starts_with(prefix))
@@ -64,28 +65,38 @@ pub(super) struct Search {
 
 impl Search {
     /// The tickets in whose visible texts every word occurs.
-    pub(super) fn find(&self, words: &Words, notes: bool) -> RoaringBitmap {
+    pub(super) fn find(&self, words: &Words, notes: bool) -> Cow<'_, RoaringBitmap> {
         let indexes: Vec<&Index> = std::iter::once(&self.public).chain(notes.then_some(&self.notes)).collect();
         let of_word = |word: &String| indexes.iter().filter_map(|index| index.0.get(word.as_str())).collect();
         let mut whole: Vec<Vec<&RoaringBitmap>> = words.whole.iter().map(of_word).collect();
         // The rarest word first, since only what is left of it can still count.
         whole.sort_by_cached_key(|sets| sets.iter().map(|ids| ids.len()).sum::<u64>());
-        let mut found: Option<RoaringBitmap> = None;
+        let mut found: Option<Cow<'_, RoaringBitmap>> = None;
         for sets in whole {
-            let left = within(found.as_ref(), sets.into_iter());
+            let left = within(found.as_deref(), sets.into_iter());
             if left.is_empty() {
                 return left;
             }
             found = Some(left);
         }
-        within(found.as_ref(), indexes.iter().flat_map(|index| index.with_prefix(&words.prefix)))
+        within(found.as_deref(), indexes.iter().flat_map(|index| index.with_prefix(&words.prefix)))
     }
 }
 
 /// What is in one of the sets, and in `found` if there is such a set.
-fn within<'a>(found: Option<&RoaringBitmap>, sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
+fn within<'a>(found: Option<&RoaringBitmap>, sets: impl Iterator<Item = &'a RoaringBitmap>) -> Cow<'a, RoaringBitmap> {
     match found {
-        Some(found) => sets.map(|ids| found & ids).union(),
-        None => sets.union(),
+        Some(found) => Cow::Owned(sets.map(|ids| found & ids).union()),
+        None => union(sets),
     }
+}
+
+/// What is in one of the sets; a single one is not copied.
+pub(super) fn union<'a>(sets: impl IntoIterator<Item = &'a RoaringBitmap>) -> Cow<'a, RoaringBitmap> {
+    let mut sets = sets.into_iter().peekable();
+    let Some(first) = sets.next() else { return Cow::Owned(RoaringBitmap::new()) };
+    if sets.peek().is_none() {
+        return Cow::Borrowed(first);
+    }
+    Cow::Owned(std::iter::once(first).chain(sets).union())
 }

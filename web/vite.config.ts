@@ -10,6 +10,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1200,
+    // What the first page needs comes in one piece, not in one for each part that other pages use as well.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "first", tags: ["$initial"] }] } } },
   },
   test: { include: ["src/**/*.test.ts"] },
   // For `npx vite`: the desk itself answers the API.

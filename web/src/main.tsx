@@ -1,4 +1,4 @@
-import "@mantine/core/styles.css";
+import "./styles/mantine";
 import "@mantine/notifications/styles.css";
 import "@mantine/spotlight/styles.css";
 import "./styles/base.css";
@@ -17,6 +17,7 @@ import { refreshAsked } from "./api/client";
 import { queryClient } from "./api/queries";
 import { session } from "./api/session";
 import { nonce } from "./lib/nonce";
+import { Later } from "./parts/later";
 import { router } from "./router";
 import { applyTheme, colorSchemeManager, theme } from "./theme";
 
@@ -37,7 +38,9 @@ const app = (
     >
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />
-        <Notifications position="bottom-right" limit={4} zIndex={400} />
+        <Later>
+          <Notifications position="bottom-right" limit={4} zIndex={400} />
+        </Later>
       </QueryClientProvider>
     </MantineProvider>
   </StrictMode>

@@ -116,6 +116,11 @@ export function ticketPageAhead(): void {
   later(() => void ticketPage.preload?.());
 }
 
+/** Where a list of the inbox is. */
+export function inboxAddress(q: string, sort?: string): string {
+  return `/inbox${router.options.stringifySearch({ q, sort })}`;
+}
+
 /** Where somebody lands. */
 export function home(): "/inbox" | "/tickets" {
   const state = session.get();

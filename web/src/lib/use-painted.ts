@@ -1,18 +1,29 @@
-import { useEffect, useState } from "react";
+import { startTransition, useEffect, useState } from "react";
 
-/** Whether the component has been painted: what else it needs to know is asked after that. */
+/** Who waits for the next painting; all of them go on in one turn, so that what they add is drawn once. */
+let waiting: Set<() => void> | undefined;
+
+function afterPainting(run: () => void): () => void {
+  if (!waiting) {
+    const all = new Set<() => void>();
+    waiting = all;
+    const goOn = () => {
+      waiting = undefined;
+      startTransition(() => {
+        for (const one of all) one();
+      });
+    };
+    // The turn after the next frame.
+    requestAnimationFrame(() => setTimeout(goOn));
+  }
+  const wave = waiting;
+  wave.add(run);
+  return () => wave.delete(run);
+}
+
+/** Whether the component has been painted: what else it needs to know or to draw comes after that. */
 export function usePainted(): boolean {
   const [painted, setPainted] = useState(false);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout>;
-    // The turn after the next frame.
-    const frame = requestAnimationFrame(() => {
-      timer = setTimeout(() => setPainted(true));
-    });
-    return () => {
-      cancelAnimationFrame(frame);
-      clearTimeout(timer);
-    };
-  }, []);
+  useEffect(() => afterPainting(() => setPainted(true)), []);
   return painted;
 }

@@ -14,6 +14,7 @@ import { useText } from "../i18n";
 import { explain, failed, fieldTexts, told } from "../lib/notify";
 import { useMe } from "../lib/use-session";
 import { confirm } from "../parts/confirm";
+import { Dropdown } from "../parts/later";
 import { Ago } from "../parts/marks";
 import { SecretInput } from "../parts/secret-input";
 import { Bones, Empty, Failed } from "../parts/states";
@@ -125,8 +126,10 @@ export function PeoplePage() {
                   <Ago at={user.created_at} />
                 </td>
                 <td className="table-end">
-                  <Menu position="bottom-end" width={190}>
-                    <Menu.Target>
+                  <Dropdown
+                    position="bottom-end"
+                    width={190}
+                    button={
                       <ActionIcon
                         variant="subtle"
                         color="gray"
@@ -135,32 +138,31 @@ export function PeoplePage() {
                       >
                         <IconDots size={16} aria-hidden />
                       </ActionIcon>
-                    </Menu.Target>
-                    <Menu.Dropdown>
-                      <Menu.Item onClick={() => setDialog({ kind: "edit", user })}>{t("people.edit")}</Menu.Item>
-                      <Menu.Item onClick={() => setDialog({ kind: "password", user })}>{t("people.reset")}</Menu.Item>
-                      <Menu.Label>{t("people.role")}</Menu.Label>
-                      {ROLES.map((one) => (
-                        <Menu.Item key={one} disabled={one === user.role} onClick={() => void change(user, { role: one })}>
-                          {t(`role.${one}`)}
-                        </Menu.Item>
-                      ))}
-                      <Menu.Divider />
-                      {user.is_active ? (
-                        <Menu.Item
-                          onClick={async () => {
-                            if (await confirm(t("people.disable_ask", { name: user.full_name }), t("people.disable"))) {
-                              await change(user, { is_active: false });
-                            }
-                          }}
-                        >
-                          {t("people.disable")}
-                        </Menu.Item>
-                      ) : (
-                        <Menu.Item onClick={() => void change(user, { is_active: true })}>{t("people.enable")}</Menu.Item>
-                      )}
-                    </Menu.Dropdown>
-                  </Menu>
+                    }
+                  >
+                    <Menu.Item onClick={() => setDialog({ kind: "edit", user })}>{t("people.edit")}</Menu.Item>
+                    <Menu.Item onClick={() => setDialog({ kind: "password", user })}>{t("people.reset")}</Menu.Item>
+                    <Menu.Label>{t("people.role")}</Menu.Label>
+                    {ROLES.map((one) => (
+                      <Menu.Item key={one} disabled={one === user.role} onClick={() => void change(user, { role: one })}>
+                        {t(`role.${one}`)}
+                      </Menu.Item>
+                    ))}
+                    <Menu.Divider />
+                    {user.is_active ? (
+                      <Menu.Item
+                        onClick={async () => {
+                          if (await confirm(t("people.disable_ask", { name: user.full_name }), t("people.disable"))) {
+                            await change(user, { is_active: false });
+                          }
+                        }}
+                      >
+                        {t("people.disable")}
+                      </Menu.Item>
+                    ) : (
+                      <Menu.Item onClick={() => void change(user, { is_active: true })}>{t("people.enable")}</Menu.Item>
+                    )}
+                  </Dropdown>
                 </td>
               </tr>
             ))}

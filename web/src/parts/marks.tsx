@@ -79,7 +79,7 @@ export function PriorityMark({ priority }: { priority: Priority }) {
 
 /** How long ago, with the time itself on hover: written then, since it takes longer than all the rest of a row. */
 export function Ago({ at, short }: { at: string; short?: boolean }) {
-  const { locale } = useText();
+  const { t, locale } = useText();
   const now = useNow();
   return (
     <time
@@ -88,7 +88,7 @@ export function Ago({ at, short }: { at: string; short?: boolean }) {
         event.currentTarget.title = absolute(at, locale);
       }}
     >
-      {short ? span(Date.parse(at) - now, locale) : relative(at, locale, now)}
+      {short ? span(Date.parse(at) - now, t) : relative(at, locale, now)}
     </time>
   );
 }
@@ -108,20 +108,20 @@ export function nextDue(ticket: Ticket): { kind: "first_response" | "resolution"
   const running = clocks.filter(
     (clock) => clock.at && !clock.done && (clock.verdict === "running" || clock.verdict === "breached"),
   );
-  const first = running.sort((a, b) => (a.at as string).localeCompare(b.at as string))[0];
+  const first = running.sort((a, b) => Date.parse(a.at as string) - Date.parse(b.at as string))[0];
   return first?.at ? { kind: first.kind, at: first.at, breached: first.verdict === "breached" } : undefined;
 }
 
 /** The chip of a list: how long until the next target is missed, or that it has been. */
 export function DueChip({ ticket }: { ticket: Ticket }) {
-  const { t, locale } = useText();
+  const { t } = useText();
   const now = useNow();
   const due = nextDue(ticket);
   if (!due) return null;
   const left = Date.parse(due.at) - now;
   const late = due.breached || left < 0;
-  const time = span(left, locale);
-  const what = `${t(`sla.${due.kind}`)}: ${t(late ? "sla.late" : "sla.due_in", { span: duration(left, locale) })}`;
+  const time = span(left, t);
+  const what = `${t(`sla.${due.kind}`)}: ${t(late ? "sla.late" : "sla.due_in", { span: duration(left) })}`;
   return (
     <span className={`due ${late ? "due-late" : left < 3_600_000 ? "due-soon" : ""}`} title={what}>
       {late && <IconAlertTriangle size={13} aria-hidden />}

@@ -27,15 +27,16 @@ import { useText } from "../i18n";
 import { useAnnouncement } from "../lib/announce";
 import { colorsAre } from "../lib/colors";
 import { useKeys } from "../lib/keys";
+import { isForUs } from "../lib/links";
 import { live } from "../lib/live";
 import { told } from "../lib/notify";
 import { savePreferences } from "../lib/preferences";
 import { BUILT_IN, parse } from "../lib/search";
-import { usePainted } from "../lib/use-painted";
 import { useSession } from "../lib/use-session";
-import { home } from "../router";
+import { home, inboxAddress, router } from "../router";
 import { Confirm } from "./confirm";
 import { KeyHelp } from "./key-help";
+import { Dropdown, Later } from "./later";
 import { openPalette } from "./palette";
 import { Picker } from "./picker";
 import { Bones } from "./states";
@@ -45,8 +46,7 @@ const SignIn = lazy(() => import("../pages/sign-in").then((page) => ({ default: 
 const VIEW_ICONS = { mine: IconUser, unassigned: IconUserQuestion, all: IconInbox, overdue: IconAlertTriangle } as const;
 
 function Count({ query }: { query: string }) {
-  const painted = usePainted();
-  const { data } = useQuery({ ...countQuery(parse(query).params), enabled: painted });
+  const { data } = useQuery(countQuery(parse(query).params));
   if (!data) return null;
   return (
     <span className="nav-count">
@@ -58,7 +58,6 @@ function Count({ query }: { query: string }) {
 
 function NavLink(props: {
   to: string;
-  search?: Record<string, string>;
   active: boolean;
   icon: ReactNode;
   children: ReactNode;
@@ -67,17 +66,18 @@ function NavLink(props: {
 }) {
   return (
     <li className="nav-row">
-      <Link
-        to={props.to}
-        search={(props.search ?? {}) as never}
+      <a
+        href={props.to}
         className={`nav-link ${props.active ? "nav-active" : ""}`}
         aria-current={props.active ? "page" : undefined}
-        onClick={props.onGo}
-        activeProps={{}}
+        onClick={(event) => {
+          if (isForUs(event)) router.history.push(props.to);
+          props.onGo();
+        }}
       >
         {props.icon}
         <span className="nav-text">{props.children}</span>
-      </Link>
+      </a>
       {props.end}
     </li>
   );
@@ -122,11 +122,14 @@ function Navigation({ user, onGo }: { user: User; onGo: () => void }) {
           return (
             <NavLink
               key={view.id}
-              to="/inbox"
-              search={{ q: view.query }}
+              to={inboxAddress(view.query)}
               active={place.pathname === "/inbox" && shown === view.query}
               icon={<Icon size={size} aria-hidden />}
-              end={<Count query={view.query} />}
+              end={
+                <Later>
+                  <Count query={view.query} />
+                </Later>
+              }
               onGo={onGo}
             >
               {t(`view.${view.id}`)}
@@ -136,8 +139,7 @@ function Navigation({ user, onGo }: { user: User; onGo: () => void }) {
         {saved.map((view) => (
           <NavLink
             key={view.name}
-            to="/inbox"
-            search={{ q: view.query, ...(view.sort ? { sort: view.sort } : {}) }}
+            to={inboxAddress(view.query, view.sort)}
             active={place.pathname === "/inbox" && shown === view.query && !BUILT_IN.some((one) => one.query === view.query)}
             icon={<IconBookmark size={size} aria-hidden />}
             onGo={onGo}
@@ -193,30 +195,31 @@ function Account({ user }: { user: User }) {
     .join("")
     .toUpperCase();
   return (
-    <Menu position="top-start" width={220}>
-      <Menu.Target>
+    <Dropdown
+      position="top-start"
+      width={220}
+      button={
         <UnstyledButton className="account">
           <span className="avatar" aria-hidden>
             {initials}
           </span>
           <span className="account-name">{user.full_name}</span>
         </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{user.email}</Menu.Label>
-        <Menu.Item onClick={() => void navigate({ to: "/settings/{-$tab}", params: {} })}>{t("nav.settings")}</Menu.Item>
-        <Menu.Item onClick={() => KeyHelp.open()}>{t("nav.keys")}</Menu.Item>
-        <Menu.Divider />
-        <Menu.Item
-          onClick={async () => {
-            await signOut();
-            await navigate({ to: "/" });
-          }}
-        >
-          {t("nav.sign_out")}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+      }
+    >
+      <Menu.Label>{user.email}</Menu.Label>
+      <Menu.Item onClick={() => void navigate({ to: "/settings/{-$tab}", params: {} })}>{t("nav.settings")}</Menu.Item>
+      <Menu.Item onClick={() => KeyHelp.open()}>{t("nav.keys")}</Menu.Item>
+      <Menu.Divider />
+      <Menu.Item
+        onClick={async () => {
+          await signOut();
+          await navigate({ to: "/" });
+        }}
+      >
+        {t("nav.sign_out")}
+      </Menu.Item>
+    </Dropdown>
   );
 }
 
@@ -306,26 +309,30 @@ function Inside({ user }: { user: User }) {
           <IconPlus size={20} aria-hidden />
         </ActionIcon>
       </header>
-      <Drawer
-        opened={menu}
-        onClose={() => setMenu(false)}
-        title={brand}
-        size={280}
-        transitionProps={{ duration: 100 }}
-        closeButtonProps={{ "aria-label": t("app.menu"), size: 44 }}
-      >
-        <nav className="side-in-drawer" aria-label={t("nav.main")}>
-          <Navigation user={user} onGo={() => setMenu(false)} />
-          <Account user={user} />
-        </nav>
-      </Drawer>
+      <Later>
+        <Drawer
+          opened={menu}
+          onClose={() => setMenu(false)}
+          title={brand}
+          size={280}
+          transitionProps={{ duration: 100 }}
+          closeButtonProps={{ "aria-label": t("app.menu"), size: 44 }}
+        >
+          <nav className="side-in-drawer" aria-label={t("nav.main")}>
+            <Navigation user={user} onGo={() => setMenu(false)} />
+            <Account user={user} />
+          </nav>
+        </Drawer>
+      </Later>
       <main className="main" id="main" ref={main} tabIndex={-1}>
         <Away />
         <Outlet />
       </main>
-      <Picker />
-      <KeyHelp />
-      <Confirm />
+      <Later>
+        <Picker />
+        <KeyHelp />
+        <Confirm />
+      </Later>
       <div className="visually-hidden" aria-live="polite" data-live>
         {announcement}
       </div>

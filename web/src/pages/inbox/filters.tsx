@@ -1,11 +1,12 @@
 // What the list shows: by words in the box, or by a menu that writes them.
 
-import { ActionIcon, Menu, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, Menu, TextInput } from "@mantine/core";
 import { IconFilter, IconSearch } from "@tabler/icons-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { PRIORITIES, STATUSES } from "../../api/types";
 import { useText } from "../../i18n";
 import { filterOf } from "../../lib/search";
+import { Dropdown } from "../../parts/later";
 import { PriorityMark, StatusMark } from "../../parts/marks";
 
 export function SearchBox({ text, onSearch }: { text: string; onSearch: (text: string) => void }) {
@@ -70,29 +71,29 @@ export function FilterMenu({ text, admin, onFilter }: FilterMenuProps) {
     );
   };
   return (
-    <Menu position="bottom-end" width={210}>
-      <Menu.Target>
-        <Tooltip label={t("inbox.filter")}>
-          <ActionIcon variant="default" size={34} aria-label={t("inbox.filter")}>
-            <IconFilter size={16} aria-hidden />
-          </ActionIcon>
-        </Tooltip>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{t("field.status")}</Menu.Label>
-        {STATUSES.map((status) => item("status", status, <StatusMark status={status} />))}
-        <Menu.Label>{t("field.priority")}</Menu.Label>
-        {PRIORITIES.map((priority) => item("priority", priority, <PriorityMark priority={priority} />))}
-        <Menu.Label>{t("field.assignee")}</Menu.Label>
-        {item("assignee", "me", t("view.mine"))}
-        {item("assignee", "none", t("view.unassigned"))}
-        {admin && (
-          <>
-            <Menu.Divider />
-            {item("deleted", "true", t("view.deleted_tickets"))}
-          </>
-        )}
-      </Menu.Dropdown>
-    </Menu>
+    <Dropdown
+      position="bottom-end"
+      width={210}
+      tip={t("inbox.filter")}
+      button={
+        <ActionIcon variant="default" size={34} aria-label={t("inbox.filter")}>
+          <IconFilter size={16} aria-hidden />
+        </ActionIcon>
+      }
+    >
+      <Menu.Label>{t("field.status")}</Menu.Label>
+      {STATUSES.map((status) => item("status", status, <StatusMark status={status} />))}
+      <Menu.Label>{t("field.priority")}</Menu.Label>
+      {PRIORITIES.map((priority) => item("priority", priority, <PriorityMark priority={priority} />))}
+      <Menu.Label>{t("field.assignee")}</Menu.Label>
+      {item("assignee", "me", t("view.mine"))}
+      {item("assignee", "none", t("view.unassigned"))}
+      {admin && (
+        <>
+          <Menu.Divider />
+          {item("deleted", "true", t("view.deleted_tickets"))}
+        </>
+      )}
+    </Dropdown>
   );
 }

@@ -1,6 +1,6 @@
 // The queue of the staff: search, list, selection, and what keys do with it.
 
-import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Menu } from "@mantine/core";
 import { useCallbackRef } from "@mantine/hooks";
 import { IconArrowsSort, IconBookmarkPlus, IconDownload, IconPlus } from "@tabler/icons-react";
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
@@ -21,6 +21,7 @@ import { BUILT_IN, DEFAULT_SORT, DELETED, inboxList, SORTS, START, withFilter } 
 import { usePainted } from "../../lib/use-painted";
 import { useMe } from "../../lib/use-session";
 import { confirm } from "../../parts/confirm";
+import { Dropdown, Tip } from "../../parts/later";
 import { pickAssignee, pickPriority, pickStatus, pickTag } from "../../parts/picks";
 import { Bones, Empty, Failed } from "../../parts/states";
 import { ticketPageAhead } from "../../router";
@@ -193,28 +194,27 @@ function Inbox() {
         admin={me.role === "admin"}
         onFilter={(filter, value) => address(withFilter(text === "*" ? "" : text, filter, value) || "*", sort)}
       />
-      <Menu position="bottom-end">
-        <Menu.Target>
-          <Tooltip label={`${t("inbox.sort")}: ${t(`sort.${sort}` as never)}`}>
-            <ActionIcon variant="default" size={34} aria-label={t("inbox.sort")}>
-              <IconArrowsSort size={16} aria-hidden />
-            </ActionIcon>
-          </Tooltip>
-        </Menu.Target>
-        <Menu.Dropdown>
-          {SORTS.slice(0, 8).map((order) => (
-            <Menu.Item key={order} onClick={() => address(text, order)} aria-current={order === sort}>
-              <span className={order === sort ? "chosen" : ""}>{t(`sort.${order}` as never)}</span>
-            </Menu.Item>
-          ))}
-        </Menu.Dropdown>
-      </Menu>
-      <Tooltip label={t("view.save")}>
+      <Dropdown
+        position="bottom-end"
+        tip={`${t("inbox.sort")}: ${t(`sort.${sort}` as never)}`}
+        button={
+          <ActionIcon variant="default" size={34} aria-label={t("inbox.sort")}>
+            <IconArrowsSort size={16} aria-hidden />
+          </ActionIcon>
+        }
+      >
+        {SORTS.slice(0, 8).map((order) => (
+          <Menu.Item key={order} onClick={() => address(text, order)} aria-current={order === sort}>
+            <span className={order === sort ? "chosen" : ""}>{t(`sort.${order}` as never)}</span>
+          </Menu.Item>
+        ))}
+      </Dropdown>
+      <Tip label={t("view.save")}>
         <ActionIcon variant="default" size={34} aria-label={t("view.save")} onClick={() => setSaving(true)}>
           <IconBookmarkPlus size={16} aria-hidden />
         </ActionIcon>
-      </Tooltip>
-      <Tooltip label={t("inbox.csv")}>
+      </Tip>
+      <Tip label={t("inbox.csv")}>
         <ActionIcon
           variant="default"
           size={34}
@@ -223,7 +223,7 @@ function Inbox() {
         >
           <IconDownload size={16} aria-hidden />
         </ActionIcon>
-      </Tooltip>
+      </Tip>
     </>
   );
 

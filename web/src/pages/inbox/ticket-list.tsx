@@ -4,6 +4,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 import type { Ticket } from "../../api/types";
 import { useText } from "../../i18n";
+import { isForUs } from "../../lib/links";
 import { useMedia } from "../../lib/use-media";
 import { Ago, DueChip, PriorityIcon, StatusMark, Tag } from "../../parts/marks";
 
@@ -62,15 +63,12 @@ const Row = memo(function Row({ ticket, index, active, selected, top, height, on
         {ticket.id}
       </span>
       <span role="cell" className="cell-title">
-        {/* The router's own link works out its place anew at each drawing, and there are many. */}
         <a
           href={`/tickets/${ticket.id}`}
           className="row-link"
           onFocus={() => onActive(index)}
           onClick={(event) => {
-            if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-            event.preventDefault();
-            onOpen(ticket);
+            if (isForUs(event)) onOpen(ticket);
           }}
         >
           {ticket.title}
@@ -114,12 +112,18 @@ export function TicketList({ rows, list, old, active, selected, onActive, onTogg
     getScrollElement: () => area.current,
     estimateSize: () => height,
     overscan: 8,
+    // Until it is measured, so that the first drawing has the rows.
+    initialRect: { width: 0, height: window.innerHeight },
   });
   const shown = virtual.getVirtualItems();
   const last = shown.at(-1)?.index ?? 0;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height are measured anew
-  useEffect(() => virtual.measure(), [height]);
+  const measured = useRef(height);
+  useEffect(() => {
+    if (measured.current === height) return;
+    measured.current = height;
+    virtual.measure();
+  }, [height, virtual]);
 
   useEffect(() => {
     if (more && last >= rows.length - 30) onMore();

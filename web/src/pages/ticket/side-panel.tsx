@@ -24,13 +24,13 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
 
 /** How one of the two clocks stands. */
 function Clock({ ticket, kind }: { ticket: Ticket; kind: "first_response" | "resolution" }) {
-  const { t, locale } = useText();
+  const { t } = useText();
   const now = useNow();
   const verdict = ticket.sla[kind];
   const due = kind === "first_response" ? ticket.first_response_due_at : ticket.resolution_due_at;
   const done = kind === "first_response" ? ticket.first_response_at : ticket.first_resolved_at;
   if (verdict === "none" || !due) return <span className="dim">{t("sla.none")}</span>;
-  const took = done ? duration(Date.parse(done) - Date.parse(ticket.created_at), locale) : undefined;
+  const took = done ? duration(Date.parse(done) - Date.parse(ticket.created_at)) : undefined;
   if (verdict === "met") {
     return (
       <span className="good">
@@ -42,9 +42,9 @@ function Clock({ ticket, kind }: { ticket: Ticket; kind: "first_response" | "res
   const left = Date.parse(due) - now;
   if (verdict === "breached" || left < 0) {
     const by = Date.parse(done ?? new Date(now).toISOString()) - Date.parse(due);
-    return <span className="bad">⚠ {by > 0 ? t("sla.late", { span: duration(by, locale) }) : t("sla.breached")}</span>;
+    return <span className="bad">⚠ {by > 0 ? t("sla.late", { span: duration(by) }) : t("sla.breached")}</span>;
   }
-  return <span>{t("sla.due_in", { span: duration(left, locale) })}</span>;
+  return <span>{t("sla.due_in", { span: duration(left) })}</span>;
 }
 
 export function SidePanel(props: {

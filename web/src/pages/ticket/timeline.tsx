@@ -11,6 +11,7 @@ import { isText, type Translate, useText } from "../../i18n";
 import { failed } from "../../lib/notify";
 import { useMe } from "../../lib/use-session";
 import { confirm } from "../../parts/confirm";
+import { Dropdown } from "../../parts/later";
 import { Ago } from "../../parts/marks";
 import { Prose } from "../../parts/prose";
 import { Bones, Failed } from "../../parts/states";
@@ -158,19 +159,19 @@ function Said({ ticket, comment, mentionable }: { ticket: Ticket; comment: Comme
           <Ago at={comment.created_at} />
         </span>
         {mayEdit && ticket.status !== "closed" && (
-          <Menu position="bottom-end">
-            <Menu.Target>
+          <Dropdown
+            position="bottom-end"
+            button={
               <ActionIcon variant="subtle" color="gray" size="sm" aria-label={t("people.actions", { name: comment.author_name })}>
                 <IconDots size={15} aria-hidden />
               </ActionIcon>
-            </Menu.Target>
-            <Menu.Dropdown>
-              {comment.author_id === me.id && (
-                <Menu.Item onClick={() => setText(comment.content)}>{t("ticket.comment_edit")}</Menu.Item>
-              )}
-              <Menu.Item onClick={() => void remove()}>{t("ticket.comment_delete")}</Menu.Item>
-            </Menu.Dropdown>
-          </Menu>
+            }
+          >
+            {comment.author_id === me.id && (
+              <Menu.Item onClick={() => setText(comment.content)}>{t("ticket.comment_edit")}</Menu.Item>
+            )}
+            <Menu.Item onClick={() => void remove()}>{t("ticket.comment_delete")}</Menu.Item>
+          </Dropdown>
         )}
       </div>
       {words}

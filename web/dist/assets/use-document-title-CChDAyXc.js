@@ -1,1 +1,0 @@
-import{j as e}from"./Box-NFUzx7dk.js";function t(t){e(()=>{typeof t==`string`&&t.trim().length>0&&(document.title=t.trim())},[t])}export{t};

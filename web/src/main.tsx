@@ -1,3 +1,4 @@
+import "./api/early";
 import "./styles/mantine";
 import "@mantine/notifications/styles.css";
 import "@mantine/spotlight/styles.css";
@@ -13,7 +14,6 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { resume } from "./api/auth";
-import { refreshAsked } from "./api/client";
 import { queryClient } from "./api/queries";
 import { session } from "./api/session";
 import { nonce } from "./lib/nonce";
@@ -21,8 +21,8 @@ import { Later } from "./parts/later";
 import { router } from "./router";
 import { applyTheme, colorSchemeManager, theme } from "./theme";
 
-/** How long drawing waits until the session has been asked for, in milliseconds. */
-const PATIENCE = 50;
+/** How long drawing waits for the session and the list, in milliseconds. After that, the frame is drawn without them. */
+const PATIENCE = 150;
 
 applyTheme();
 
@@ -48,9 +48,9 @@ const app = (
 
 const draw = () => createRoot(document.getElementById("root") as HTMLElement).render(app);
 if (session.get().kind === "unknown") {
-  // The answer comes while the page is drawn. When there is none, the frame of the app asks again.
-  resume().catch(() => undefined);
-  void Promise.race([refreshAsked, new Promise((done) => setTimeout(done, PATIENCE))]).then(draw);
+  // To draw once takes less than to draw twice. When there is no answer, the frame of the app asks again.
+  const resumed = resume().catch(() => undefined);
+  void Promise.race([resumed, new Promise((done) => setTimeout(done, PATIENCE))]).then(draw);
 } else {
   draw();
 }

@@ -30,17 +30,9 @@ export function refresh(): Promise<boolean> {
   return refreshing;
 }
 
-let asked = () => {};
-/** Resolves when a new access token has been asked for the first time. */
-export const refreshAsked = new Promise<void>((done) => {
-  asked = done;
-});
-
 async function renew(): Promise<boolean> {
   return await navigator.locks.request("taquilla.refresh", async () => {
-    const answering = fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => undefined);
-    asked();
-    const answer = await answering;
+    const answer = await fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => undefined);
     if (!answer || answer.status >= 500 || answer.status === 429) throw new ApiError(answer?.status ?? 0);
     if (!answer.ok) return false;
     session.setToken(((await answer.json()) as { access_token: string }).access_token);

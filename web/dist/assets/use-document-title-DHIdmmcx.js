@@ -1,1 +1,0 @@
-import{Ln as e}from"./index-uVGAE_5P.js";function t(t){e(()=>{typeof t==`string`&&t.trim().length>0&&(document.title=t.trim())},[t])}export{t};

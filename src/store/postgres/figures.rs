@@ -95,13 +95,13 @@ async fn counters(pool: &PgPool, spans: &[Span]) -> Read<Vec<(Key, Amount)>> {
     Ok(counters.collect())
 }
 
-/// The log's end, and whether a commit waits for its place in it. Whatever moves counters or names is told in the log, and a
-/// commit is answered when it has its place.
+/// The log's end, and whether a commit waits for its place in it. Whatever moves counters or names is told in the log. The
+/// transactions that are known to have their places are passed over, as in `number_log`.
 const REVISION: &str = "SELECT coalesce((SELECT max(last_seq) FROM taquilla.commits WHERE entries > 0), 0), \
-    EXISTS (SELECT FROM taquilla.commits WHERE last_seq IS NULL AND entries > 0)";
+    EXISTS (SELECT FROM taquilla.commits WHERE last_seq IS NULL AND xid >= $1 AND entries > 0)";
 
-async fn revision(pool: &PgPool) -> Read<Option<u64>> {
-    let row = sqlx::query(REVISION).fetch_one(pool).await?;
+async fn revision(pool: &PgPool, below: i64) -> Read<Option<u64>> {
+    let row = sqlx::query(REVISION).bind(below).fetch_one(pool).await?;
     let (end, under_way): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
     Ok(u64::try_from(end).ok().filter(|_| !under_way))
 }
@@ -118,10 +118,10 @@ impl Analytics for PgStore {
     }
 
     async fn revision(&self) -> Result<Option<u64>, StoreError> {
-        let (pool, lost) = (self.pool.clone(), self.lost.clone());
+        let (pool, lost, numbers) = (self.pool.clone(), self.lost.clone(), self.numbers.clone());
         let read = self.asked.revisions.ask((), (), move |_| {
-            let (pool, lost) = (pool.clone(), lost.clone());
-            async move { asking!(lost, revision(&pool)) }
+            let (pool, lost, below) = (pool.clone(), lost.clone(), numbers.below());
+            async move { asking!(lost, revision(&pool, below)) }
         });
         read.await
     }

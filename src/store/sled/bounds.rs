@@ -32,8 +32,38 @@ impl PartialEq for Bounds {
 }
 
 impl Bounds {
+    /// Those of all these tickets: one by one they would be taken note of in the square of their number, were the newest ids
+    /// those of the oldest tickets.
+    pub(super) fn of<'a>(cells: impl Iterator<Item = (u32, &'a Cell)>) -> Self {
+        let mut bounds = Self::default();
+        for (id, cell) in cells {
+            let block = bounds.block(id);
+            bounds.least[block] = bounds.least[block].min(cell.created_at);
+            bounds.most[block] = bounds.most[block].max(cell.created_at);
+        }
+        let (mut most, mut least) = (i64::MIN, i64::MAX);
+        for (so_far, here) in bounds.most_so_far.iter_mut().zip(&bounds.most) {
+            most = most.max(*here);
+            *so_far = most;
+        }
+        for (from_here, here) in bounds.least_from_here.iter_mut().zip(&bounds.least).rev() {
+            least = least.min(*here);
+            *from_here = least;
+        }
+        bounds
+    }
+
     /// Takes note of a ticket.
     pub(super) fn take(&mut self, id: u32, at: i64) {
+        let block = self.block(id);
+        self.least[block] = self.least[block].min(at);
+        self.most[block] = self.most[block].max(at);
+        self.most_so_far[block..].iter_mut().take_while(|most| **most < at).for_each(|most| *most = at);
+        self.least_from_here[..=block].iter_mut().rev().take_while(|least| **least > at).for_each(|least| *least = at);
+    }
+
+    /// The block of an id, which is there from now on.
+    fn block(&mut self, id: u32) -> usize {
         let block = id as usize / BLOCK;
         if self.least.len() <= block {
             let most = self.most_so_far.last().copied().unwrap_or(i64::MIN);
@@ -42,15 +72,13 @@ impl Bounds {
             self.most.resize(block + 1, i64::MIN);
             self.most_so_far.resize(block + 1, most);
         }
-        self.least[block] = self.least[block].min(at);
-        self.most[block] = self.most[block].max(at);
-        self.most_so_far[block..].iter_mut().take_while(|most| **most < at).for_each(|most| *most = at);
-        self.least_from_here[..=block].iter_mut().rev().take_while(|least| **least > at).for_each(|least| *least = at);
+        block
     }
 
-    /// The blocks in the order in which they are looked through.
-    fn blocks(&self, descending: bool) -> Box<dyn Iterator<Item = usize>> {
-        if descending { Box::new((0..self.least.len()).rev()) } else { Box::new(0..self.least.len()) }
+    /// The blocks with tickets, in the order in which they are looked through.
+    fn blocks(&self, descending: bool) -> impl Iterator<Item = usize> {
+        let all = self.least.len();
+        (0..all).map(move |n| if descending { all - 1 - n } else { n }).filter(|block| self.least[*block] <= self.most[*block])
     }
 
     /// Whether neither this block nor one that is looked through later has a time that comes before `at`, or is it.
@@ -133,9 +161,13 @@ mod tests {
             after in prop::option::of((0_i64..20, 0_i64..12_000)), odd in any::<bool>(),
         ) {
             let mut columns = Columns::default();
-            for (id, (at, _)) in &tickets {
-                columns.put(*id, cell(if in_order { i64::from(*id) / 300 } else { *at }), &[], &[]);
+            let cells: Vec<(u32, Cell)> =
+                tickets.iter().map(|(id, (at, _))| (*id, cell(if in_order { i64::from(*id) / 300 } else { *at }))).collect();
+            for (id, cell) in &cells {
+                columns.put(*id, *cell, &[], &[]);
             }
+            let at_once = Columns::of(cells.into_iter().map(Ok::<_, ()>)).unwrap();
+            prop_assert_eq!(&at_once, &columns);
             let set: RoaringBitmap = tickets.iter().filter(|(_, (_, is_in))| *is_in).map(|(id, _)| *id).collect();
             let sort = Sort { by: SortBy::CreatedAt, descending };
             let after = after.map(|(value, id)| SortKey { value, id: TicketId(id) });
@@ -148,7 +180,9 @@ mod tests {
                 .collect();
             wanted.sort_by(|a, b| sort.cmp(*a, *b));
             wanted.truncate(limit + 1);
-            prop_assert_eq!(first_opened(&columns, &set, passes, sort, Page { after, limit }), Some(wanted));
+            for columns in [columns, at_once] {
+                prop_assert_eq!(first_opened(&columns, &set, passes, sort, Page { after, limit }), Some(wanted.clone()));
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! The projection that lists, orders and totals of tickets are read from: one small cell per ticket, bitmaps per value,
-//! and an ordered set per order. Ids are the positions; a block of 1,024 absent ones costs one pointer.
+//! and an ordered set per order. Ids are the positions; a block of 1,024 absent ones costs 48 bytes.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -158,12 +158,12 @@ impl Columns {
         for found in cells {
             let (id, cell) = found?;
             *columns.slot(id) = Some(cell);
-            columns.opened.take(id, cell.created_at);
             columns.link(id, &cell, None);
         }
         let order = |by: fn(&Cell) -> i64| columns.cells().map(|(id, cell)| (by(cell), id)).collect();
         let (by_created, by_updated, by_due) = (order(|cell| cell.created_at), order(|cell| cell.updated_at), order(|cell| cell.due_at));
-        Ok(Self { by_created, by_updated, by_due, ..columns })
+        let opened = Bounds::of(columns.cells());
+        Ok(Self { opened, by_created, by_updated, by_due, ..columns })
     }
 
     fn slot(&mut self, id: u32) -> &mut Option<Cell> {

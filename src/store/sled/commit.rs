@@ -17,6 +17,7 @@ use super::{
     group::Group,
     keys,
     open::{Folder, Identity, ROOM},
+    projection::next_revision,
     view::View,
 };
 use crate::{
@@ -243,6 +244,7 @@ impl Committer {
             let mut fresh = checkpoint::rebuild(engine)?;
             checkpoint::load_people(&mut fresh, engine)?;
             fresh.seq = self.seq;
+            fresh.revision = next_revision();
             shared.cache.clear();
             state.projection = fresh;
         }

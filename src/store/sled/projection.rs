@@ -16,6 +16,7 @@ use super::{
     terms::Search,
 };
 use crate::{
+    analytics::figures::Standing,
     store::{Row, RowKey, StoreError},
     tickets::{
         model::{Comment, Ticket},
@@ -41,7 +42,10 @@ impl Effect {
     /// Whether counters or names may be others after it.
     fn shows_in_analytics(&self) -> bool {
         match self {
-            Self::Ticket { .. } | Self::Gone(_) => true,
+            Self::Ticket { before, after } => {
+                before.as_ref().is_none_or(|before| Standing::from(before.as_ref()) != Standing::from(after.as_ref()))
+            }
+            Self::Gone(key) => matches!(key, RowKey::Ticket(_) | RowKey::User(_)),
             Self::Comment { .. } => false,
             Self::People(row) => matches!(**row, Row::User(_)),
         }

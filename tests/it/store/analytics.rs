@@ -1,6 +1,8 @@
 //! Counters and backlog: what every commit moves, what they show, and that reading them does not depend on how many tickets
 //! there are.
 
+use std::collections::BTreeSet;
+
 use taquilla::{
     activity::model::Action,
     analytics::figures::{Amount, Key, Kind, Span, Work, bucket, day, hour},
@@ -255,4 +257,18 @@ async fn the_revision_is_another_one_after_whatever_counters_or_names_show(site:
     let renamed = User { full_name: "Nora L.".into(), version: nora.version + 1, ..nora };
     commit(&*site, Changes::new().update(renamed).log(entry(Action::UserUpdated))).await;
     at_rest().await;
+}
+
+/// What the embedded store makes anew is another state, also where the log ends at the same entry.
+#[tokio::test]
+async fn the_revision_is_another_one_when_the_embedded_store_is_opened_or_settled() {
+    let mut site = Site::sled().await;
+    put(&*site, ticket).await;
+    let mut seen = BTreeSet::from([site.revision().await.unwrap().unwrap()]);
+    for _ in 0..2 {
+        site.settle().await.unwrap();
+        assert!(seen.insert(site.revision().await.unwrap().unwrap()), "{seen:?}");
+        site.reopen().await;
+        assert!(seen.insert(site.revision().await.unwrap().unwrap()), "{seen:?}");
+    }
 }

@@ -77,7 +77,7 @@ export const es: Record<Key, string> = {
   "role.agent": "Agente",
   "role.admin": "Administrador",
   "unit.year": "a",
-  "unit.month": "mes",
+  "unit.month": "m",
   "unit.week": "sem",
   "unit.day": "d",
   "unit.hour": "h",

@@ -17,7 +17,7 @@ test.each([
   [60 * minute, "1h", "1h"],
   [47 * 60 * minute, "1d", "1d"],
   [13 * day, "1w", "1sem"],
-  [-65 * day, "2mo", "2mes"],
+  [-65 * day, "2mo", "2m"],
   [800 * day, "2y", "2a"],
 ])("a span of %i ms is %s", (milliseconds, english, spanish) => {
   expect(span(milliseconds, texts(en))).toBe(english);

@@ -7,14 +7,15 @@ function afterPainting(run: () => void): () => void {
   if (!waiting) {
     const all = new Set<() => void>();
     waiting = all;
-    const goOn = () => {
-      waiting = undefined;
+    const goOn = () =>
       startTransition(() => {
         for (const one of all) one();
       });
-    };
-    // The turn after the next frame.
-    requestAnimationFrame(() => setTimeout(goOn));
+    // The turn after the next frame. Who comes in between has not been painted yet.
+    requestAnimationFrame(() => {
+      waiting = undefined;
+      setTimeout(goOn);
+    });
   }
   const wave = waiting;
   wave.add(run);

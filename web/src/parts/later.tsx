@@ -2,7 +2,16 @@
 // been painted.
 
 import { Menu, type MenuProps, Tooltip } from "@mantine/core";
-import { cloneElement, type MouseEventHandler, type ReactElement, type ReactNode, useState } from "react";
+import {
+  cloneElement,
+  type HTMLAttributes,
+  type ReactElement,
+  type ReactNode,
+  type Ref,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
 import { usePainted } from "../lib/use-painted";
 
 /** What nobody sees at first. */
@@ -10,26 +19,48 @@ export function Later({ children }: { children: ReactNode }) {
   return usePainted() ? children : null;
 }
 
+type Button = ReactElement<HTMLAttributes<HTMLElement> & { ref?: Ref<HTMLButtonElement> }>;
+
+/** Whether a button may be replaced: after the painting, and not while somebody holds it or stands on it. */
+function useReplaceable() {
+  const painted = usePainted();
+  const [held, setHeld] = useState(false);
+  const hold = { onPointerDown: () => setHeld(true), onFocus: () => setHeld(true), onBlur: () => setHeld(false) };
+  return { replaceable: painted && !held, hold };
+}
+
 /** Words that show when one points at a button. */
-export function Tip({ label, children }: { label: string; children: ReactElement }) {
-  return usePainted() ? <Tooltip label={label}>{children}</Tooltip> : children;
+export function Tip({ label, children }: { label: string; children: Button }) {
+  const { replaceable, hold } = useReplaceable();
+  return replaceable ? <Tooltip label={label}>{children}</Tooltip> : cloneElement(children, hold);
 }
 
 interface DropdownProps extends MenuProps {
-  button: ReactElement<{ onClick?: MouseEventHandler; "aria-haspopup"?: "menu" }>;
+  button: Button;
   /** Words that show when one points at the button. */
   tip?: string;
   children: ReactNode;
 }
 
-/** A button with a menu. Pressed before the menu is there, it is open as soon as it is. */
+/** A button with a menu. Pressed before the menu is there, it opens as soon as it is. */
 export function Dropdown({ button, tip, children, ...menu }: DropdownProps) {
-  const painted = usePainted();
+  const { replaceable, hold } = useReplaceable();
   const [pressed, setPressed] = useState(false);
-  if (!painted && !pressed) return cloneElement(button, { "aria-haspopup": "menu", onClick: () => setPressed(true) });
+  const [opened, setOpened] = useState(false);
+  const target = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!pressed) return;
+    // The menu gives the focus back to where it was.
+    target.current?.focus();
+    setOpened(true);
+  }, [pressed]);
+  if (!replaceable && !pressed) {
+    return cloneElement(button, { ...hold, "aria-haspopup": "menu", onClick: () => setPressed(true) });
+  }
+  const shown = cloneElement(button, { ref: target });
   return (
-    <Menu {...menu} defaultOpened={pressed}>
-      <Menu.Target>{tip ? <Tooltip label={tip}>{button}</Tooltip> : button}</Menu.Target>
+    <Menu {...menu} opened={opened} onChange={setOpened}>
+      <Menu.Target>{tip ? <Tooltip label={tip}>{shown}</Tooltip> : shown}</Menu.Target>
       <Menu.Dropdown>{children}</Menu.Dropdown>
     </Menu>
   );

@@ -71,7 +71,7 @@ function NavLink(props: {
         className={`nav-link ${props.active ? "nav-active" : ""}`}
         aria-current={props.active ? "page" : undefined}
         onClick={(event) => {
-          if (isForUs(event)) router.history.push(props.to);
+          if (isForUs(event)) void router.navigate({ href: props.to });
           props.onGo();
         }}
       >
@@ -328,8 +328,8 @@ function Inside({ user }: { user: User }) {
         <Away />
         <Outlet />
       </main>
+      <Picker />
       <Later>
-        <Picker />
         <KeyHelp />
         <Confirm />
       </Later>

@@ -36,6 +36,7 @@ mod flips;
 mod lists;
 mod meters;
 mod model;
+mod model_figures;
 mod moving;
 pub mod mutant;
 mod of_postgres;

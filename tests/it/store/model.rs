@@ -2,7 +2,7 @@
 //! the reference that stores are compared with, built from `matches` and `Sort`.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,11 +13,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use taquilla::{
     activity::{chain::ChainBlock, model::Entry},
-    analytics::figures::{Amount, Key, Span, Standing},
     auth::model::{ApiToken, Digest32, Session},
     store::{
-        Activities, Addition, Analytics, Answer, AnswerKey, Backlog, Changes, Committed, EntryQuery, Expect, Field, From, IdKind,
-        LogCursor, Meters, Row, RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
+        Activities, Addition, Answer, AnswerKey, Changes, Committed, EntryQuery, Expect, Field, From, IdKind, LogCursor, Meters, Row,
+        RowKey, Sessions, SigningSecret, Store, StoreError, Tickets, Users, Write,
     },
     tickets::{
         model::{Comment, Ticket},
@@ -464,40 +463,6 @@ impl Activities for Model {
             let mut found: Vec<&ChainBlock> = state.all(|row| if let Row::ChainBlock(block) = row { Some(block) } else { None }).collect();
             found.sort_unstable_by_key(|block| block.last);
             found.into_iter().filter(|block| block.last > after).take(limit).cloned().collect()
-        })
-    }
-}
-
-#[async_trait]
-impl Analytics for Model {
-    async fn counters(&self, spans: &[Span]) -> Result<Vec<(Key, Amount)>, StoreError> {
-        self.read(|state| {
-            let figures: Vec<(Key, Amount)> = state.tickets().into_iter().flat_map(|ticket| Standing::from(ticket).figures()).collect();
-            let counters = |span: &Span| {
-                let mut sums: BTreeMap<Key, Amount> = BTreeMap::new();
-                for (key, amount) in figures.iter().filter(|(key, _)| key.kind == span.kind && (span.from..=span.to).contains(&key.at)) {
-                    *sums.entry(Key { at: if span.merged { span.from } else { key.at }, ..*key }).or_default() += *amount;
-                }
-                sums
-            };
-            spans.iter().flat_map(counters).collect()
-        })
-    }
-
-    async fn revision(&self) -> Result<Option<u64>, StoreError> {
-        Ok(u64::try_from(*self.durable.borrow()).ok())
-    }
-
-    async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {
-        self.read(|state| {
-            let tickets = state.tickets();
-            let active: Vec<&&Ticket> = tickets.iter().filter(|t| t.status.is_active() && t.deleted_at.is_none()).collect();
-            let count = |belongs: &dyn Fn(&Ticket) -> bool| i64::try_from(active.iter().filter(|t| belongs(t)).count()).expect("few");
-            Backlog {
-                overdue: count(&|t| t.is_overdue(now)),
-                opened_by: opened_by.iter().map(|at| count(&|t| t.created_at <= *at)).collect(),
-                oldest: active.iter().map(|t| t.created_at).min(),
-            }
         })
     }
 }

@@ -3,10 +3,13 @@
 
 use roaring::RoaringBitmap;
 
-use super::columns::{BLOCK, Cell, Columns};
+use super::{
+    columns::{BLOCK, Cell, Columns},
+    select::{keep_first, key},
+};
 use crate::{
     tickets::query::{Sort, SortKey},
-    types::{Page, TicketId},
+    types::Page,
 };
 
 /// How many tickets are looked at for each one that is wanted, before the order itself is walked after all: where ids and
@@ -116,7 +119,7 @@ pub(super) fn first_opened(
         for id in set.range(first..=last) {
             looked_at += 1;
             let Some(cell) = columns.cell(id).filter(|cell| passes(cell)) else { continue };
-            let key = SortKey { value: cell.created_at, id: TicketId(i64::from(id)) };
+            let key = key(cell, id, sort.by);
             if page.after.is_none_or(|after| sort.cmp(key, after).is_gt()) {
                 found.push(key);
             }
@@ -124,10 +127,7 @@ pub(super) fn first_opened(
         if looked_at > PATIENCE * most + BLOCK {
             return None;
         }
-        if found.len() >= most {
-            found.select_nth_unstable_by(page.limit, |a, b| sort.cmp(*a, *b));
-            found.truncate(most);
-        }
+        keep_first(&mut found, sort, page.limit);
     }
     found.sort_unstable_by(|a, b| sort.cmp(*a, *b));
     Some(found)
@@ -144,6 +144,7 @@ mod tests {
             model::{Priority, Status},
             query::SortBy,
         },
+        types::TicketId,
     };
 
     fn cell(created_at: i64) -> Cell {

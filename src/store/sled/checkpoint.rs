@@ -222,7 +222,7 @@ pub(super) fn rebuild(engine: &Engine) -> Result<Projection, StoreError> {
 }
 
 /// Reads the rows about people and the single ones.
-pub(super) fn load_people(projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
+fn load_people(projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
     let people = &mut projection.people;
     for pair in engine.scan(&[keys::prefix::USER]) {
         let (key, value) = pair?;

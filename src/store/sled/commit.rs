@@ -17,7 +17,6 @@ use super::{
     group::Group,
     keys,
     open::{Folder, Identity, ROOM},
-    projection::next_revision,
     view::View,
 };
 use crate::{
@@ -241,10 +240,7 @@ impl Committer {
         {
             let mut state = shared.state.write();
             let engine = state.engine.as_ref().ok_or_else(super::closed)?;
-            let mut fresh = checkpoint::rebuild(engine)?;
-            checkpoint::load_people(&mut fresh, engine)?;
-            fresh.seq = self.seq;
-            fresh.revision = next_revision();
+            let fresh = checkpoint::catch_up(None, engine, self.seq)?;
             shared.cache.clear();
             state.projection = fresh;
         }

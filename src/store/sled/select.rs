@@ -179,7 +179,7 @@ fn pairs((low, high): (Bound<i64>, Bound<i64>)) -> Option<Stretch> {
     }
 }
 
-fn key(cell: &Cell, id: u32, by: SortBy) -> SortKey {
+pub(super) fn key(cell: &Cell, id: u32, by: SortBy) -> SortKey {
     let value = match by {
         SortBy::CreatedAt => cell.created_at,
         SortBy::UpdatedAt => cell.updated_at,
@@ -190,14 +190,19 @@ fn key(cell: &Cell, id: u32, by: SortBy) -> SortKey {
     SortKey { value, id: TicketId(i64::from(id)) }
 }
 
+/// Keeps the first keys of a page and one more, when there are so many; the last of them then stands at its end.
+pub(super) fn keep_first(keys: &mut Vec<SortKey>, sort: Sort, limit: usize) {
+    if keys.len() > limit {
+        keys.select_nth_unstable_by(limit, |a, b| sort.cmp(*a, *b));
+        keys.truncate(limit + 1);
+    }
+}
+
 /// The keys of a page (one more when there is more) out of few candidates.
 fn sorted(columns: &Columns, ids: &[u32], sort: Sort, page: Page<SortKey>) -> Vec<SortKey> {
     let keys = ids.iter().filter_map(|id| columns.cell(*id).map(|cell| key(cell, *id, sort.by)));
     let mut keys: Vec<SortKey> = keys.filter(|key| page.after.is_none_or(|after| sort.cmp(*key, after).is_gt())).collect();
-    if keys.len() > page.limit + 1 {
-        keys.select_nth_unstable_by(page.limit, |a, b| sort.cmp(*a, *b));
-        keys.truncate(page.limit + 1);
-    }
+    keep_first(&mut keys, sort, page.limit);
     keys.sort_unstable_by(|a, b| sort.cmp(*a, *b));
     keys
 }

@@ -14,7 +14,7 @@ use super::{
     durability,
     engine::Engine,
     figures::Figures,
-    keys,
+    keys, log,
     projection::{Projection, next_revision, position},
     terms::{Index, Search},
 };
@@ -185,10 +185,8 @@ pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> 
 /// Takes in anew the tickets that the log's tail or a mark names.
 fn replay(projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
     let mut touched = RoaringBitmap::new();
-    for pair in engine.range(keys::entry(projection.seq + 1)..=keys::entry(Seq::MAX)) {
-        let (key, value) = pair?;
-        let entry: crate::activity::model::Entry = engine.decode(&key, &value)?;
-        if let Some(ticket) = entry.ticket_id {
+    for stored in log::entries(engine, projection.seq + 1..=Seq::MAX)? {
+        if let Some(ticket) = stored?.read(engine)?.ticket_id {
             touched.insert(position(ticket)?);
         }
     }

@@ -14,10 +14,12 @@ use crate::{
 const ENCODING: u8 = 2;
 /// The encoding before: all names stand as they are.
 const WITH_NAMES: u8 = 1;
+/// What a block of [log](super::log) entries begins with, in the place of an encoding.
+pub(super) const BLOCK: u8 = 3;
 /// Encoding, row version, number of further pieces.
 const HEADER: usize = 1 + 8 + 2;
 /// The largest stored value.
-const LARGEST: usize = 4_096;
+pub(super) const LARGEST: usize = 4_096;
 
 /// A value cut into its first part and its further pieces.
 pub(super) struct Encoded {
@@ -25,6 +27,13 @@ pub(super) struct Encoded {
     pub(super) first: Vec<u8>,
     /// What stands at its piece keys, from 1.
     pub(super) pieces: Vec<Vec<u8>>,
+}
+
+impl Encoded {
+    /// The map alone, when it is in one part: what [`decode_map`] reads.
+    pub(super) fn map(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then(|| &self.first[HEADER..])
+    }
 }
 
 /// Encodes a value of the given row version.
@@ -70,7 +79,8 @@ pub(super) fn encode_entry(entry: &Entry) -> Result<Encoded, StoreError> {
     encode(entry, 1)
 }
 
-fn damaged(key: &[u8], what: &str) -> StoreError {
+/// The error for what stands at a key and cannot be read.
+pub(super) fn damaged(key: &[u8], what: &str) -> StoreError {
     StoreError::Corrupt(format!("{what} at key {}", key.escape_ascii()))
 }
 
@@ -98,13 +108,9 @@ where
     F: Fn(&[u8]) -> Result<Option<V>, StoreError>,
 {
     let (_, pieces) = header(key, first)?;
-    let unreadable = |why: &dyn std::fmt::Display| damaged(key, &format!("an unreadable value ({why})"));
-    let read = |stored: &[u8]| {
-        if first[0] == WITH_NAMES {
-            return rmp_serde::from_slice(stored).map_err(|e| unreadable(&e));
-        }
-        let map = names::lengthen(stored).ok_or_else(|| unreadable(&"no map of fields"))?;
-        rmp_serde::from_slice(&map).map_err(|e| unreadable(&e))
+    let read = |stored: &[u8]| match first[0] {
+        WITH_NAMES => rmp_serde::from_slice(stored).map_err(|e| unreadable(key, &e)),
+        _ => decode_map(key, stored),
     };
     let map = &first[HEADER..];
     if pieces == 0 {
@@ -116,6 +122,16 @@ where
         whole.extend_from_slice(found.as_ref());
     }
     read(&whole)
+}
+
+/// Reads a map whose known names are numbers.
+pub(super) fn decode_map<T: DeserializeOwned>(key: &[u8], map: &[u8]) -> Result<T, StoreError> {
+    let map = names::lengthen(map).ok_or_else(|| unreadable(key, &"no map of fields"))?;
+    rmp_serde::from_slice(&map).map_err(|e| unreadable(key, &e))
+}
+
+fn unreadable(key: &[u8], why: &dyn std::fmt::Display) -> StoreError {
+    damaged(key, &format!("an unreadable value ({why})"))
 }
 
 #[cfg(test)]

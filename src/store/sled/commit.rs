@@ -206,7 +206,8 @@ impl Committer {
             }
             return;
         }
-        let Group { staged, effects, seq, passed, raised, .. } = group;
+        let Group { mut staged, log, effects, seq, passed, raised, .. } = group;
+        staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
         drop(state);
         let moved = self.room().and_then(|()| shared.write(staged, &effects, seq));
         if let Err(error) = &moved {

@@ -11,10 +11,9 @@ use sled::{Batch, Db, IVec};
 
 use super::{codec, durability, keys};
 use crate::{
-    activity::model::Entry,
     store::{StoreError, fault},
     tickets::model::{Comment, Ticket},
-    types::{Seq, TicketId},
+    types::TicketId,
 };
 
 /// The open storage engine.
@@ -59,16 +58,6 @@ impl Engine {
     /// All pairs in a range of keys.
     pub(super) fn range(&self, range: RangeInclusive<Vec<u8>>) -> impl DoubleEndedIterator<Item = Result<(IVec, IVec), StoreError>> + '_ {
         self.db.range(range).map(|pair| pair.map_err(failed))
-    }
-
-    pub(super) fn entry(&self, seq: Seq) -> Result<Option<Entry>, StoreError> {
-        self.read(&keys::entry(seq))
-    }
-
-    /// The last entry of the log; 0 when there is none.
-    pub(super) fn last_seq(&self) -> Result<Seq, StoreError> {
-        let last = self.scan(&[keys::prefix::ENTRY]).next_back().transpose()?;
-        Ok(last.and_then(|(key, _)| keys::last_id(&key)).unwrap_or(0))
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
-use sled::Batch;
+use sled::{Batch, IVec};
 
 use super::{
     checkpoint, codec,
     engine::{Engine, io_failed},
     keys::{self, prefix},
+    log,
     open::{Folder, OpenError, Options},
     projection::Projection,
 };
@@ -91,23 +92,28 @@ impl Check<'_> {
         Ok(rows)
     }
 
-    /// The log has no holes, and each ticket's own log points at all of its entries and at nothing else.
+    /// The log has no holes, and each ticket's own log tells all of its entries and nothing else.
     fn log(&mut self, end: Seq) -> Result<(), StoreError> {
-        let mut wanted: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
+        let mut wanted: BTreeMap<TicketId, Vec<(Seq, bool)>> = BTreeMap::new();
         let mut next: Seq = 1;
         let mut problems = Vec::new();
-        for pair in self.engine.scan(&[prefix::ENTRY]) {
-            let (key, value) = pair?;
-            let seq = keys::last_id(&key).unwrap_or(0);
+        for stored in log::entries(self.engine, 0..=Seq::MAX)? {
+            let stored = match stored {
+                Ok(stored) => stored,
+                Err(StoreError::Corrupt(what)) => {
+                    problems.push(what);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let seq = stored.seq;
             if seq != next {
                 problems.push(format!("log entries {next} to {} are missing", seq - 1));
             }
             next = seq + 1;
-            match self.engine.decode::<Entry>(&key, &value) {
+            match stored.read(self.engine) {
                 Ok(entry) if entry.seq != seq => problems.push(format!("log entry {seq} says that it is {}", entry.seq)),
-                Ok(Entry { ticket_id: Some(ticket), internal, .. }) => {
-                    wanted.insert(keys::ticket_entry(ticket, seq), u8::from(internal));
-                }
+                Ok(Entry { ticket_id: Some(ticket), internal, .. }) => wanted.entry(ticket).or_default().push((seq, internal)),
                 Ok(_) => {}
                 Err(error) => problems.push(error.to_string()),
             }
@@ -116,21 +122,45 @@ impl Check<'_> {
         if next != end + 1 {
             problems.push(format!("the log ends at {}, not at {end}", next - 1));
         }
-        for pair in self.engine.scan(&[prefix::TICKET_ENTRY]) {
-            let (key, value) = pair?;
-            if wanted.get(key.as_ref()).is_some_and(|internal| value.as_ref() == [*internal]) {
-                wanted.remove(key.as_ref());
-            } else if !wanted.contains_key(key.as_ref()) {
-                problems.push(format!("a ticket's log points at no entry (key {})", key.escape_ascii()));
-                self.batch.remove(key);
-            }
-        }
-        for (key, internal) in wanted {
-            problems.push(format!("a ticket's log lacks an entry (key {})", key.escape_ascii()));
-            self.batch.insert(key, vec![internal]);
-        }
+        self.own_logs(wanted, &mut problems)?;
         self.problems(problems);
         Ok(())
+    }
+
+    fn own_logs(&mut self, mut wanted: BTreeMap<TicketId, Vec<(Seq, bool)>>, problems: &mut Vec<String>) -> Result<(), StoreError> {
+        let mut keys_of: BTreeMap<TicketId, Vec<IVec>> = BTreeMap::new();
+        let mut told: BTreeMap<TicketId, Vec<(Seq, bool)>> = BTreeMap::new();
+        for pair in self.engine.scan(&[prefix::TICKET_ENTRY]) {
+            let (key, value) = pair?;
+            let ticket = TicketId(keys::first_id(&key).unwrap_or(0));
+            match log::told(&key, &value) {
+                Ok(entries) => told.entry(ticket).or_default().extend(entries),
+                Err(error) => problems.push(error.to_string()),
+            }
+            keys_of.entry(ticket).or_default().push(key);
+        }
+        for (ticket, keys) in keys_of {
+            let wanted = wanted.remove(&ticket).unwrap_or_default();
+            if told.remove(&ticket).unwrap_or_default() == wanted {
+                continue;
+            }
+            problems.push(format!("the log of ticket {ticket} does not tell just its own entries"));
+            for key in keys {
+                self.batch.remove(key);
+            }
+            self.tell(ticket, wanted);
+        }
+        for (ticket, entries) in wanted {
+            problems.push(format!("ticket {ticket} lacks its log"));
+            self.tell(ticket, entries);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, ticket: TicketId, entries: Vec<(Seq, bool)>) {
+        for (key, value) in log::own(ticket, entries) {
+            self.batch.insert(key, value);
+        }
     }
 
     /// The unique index of addresses and the accounts agree, and the roster holds just the active admins.

@@ -13,6 +13,7 @@ use super::{
     engine::Engine,
     ids::Ids,
     keys,
+    log::Additions,
     projection::{Effect, position},
 };
 use crate::{
@@ -48,6 +49,7 @@ pub(super) struct Group<'a> {
     cached: Cached<'a>,
     ids: &'a Ids,
     pub(super) staged: Staged,
+    pub(super) log: Additions<'a>,
     tickets: HashMap<TicketId, Arc<Ticket>>,
     /// Marks below which ids have been used, to be made durable with the group.
     pub(super) passed: HashMap<IdKind, i64>,
@@ -67,6 +69,7 @@ impl<'a> Group<'a> {
             cached,
             ids,
             staged: HashMap::new(),
+            log: Additions::new(engine, seq),
             tickets: HashMap::new(),
             passed: HashMap::new(),
             raised: HashMap::new(),
@@ -173,7 +176,7 @@ impl<'a> Group<'a> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.staged.is_empty()
+        self.staged.is_empty() && self.log.is_empty()
     }
 
     /// Every expectation, before any write.
@@ -368,10 +371,7 @@ impl<'a> Group<'a> {
     }
 
     fn entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        if let Some(ticket) = entry.ticket_id {
-            self.stage(keys::ticket_entry(ticket, entry.seq), Some(vec![u8::from(entry.internal)]));
-        }
-        self.encode_new(keys::entry(entry.seq), codec::encode_entry(entry)?);
+        self.bytes += self.log.add(entry)?;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod fsck;
 mod group;
 mod ids;
 mod keys;
+mod log;
 mod names;
 mod open;
 mod people;

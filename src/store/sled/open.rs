@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     durability,
     engine::{Engine, failed},
-    keys,
+    keys, log,
 };
 use crate::{
     auth::token::random,
@@ -24,9 +24,9 @@ use crate::{
     types::{Seq, Timestamp},
 };
 
-/// The layout that this version writes; a newer one is refused. Layout 1, whose rows have all their names, is read as it
-/// is: what is written becomes layout 2.
-pub const SCHEMA: u32 = 2;
+/// The layout that this version writes; a newer one is refused. Older ones are read as they are, and what is written becomes
+/// this one: in layout 1 rows have all their names, in layout 2 each entry of the log has a key of its own.
+pub const SCHEMA: u32 = 3;
 /// The oldest layout that can be read.
 const OLDEST_SCHEMA: u32 = 1;
 /// Room that must be free before the store is opened.
@@ -224,7 +224,7 @@ impl Folder {
         };
         check_schema(&engine)?;
         fault::point("open.schema");
-        let seq = engine.last_seq()?;
+        let seq = log::last(&engine)?;
         if let Some(promised) = promised.filter(|promised| promised.seq > seq) {
             return Err(self.damaged(format!("ends at log entry {seq}, though entry {} had been acknowledged", promised.seq)));
         }

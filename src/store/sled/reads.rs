@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{
     Shared, SledStore,
     engine::Engine,
-    keys,
+    keys, log,
     projection::Projection,
     select::{Selected, select},
 };
@@ -236,34 +236,30 @@ fn stretch(engine: &Engine, query: &EntryQuery, end: Seq) -> Result<Vec<Entry>, 
         From::After(seq) => (seq.max(0).saturating_add(1), end, false),
         From::Before(seq) => (1, end.min(seq.saturating_sub(1)), true),
     };
-    let mut entries = Vec::new();
     if low > high {
-        return Ok(entries);
+        return Ok(Vec::new());
     }
-    let range = match query.ticket {
-        Some(ticket) => engine.range(keys::ticket_entry(ticket, low)..=keys::ticket_entry(ticket, high)),
-        None => engine.range(keys::entry(low)..=keys::entry(high)),
-    };
-    let range: Box<dyn Iterator<Item = _>> = if newest_first { Box::new(range.rev()) } else { Box::new(range) };
-    for pair in range {
+    if let Some(ticket) = query.ticket {
+        // A ticket's own log says of each entry where it is and whether it is internal.
+        let own = log::of_ticket(engine, ticket, low..=high)?;
+        let own = own.filter(|told| told.as_ref().map_or(true, |(_, internal)| query.internal || !internal));
+        return in_direction(own, newest_first).take(query.limit).map(|told| log::entry(engine, told?.0)).collect();
+    }
+    let mut entries = Vec::new();
+    for stored in in_direction(log::entries(engine, low..=high)?, newest_first) {
         if entries.len() == query.limit {
             break;
         }
-        let (key, value) = pair?;
-        let entry: Entry = match query.ticket {
-            None => engine.decode(&key, &value)?,
-            // A ticket's own log says of each entry where it is and whether it is internal.
-            Some(_) if !query.internal && value.first() == Some(&1) => continue,
-            Some(_) => {
-                let seq = keys::last_id(&key).unwrap_or(0);
-                engine.entry(seq)?.ok_or_else(|| StoreError::Corrupt(format!("log entry {seq} is missing")))?
-            }
-        };
+        let entry = stored?.read(engine)?;
         if query.internal || !entry.internal {
             entries.push(entry);
         }
     }
     Ok(entries)
+}
+
+fn in_direction<'a, T>(all: impl DoubleEndedIterator<Item = T> + 'a, reversed: bool) -> Box<dyn Iterator<Item = T> + 'a> {
+    if reversed { Box::new(all.rev()) } else { Box::new(all) }
 }
 
 #[async_trait]
@@ -277,8 +273,8 @@ impl Activities for SledStore {
     async fn count_entries(&self, ticket: TicketId, internal: bool) -> Result<usize, StoreError> {
         self.disk(move |_, _, engine| {
             let mut count = 0;
-            for pair in engine.scan(&keys::ticket_entries(ticket)) {
-                count += usize::from(internal || pair?.1.first() != Some(&1));
+            for told in log::of_ticket(engine, ticket, 0..=Seq::MAX)? {
+                count += usize::from(internal || !told?.1);
             }
             Ok(count)
         })

@@ -19,9 +19,10 @@ use super::{
     commit::Command,
     engine::Engine,
     keys::{self, prefix},
+    log,
 };
 use crate::{
-    activity::{chain::ChainBlock, model::Entry},
+    activity::chain::ChainBlock,
     auth::model::{ApiToken, Session},
     store::{
         Answer, Collection, IdKind, LogCursor, Place, Portable, Record, Row, RowKey, RowKind, SigningSecret, Snapshot, StoreError,
@@ -205,10 +206,16 @@ impl Page<'_> {
         if after >= end {
             return Ok(Vec::new());
         }
-        self.pairs(keys::entry(after + 1), keys::entry(end), |key, value| {
-            let entry: Entry = self.decode(key, value)?;
-            Ok(Record::Entry(Box::new(entry)))
-        })
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for stored in log::entries(self.engine, after + 1..=end)? {
+            if records.len() == self.limit || bytes > PAGE_BYTES {
+                break;
+            }
+            let stored = stored?;
+            records.push(Record::Entry(Box::new(stored.read(self.engine)?)));
+            bytes += stored.size()?;
+        }
+        Ok(records)
     }
 
     fn pairs(

@@ -1,0 +1,403 @@
+//! The activity log as it is stored. sled splits a page at 16 keys and holds something in memory for every page, so
+//! entries that follow one another share a value, a block, under the number of the first of them. A ticket's own log is
+//! likewise a few values, stretches, each of which tells the numbers of many entries.
+//!
+//! A block is its encoding's number, then each entry with its length before it. An entry of an earlier layout, or one
+//! that is too long for a block, stands alone at its own number.
+
+use std::{
+    collections::{HashMap, hash_map},
+    ops::{Range, RangeInclusive},
+};
+
+use sled::IVec;
+
+use super::{
+    codec::{self, Encoded},
+    engine::Engine,
+    keys,
+};
+use crate::{
+    activity::model::Entry,
+    store::StoreError,
+    types::{Seq, TicketId},
+};
+
+/// A block has at most so many entries. Never less than any version before had: readers look so far back for it.
+const MOST_ENTRIES: Seq = 8;
+/// The bytes that tell an entry's length.
+const LENGTH: usize = 2;
+/// A stretch has at most so many entries: it is written anew with each.
+const MOST_IN_STRETCH: usize = 32;
+/// The bytes of a further entry in a stretch.
+const FURTHER: usize = 8;
+
+/// An entry where it is stored.
+pub(super) struct Stored {
+    /// Its number in the log.
+    pub(super) seq: Seq,
+    key: IVec,
+    value: IVec,
+    /// Where it is in its block; `None` when it stands alone.
+    at: Option<Range<usize>>,
+}
+
+impl Stored {
+    pub(super) fn read(&self, engine: &Engine) -> Result<Entry, StoreError> {
+        match &self.at {
+            Some(at) => codec::decode_map(&self.key, &self.value[at.clone()]),
+            None => engine.decode(&self.key, &self.value),
+        }
+    }
+
+    /// About how many bytes it has.
+    pub(super) fn size(&self) -> Result<usize, StoreError> {
+        self.at.as_ref().map_or_else(|| codec::size(&self.key, &self.value), |at| Ok(at.len()))
+    }
+}
+
+/// The entries at one key, up to the first that cannot be told from the rest.
+fn split(pair: Result<(IVec, IVec), StoreError>) -> Vec<Result<Stored, StoreError>> {
+    let (key, value) = match pair {
+        Ok(pair) => pair,
+        Err(error) => return vec![Err(error)],
+    };
+    let Some(mut seq) = keys::last_id(&key) else { return vec![Err(codec::damaged(&key, "no number of an entry"))] };
+    if value.first() != Some(&codec::BLOCK) {
+        return vec![Ok(Stored { seq, key, value, at: None })];
+    }
+    let mut entries = Vec::new();
+    let mut begin = 1;
+    while begin < value.len() {
+        let length = value.get(begin..begin + LENGTH).and_then(|bytes| bytes.try_into().ok()).map(u16::from_be_bytes);
+        let at = length.map(|length| begin + LENGTH..begin + LENGTH + usize::from(length));
+        let Some(at) = at.filter(|at| at.end <= value.len()) else {
+            entries.push(Err(codec::damaged(&key, &format!("no log entry {seq} that is whole"))));
+            break;
+        };
+        begin = at.end;
+        entries.push(Ok(Stored { seq, key: key.clone(), value: value.clone(), at: Some(at) }));
+        seq += 1;
+    }
+    entries
+}
+
+/// The key that an entry is at, if it is anywhere.
+fn home(engine: &Engine, seq: Seq) -> Result<Option<(IVec, IVec)>, StoreError> {
+    let earliest = seq.saturating_sub(MOST_ENTRIES - 1).max(0);
+    engine.range(keys::entry(earliest)..=keys::entry(seq)).next_back().transpose()
+}
+
+/// The entries with these numbers, in order.
+pub(super) fn entries(
+    engine: &Engine,
+    numbers: RangeInclusive<Seq>,
+) -> Result<impl DoubleEndedIterator<Item = Result<Stored, StoreError>> + '_, StoreError> {
+    let begin = home(engine, *numbers.start())?.map_or_else(|| keys::entry(*numbers.start()), |(key, _)| key.to_vec());
+    let found = engine.range(begin..=keys::entry(*numbers.end())).flat_map(split);
+    Ok(found.filter(move |stored| stored.as_ref().map_or(true, |stored| numbers.contains(&stored.seq))))
+}
+
+/// One entry, which the store should have.
+pub(super) fn entry(engine: &Engine, seq: Seq) -> Result<Entry, StoreError> {
+    let found = home(engine, seq)?.into_iter().flat_map(|pair| split(Ok(pair)));
+    for stored in found {
+        let stored = stored?;
+        if stored.seq == seq {
+            return stored.read(engine);
+        }
+    }
+    Err(StoreError::Corrupt(format!("log entry {seq} is missing")))
+}
+
+/// The number of the last entry; 0 when there is none.
+pub(super) fn last(engine: &Engine) -> Result<Seq, StoreError> {
+    let mut blocks = engine.scan(&[keys::prefix::ENTRY]);
+    let last = blocks.next_back().and_then(|block| split(block).pop()).transpose()?;
+    Ok(last.map_or(0, |stored| stored.seq))
+}
+
+/// The entries of a ticket's own log that a stretch tells, by their numbers, and whether they are internal.
+pub(super) fn told(key: &[u8], value: &[u8]) -> Result<Vec<(Seq, bool)>, StoreError> {
+    let bad = || codec::damaged(key, "a ticket's log that cannot be read");
+    let first = keys::last_id(key).ok_or_else(bad)?;
+    let (internal, further) = value.split_first().ok_or_else(bad)?;
+    let (further, []) = further.as_chunks::<FURTHER>() else { return Err(bad()) };
+    if *internal > 1 {
+        return Err(bad());
+    }
+    let further = further.iter().map(|bytes| i64::from_be_bytes(*bytes)).map(|number| (number >> 1, number & 1 == 1));
+    Ok(std::iter::once((first, *internal == 1)).chain(further).collect())
+}
+
+/// The numbers of a ticket's entries among `numbers`, and whether they are internal, in order.
+pub(super) fn of_ticket(
+    engine: &Engine,
+    ticket: TicketId,
+    numbers: RangeInclusive<Seq>,
+) -> Result<impl DoubleEndedIterator<Item = Result<(Seq, bool), StoreError>> + '_, StoreError> {
+    let upto = |seq| engine.range(keys::ticket_entry(ticket, 0)..=keys::ticket_entry(ticket, seq));
+    // The stretch that the first number may be in begins before it.
+    let begin = upto(*numbers.start()).next_back().transpose()?;
+    let begin = begin.map_or_else(|| keys::ticket_entry(ticket, *numbers.start()), |(key, _)| key.to_vec());
+    let found = engine.range(begin..=keys::ticket_entry(ticket, *numbers.end())).flat_map(|pair| {
+        let told = pair.and_then(|(key, value)| told(&key, &value));
+        told.map_or_else(|error| vec![Err(error)], |told| told.into_iter().map(Ok).collect())
+    });
+    Ok(found.filter(move |told| told.as_ref().map_or(true, |(seq, _)| numbers.contains(seq))))
+}
+
+/// A key and what is to stand there.
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// A block to which entries are added.
+struct Block {
+    first: Seq,
+    count: Seq,
+    value: Vec<u8>,
+}
+
+impl Block {
+    const fn new(first: Seq, value: Vec<u8>) -> Self {
+        Self { first, count: 0, value }
+    }
+
+    /// The one that ends with this entry.
+    fn ending_with(engine: &Engine, seq: Seq) -> Result<Option<Self>, StoreError> {
+        let Some((key, value)) = home(engine, seq)?.filter(|(_, value)| value.first() == Some(&codec::BLOCK)) else { return Ok(None) };
+        let entries = split(Ok((key, value.clone()))).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let ends = entries.last().is_some_and(|last| last.seq == seq);
+        Ok(entries.first().filter(|_| ends).map(|first| Self { first: first.seq, count: seq - first.seq + 1, value: value.to_vec() }))
+    }
+
+    fn has_room(&self, map: &[u8]) -> bool {
+        self.count < MOST_ENTRIES && self.value.len() + LENGTH + map.len() <= codec::LARGEST
+    }
+
+    fn add(&mut self, length: u16, map: &[u8]) {
+        self.value.extend_from_slice(&length.to_be_bytes());
+        self.value.extend_from_slice(map);
+        self.count += 1;
+    }
+
+    fn pair(self) -> Pair {
+        (keys::entry(self.first), self.value)
+    }
+}
+
+/// Stretches of a ticket's own log; further entries are added to the last.
+#[derive(Default)]
+struct Own(Vec<Pair>);
+
+impl Own {
+    fn add(&mut self, ticket: TicketId, seq: Seq, internal: bool) {
+        match self.0.last_mut().filter(|(_, value)| value.len() / FURTHER < MOST_IN_STRETCH) {
+            Some((_, value)) => value.extend_from_slice(&(seq << 1 | i64::from(internal)).to_be_bytes()),
+            None => self.0.push((keys::ticket_entry(ticket, seq), vec![u8::from(internal)])),
+        }
+    }
+}
+
+/// A ticket's own log, as it is stored.
+pub(super) fn own(ticket: TicketId, entries: impl IntoIterator<Item = (Seq, bool)>) -> Vec<Pair> {
+    let mut own = Own::default();
+    for (seq, internal) in entries {
+        own.add(ticket, seq, internal);
+    }
+    own.0
+}
+
+/// What a group of commits adds to the log.
+pub(super) struct Additions<'a> {
+    engine: &'a Engine,
+    /// The end of the log before.
+    end: Seq,
+    /// The last block, once an entry has been added.
+    block: Option<Block>,
+    full: Vec<Pair>,
+    own: HashMap<TicketId, Own>,
+}
+
+impl<'a> Additions<'a> {
+    pub(super) fn new(engine: &'a Engine, end: Seq) -> Self {
+        Self { engine, end, block: None, full: Vec::new(), own: HashMap::new() }
+    }
+
+    /// Adds the entry that follows; gives about how many bytes that takes.
+    pub(super) fn add(&mut self, entry: &Entry) -> Result<usize, StoreError> {
+        let encoded = codec::encode_entry(entry)?;
+        let size = encoded.first.len() + encoded.pieces.iter().map(Vec::len).sum::<usize>();
+        if let Some(ticket) = entry.ticket_id {
+            let own = match self.own.entry(ticket) {
+                hash_map::Entry::Occupied(own) => own.into_mut(),
+                hash_map::Entry::Vacant(place) => {
+                    let last = self.engine.scan(&keys::ticket_entries(ticket)).next_back().transpose()?;
+                    place.insert(Own(last.map(|(key, value)| (key.to_vec(), value.to_vec())).into_iter().collect()))
+                }
+            };
+            own.add(ticket, entry.seq, entry.internal);
+        }
+        self.append(entry.seq, encoded)?;
+        Ok(size)
+    }
+
+    fn append(&mut self, seq: Seq, encoded: Encoded) -> Result<(), StoreError> {
+        if self.block.is_none() && self.full.is_empty() {
+            self.block = Block::ending_with(self.engine, self.end)?;
+        }
+        let map = encoded.map().filter(|map| Block::new(seq, vec![codec::BLOCK]).has_room(map));
+        let Some((map, length)) = map.and_then(|map| Some((map, u16::try_from(map.len()).ok()?))) else {
+            self.full.extend(self.block.take().map(Block::pair));
+            let key = keys::entry(seq);
+            self.full.extend((1..).zip(encoded.pieces).map(|(index, piece)| (keys::piece(&key, index), piece)));
+            self.full.push((key, encoded.first));
+            return Ok(());
+        };
+        if let Some(full) = self.block.take_if(|block| !block.has_room(map)) {
+            self.full.push(full.pair());
+        }
+        self.block.get_or_insert_with(|| Block::new(seq, vec![codec::BLOCK])).add(length, map);
+        Ok(())
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.block.is_none()
+    }
+
+    /// What is to be written.
+    pub(super) fn pairs(self) -> impl Iterator<Item = Pair> {
+        self.full.into_iter().chain(self.block.map(Block::pair)).chain(self.own.into_values().flat_map(|own| own.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        activity::model::{Action, ActorRef, NewEntry},
+        types::Timestamp,
+    };
+
+    fn engine() -> (Engine, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = sled::Config::new().path(dir.path()).cache_capacity(1 << 20).flush_every_ms(None).open().unwrap();
+        (Engine::new(db, dir.path().to_owned()), dir)
+    }
+
+    /// An entry about a ticket, or about none, with a text of some length.
+    fn some(seq: Seq, ticket: i64, length: usize) -> Entry {
+        let mut entry = NewEntry::new(Action::TicketUpdated, ActorRef::system(), Timestamp::from_micros(0));
+        entry.ticket_id = (ticket > 0).then_some(TicketId(ticket));
+        entry.internal = (seq + ticket) % 3 == 0;
+        let texts = ["a", "b", "c", "d", "e", "f"].into_iter().zip(std::iter::successors(Some(length), |left| left.checked_sub(1_000)));
+        let entry = texts.fold(entry, |entry, (name, left)| entry.changed(name, json!(null), json!("x".repeat(left.min(1_000)))));
+        Entry::at_seq(seq, entry)
+    }
+
+    fn write(engine: &Engine, pairs: impl Iterator<Item = Pair>) {
+        let mut batch = sled::Batch::default();
+        pairs.for_each(|(key, value)| batch.insert(key, value));
+        engine.apply(batch).unwrap();
+    }
+
+    fn add(engine: &Engine, entries: &[Entry]) {
+        let mut additions = Additions::new(engine, entries[0].seq - 1);
+        for entry in entries {
+            additions.add(entry).unwrap();
+        }
+        write(engine, additions.pairs());
+    }
+
+    /// As layout 2 had it: each entry at a key of its own.
+    fn add_alone(engine: &Engine, entries: &[Entry]) {
+        write(engine, entries.iter().map(|entry| (keys::entry(entry.seq), codec::encode_entry(entry).unwrap().first)));
+        let own =
+            entries.iter().filter_map(|entry| Some((keys::ticket_entry(entry.ticket_id?, entry.seq), vec![u8::from(entry.internal)])));
+        write(engine, own);
+    }
+
+    fn read(engine: &Engine, numbers: RangeInclusive<Seq>) -> Vec<Entry> {
+        entries(engine, numbers).unwrap().map(|stored| stored.unwrap().read(engine).unwrap()).collect()
+    }
+
+    fn keys_under(engine: &Engine, prefix: u8) -> usize {
+        engine.scan(&[prefix]).count()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn the_log_reads_as_it_was_written_however_it_was_grouped_and_by_whatever_version(
+            alone in 0..12_usize,
+            groups in prop::collection::vec(
+                prop::collection::vec((0..4_i64, prop::sample::select(vec![0, 5, 300, 1_000, 3_000, 5_000])), 1..20), 1..12),
+            low in 1..80_i64,
+            length in 0..80_i64,
+        ) {
+            let (engine, _dir) = engine();
+            let mut all: Vec<Entry> = (1..).take(alone).map(|seq| some(seq, seq % 4, 5)).collect();
+            add_alone(&engine, &all);
+            for group in groups {
+                let group: Vec<_> =
+                    (all.len() as Seq + 1..).zip(group).map(|(seq, (ticket, length))| some(seq, ticket, length)).collect();
+                add(&engine, &group);
+                all.extend(group);
+                prop_assert_eq!(last(&engine).unwrap(), all.len() as Seq);
+            }
+            prop_assert_eq!(&read(&engine, 0..=Seq::MAX), &all);
+            let within = |seq: Seq| (low..=low + length).contains(&seq);
+            let expected: Vec<_> = all.iter().filter(|entry| within(entry.seq)).cloned().collect();
+            prop_assert_eq!(&read(&engine, low..=low + length), &expected);
+            let back = entries(&engine, low..=low + length).unwrap().rev().map(|stored| stored.unwrap().seq);
+            prop_assert!(back.eq(expected.iter().rev().map(|entry| entry.seq)));
+            for expected in &all {
+                prop_assert_eq!(&entry(&engine, expected.seq).unwrap(), expected);
+            }
+            prop_assert!(entry(&engine, all.len() as Seq + 1).is_err());
+            for ticket in 1..4 {
+                let of = |all: &[Entry]| -> Vec<_> {
+                    all.iter().filter(|entry| entry.ticket_id == Some(TicketId(ticket))).map(|entry| (entry.seq, entry.internal)).collect()
+                };
+                let told = |numbers| of_ticket(&engine, TicketId(ticket), numbers).unwrap().map(Result::unwrap);
+                prop_assert!(told(0..=Seq::MAX).eq(of(&all)));
+                prop_assert!(told(low..=low + length).rev().eq(of(&expected).into_iter().rev()));
+            }
+        }
+    }
+
+    #[test]
+    fn short_entries_share_keys_and_no_value_is_too_long() {
+        let (engine, _dir) = engine();
+        for seq in 1..=800 {
+            add(&engine, &[some(seq, seq % 2, 100)]);
+        }
+        assert_eq!(keys_under(&engine, keys::prefix::ENTRY), 100);
+        assert_eq!(keys_under(&engine, keys::prefix::TICKET_ENTRY), 400_usize.div_ceil(MOST_IN_STRETCH));
+        let group: Vec<_> = (801..).take(100).map(|seq| some(seq, 0, usize::try_from(seq - 801).unwrap() * 30)).collect();
+        add(&engine, &group);
+        for pair in engine.scan(&[]) {
+            assert!(pair.unwrap().1.len() <= codec::LARGEST);
+        }
+    }
+
+    #[test]
+    fn what_stands_before_a_damage_is_read_and_the_damage_is_told_with_its_number() {
+        let (engine, _dir) = engine();
+        add(&engine, &(1..=12).map(|seq| some(seq, 1, 5)).collect::<Vec<_>>());
+        let whole = engine.get(&keys::entry(1)).unwrap().unwrap();
+        write(&engine, std::iter::once((keys::entry(1), whole[..whole.len() / 2].to_vec())));
+        let all: Vec<_> = entries(&engine, 1..=12).unwrap().collect();
+        let sound: Vec<_> = all.iter().filter_map(|stored| Some(stored.as_ref().ok()?.seq)).collect();
+        let [Err(StoreError::Corrupt(what))] = &all.iter().filter(|stored| stored.is_err()).collect::<Vec<_>>()[..] else { panic!() };
+        let lost = sound.iter().zip(1..).find(|(seq, expected)| *seq != expected).unwrap().1;
+        assert!((2..8).contains(&lost) && what.contains(&format!("log entry {lost} ")), "{what}");
+        assert_eq!(read(&engine, 9..=12).len(), 4, "the next block is whole");
+        for bad in [&[][..], &[2], &[0, 1]] {
+            assert!(told(&keys::ticket_entry(TicketId(1), 1), bad).is_err());
+        }
+    }
+}

@@ -122,12 +122,24 @@ fn report(done: u64, took: Duration) {
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What one commit writes, and whom to tell when it is durable.
-type Commit = (Rows, Sender<()>);
+type Commit = (Written, Sender<()>);
+
+/// What a new ticket writes.
+#[derive(Clone)]
+struct Written {
+    /// Rows at keys of their own.
+    rows: Rows,
+    /// Its entry of the log, which shares a key with the entries around it.
+    entry: Vec<u8>,
+}
+
+/// So many entries share a key, as in the desk.
+const ENTRIES_OF_A_BLOCK: usize = 8;
 
 fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -> anyhow::Result<()> {
     let shape = runtime.block_on(shape())?;
-    let bytes: usize = shape.iter().map(|(key, value)| key.len() + value.len()).sum();
-    println!("{} keys, {bytes} bytes", shape.len());
+    let bytes: usize = shape.rows.iter().map(|(key, value)| key.len() + value.len()).sum();
+    println!("{} keys and a log entry, {} bytes", shape.rows.len(), bytes + shape.entry.len());
     let db = raw(folder)?;
     let (commits, queue) = sync_channel::<Commit>(1024);
     let number = AtomicU64::new(1);
@@ -169,13 +181,23 @@ fn raw(folder: &str) -> sled::Result<sled::Db> {
 /// Writes what is waiting in one batch with one sync, then tells everybody. With the library linked, a flush of sled
 /// syncs the file, as in the desk.
 fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
+    let (mut block, mut entries) = (Vec::new(), 0_usize);
+    let key = |entries: usize| [&b"l"[..], &((entries / ENTRIES_OF_A_BLOCK) as u64).to_be_bytes()].concat();
     for first in queue {
         let (mut batch, mut waiting) = (sled::Batch::default(), Vec::new());
-        for (rows, tell) in std::iter::once(first).chain(queue.try_iter().take(MOST - 1)) {
-            for (key, value) in rows {
+        for (written, tell) in std::iter::once(first).chain(queue.try_iter().take(MOST - 1)) {
+            for (key, value) in written.rows {
                 batch.insert(key, value);
             }
+            block.extend(written.entry);
+            entries += 1;
+            if entries.is_multiple_of(ENTRIES_OF_A_BLOCK) {
+                batch.insert(key(entries - 1), std::mem::take(&mut block));
+            }
             waiting.push(tell);
+        }
+        if !block.is_empty() {
+            batch.insert(key(entries), block.clone());
         }
         db.apply_batch(batch)?;
         db.flush()?;
@@ -187,8 +209,8 @@ fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
     Ok(())
 }
 
-/// The rows that the desk writes for a ticket.
-async fn shape() -> anyhow::Result<Rows> {
+/// What the desk writes for a ticket.
+async fn shape() -> anyhow::Result<Written> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("data");
     let url = format!("sled:{}", path.display());
@@ -203,11 +225,15 @@ async fn shape() -> anyhow::Result<Rows> {
     open(&app, &actor, &ticket()?).await?;
     app.store.close().await?;
     drop(app);
-    let new: Rows = pairs(&rows)?.into_iter().filter(|(key, _)| !before.contains_key(key)).collect();
+    let after = pairs(&rows)?;
+    // It stands behind the entries that were there.
+    let grown = after.iter().find_map(|(key, block)| block.strip_prefix(before.get(key)?.as_slice()).filter(|_| key[0] == b'l'));
+    let entry = grown.filter(|entry| !entry.is_empty()).context("a new ticket has logged nothing")?.to_vec();
+    let new: Rows = after.into_iter().filter(|(key, _)| !before.contains_key(key)).collect();
     if new.is_empty() {
         bail!("a new ticket has written nothing");
     }
-    Ok(new)
+    Ok(Written { rows: new, entry })
 }
 
 fn pairs(folder: &std::path::Path) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
@@ -216,8 +242,8 @@ fn pairs(folder: &std::path::Path) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>>
     Ok(all.collect::<Result<_, _>>()?)
 }
 
-/// The same rows for the ticket that comes so many tickets later: a key is a letter and numbers of eight bytes.
-fn moved(shape: &[(Vec<u8>, Vec<u8>)], by: u64) -> Rows {
+/// The same for the ticket that comes so many tickets later: a key is a letter and numbers of eight bytes.
+fn moved(shape: &Written, by: u64) -> Written {
     let key = |key: &[u8]| {
         let (letter, numbers) = key.split_at(1);
         let moved = numbers.chunks(8).flat_map(|number| match <[u8; 8]>::try_from(number) {
@@ -226,5 +252,5 @@ fn moved(shape: &[(Vec<u8>, Vec<u8>)], by: u64) -> Rows {
         });
         [letter.to_vec(), moved.collect()].concat()
     };
-    shape.iter().map(|(name, value)| (key(name), value.clone())).collect()
+    Written { rows: shape.rows.iter().map(|(name, value)| (key(name), value.clone())).collect(), ..shape.clone() }
 }

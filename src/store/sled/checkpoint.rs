@@ -3,7 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Read, Write},
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     path::Path,
 };
 
@@ -26,143 +27,196 @@ use crate::{
 };
 
 const MAGIC: &[u8; 8] = b"TAQPROJ2";
+/// The bytes of the checksum at the end.
+const SUM: u64 = 4;
+/// How much is written and read at a time, in bytes.
+const BUFFER: usize = 256 * 1024;
 
-/// Writes the columns, the counters and the search index; people are few and are read from their rows.
+/// What passes through, with its checksum.
+struct Summed<T> {
+    inner: T,
+    sum: crc32fast::Hasher,
+}
+
+impl<T> Summed<T> {
+    fn new(inner: T) -> Self {
+        Self { inner, sum: crc32fast::Hasher::new() }
+    }
+}
+
+impl<T: Read> Read for Summed<T> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.sum.update(&into[..read]);
+        Ok(read)
+    }
+}
+
+impl<T: Write> Write for Summed<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.sum.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Writes the columns, the counters and the search index; people are few and are read from their rows. The file is never
+/// whole in memory, nor when it is read: that of a million tickets has 130 MiB.
 pub(super) fn save(path: &Path, identity: &str, projection: &Projection) -> io::Result<()> {
-    let mut bytes = MAGIC.to_vec();
-    put_text(&mut bytes, identity)?;
-    bytes.extend_from_slice(&projection.seq.to_le_bytes());
+    durability::replace_file(path, |file| {
+        let mut to = BufWriter::with_capacity(BUFFER, Summed::new(file));
+        put(&mut to, identity, projection)?;
+        let Summed { inner: file, sum } = to.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.write_all(&sum.finalize().to_le_bytes())
+    })?;
+    fault::point("checkpoint.written");
+    Ok(())
+}
+
+fn put(to: &mut impl Write, identity: &str, projection: &Projection) -> io::Result<()> {
+    to.write_all(MAGIC)?;
+    put_text(to, identity)?;
+    to.write_all(&projection.seq.to_le_bytes())?;
     let columns = &projection.columns;
-    let ids: RoaringBitmap = &columns.live | &columns.deleted;
-    bytes.extend_from_slice(&ids.len().to_le_bytes());
+    to.write_all(&(columns.live.len() + columns.deleted.len()).to_le_bytes())?;
     for (id, cell) in columns.cells() {
-        bytes.extend_from_slice(&id.to_le_bytes());
+        to.write_all(&id.to_le_bytes())?;
         let Outcome { first_response_at, resolved_at, first_response, resolution } = cell.outcome;
         for number in [cell.created_at, cell.updated_at, cell.due_at, cell.creator, cell.assignee, first_response_at, resolved_at] {
-            bytes.extend_from_slice(&number.to_le_bytes());
+            to.write_all(&number.to_le_bytes())?;
         }
         for number in [first_response, resolution] {
-            bytes.extend_from_slice(&number.to_le_bytes());
+            to.write_all(&number.to_le_bytes())?;
         }
-        bytes.extend_from_slice(&[cell.status as u8, cell.priority as u8, u8::from(cell.deleted)]);
+        to.write_all(&[cell.status as u8, cell.priority as u8, u8::from(cell.deleted)])?;
     }
-    put_figures(&mut bytes, &projection.figures);
-    put_bitmaps(&mut bytes, columns.tags.iter().map(|(tag, ids)| (&**tag, ids)), columns.tags.len())?;
+    put_figures(to, &projection.figures)?;
+    put_bitmaps(to, columns.tags.iter().map(|(tag, ids)| (&**tag, ids)), columns.tags.len())?;
     for index in [&projection.search.public, &projection.search.notes] {
-        put_bitmaps(&mut bytes, index.0.iter().map(|(term, ids)| (&**term, ids)), index.0.len())?;
+        put_bitmaps(to, index.0.iter().map(|(term, ids)| (&**term, ids)), index.0.len())?;
     }
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    durability::replace_file(path, &bytes)?;
-    fault::point("checkpoint.written");
     Ok(())
 }
 
 /// Reads the file; `None` when there is none that can be used.
 pub(super) fn load(path: &Path, identity: &str) -> Option<Projection> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
+    let file = match File::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
             tracing::warn!(%error, "the projections' file cannot be read; they are built anew");
             return None;
         }
     };
-    let read = parse(&bytes, identity);
+    let read = read(file, identity);
     if read.is_none() {
         tracing::warn!("the projections' file is damaged or foreign; they are built anew");
     }
     read
 }
 
-fn parse(bytes: &[u8], identity: &str) -> Option<Projection> {
-    let (content, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-    if crc32fast::hash(content).to_le_bytes() != sum {
+fn read(file: File, identity: &str) -> Option<Projection> {
+    let content = file.metadata().ok()?.len().checked_sub(SUM)?;
+    let mut from = BufReader::with_capacity(BUFFER, Summed::new(file.take(content)));
+    // It may be anything until the sum has been compared.
+    let projection = parse(&mut from, identity)?;
+    if !from.fill_buf().ok()?.is_empty() {
         return None;
     }
-    let mut rest = content.strip_prefix(MAGIC)?;
-    if get_text(&mut rest)? != identity {
-        return None;
-    }
-    let seq = Seq::from_le_bytes(get(&mut rest)?);
-    let count = u64::from_le_bytes(get(&mut rest)?);
-    let mut columns = Columns::of((0..count).map(|_| get_cell(&mut rest).ok_or(()))).ok()?;
-    let figures = get_figures(&mut rest)?;
-    columns.tags = get_bitmaps(&mut rest)?.into_iter().collect();
-    let search = Search { public: Index(get_bitmaps(&mut rest)?), notes: Index(get_bitmaps(&mut rest)?) };
-    rest.is_empty().then(|| Projection { columns, figures, search, seq, ..Projection::default() })
+    let Summed { inner, sum } = from.into_inner();
+    let told = u32::from_le_bytes(get(&mut inner.into_inner())?);
+    (sum.finalize() == told).then_some(projection)
 }
 
-fn get_cell(rest: &mut &[u8]) -> Option<(u32, Cell)> {
-    let id = u32::from_le_bytes(get(rest)?);
-    let mut number = || get(rest).map(i64::from_le_bytes);
+fn parse(from: &mut impl Read, identity: &str) -> Option<Projection> {
+    if get(from)? != *MAGIC || get_text(from)? != identity {
+        return None;
+    }
+    let seq = Seq::from_le_bytes(get(from)?);
+    let count = u64::from_le_bytes(get(from)?);
+    let mut columns = Columns::of((0..count).map(|_| get_cell(from).ok_or(()))).ok()?;
+    let figures = get_figures(from)?;
+    columns.tags = get_bitmaps(from)?.into_iter().collect();
+    let search = Search { public: Index(get_bitmaps(from)?), notes: Index(get_bitmaps(from)?) };
+    Some(Projection { columns, figures, search, seq, ..Projection::default() })
+}
+
+fn get_cell(from: &mut impl Read) -> Option<(u32, Cell)> {
+    let id = u32::from_le_bytes(get(from)?);
+    let mut number = || get(from).map(i64::from_le_bytes);
     let (created_at, updated_at, due_at, creator, assignee) = (number()?, number()?, number()?, number()?, number()?);
     let (first_response_at, resolved_at) = (number()?, number()?);
-    let mut verdict = || get(rest).map(i32::from_le_bytes);
+    let mut verdict = || get(from).map(i32::from_le_bytes);
     let outcome = Outcome { first_response_at, resolved_at, first_response: verdict()?, resolution: verdict()? };
-    let [status, priority, deleted] = get(rest)?;
+    let [status, priority, deleted] = get(from)?;
     let status = *Status::ALL.get(usize::from(status))?;
     let priority = *Priority::ALL.get(usize::from(priority))?;
     Some((id, Cell { created_at, updated_at, due_at, creator, assignee, status, priority, deleted: deleted != 0, outcome }))
 }
 
-fn put_text(bytes: &mut Vec<u8>, text: &str) -> io::Result<()> {
+fn put_text(to: &mut impl Write, text: &str) -> io::Result<()> {
     let length = u32::try_from(text.len()).map_err(io::Error::other)?;
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.write_all(text.as_bytes())
+    to.write_all(&length.to_le_bytes())?;
+    to.write_all(text.as_bytes())
 }
 
-fn put_bitmaps<'a>(bytes: &mut Vec<u8>, maps: impl Iterator<Item = (&'a str, &'a RoaringBitmap)>, count: usize) -> io::Result<()> {
-    bytes.extend_from_slice(&(count as u64).to_le_bytes());
+fn put_bitmaps<'a>(to: &mut impl Write, maps: impl Iterator<Item = (&'a str, &'a RoaringBitmap)>, count: usize) -> io::Result<()> {
+    to.write_all(&(count as u64).to_le_bytes())?;
     for (key, ids) in maps {
-        put_text(bytes, key)?;
-        ids.serialize_into(&mut *bytes)?;
+        put_text(to, key)?;
+        ids.serialize_into(&mut *to)?;
     }
     Ok(())
 }
 
-fn put_figures(bytes: &mut Vec<u8>, figures: &Figures) {
-    bytes.extend_from_slice(&(figures.counters.len() as u64).to_le_bytes());
+fn put_figures(to: &mut impl Write, figures: &Figures) -> io::Result<()> {
+    to.write_all(&(figures.counters.len() as u64).to_le_bytes())?;
     for (key, amount) in &figures.counters {
-        bytes.push(key.kind.code());
-        bytes.extend_from_slice(&key.at.to_le_bytes());
+        to.write_all(&[key.kind.code()])?;
+        to.write_all(&key.at.to_le_bytes())?;
         for number in [key.of, amount.tickets, amount.micros] {
-            bytes.extend_from_slice(&number.to_le_bytes());
+            to.write_all(&number.to_le_bytes())?;
         }
     }
+    Ok(())
 }
 
-fn get_figures(rest: &mut &[u8]) -> Option<Figures> {
-    let count = u64::from_le_bytes(get(rest)?);
+fn get_figures(from: &mut impl Read) -> Option<Figures> {
+    let count = u64::from_le_bytes(get(from)?);
     let mut figures = Figures::default();
     for _ in 0..count {
-        let [kind] = get(rest)?;
-        let at = i32::from_le_bytes(get(rest)?);
-        let mut number = || get(rest).map(i64::from_le_bytes);
+        let [kind] = get(from)?;
+        let at = i32::from_le_bytes(get(from)?);
+        let mut number = || get(from).map(i64::from_le_bytes);
         let key = Key { kind: Kind::from_code(kind)?, at, of: number()? };
         figures.counters.insert(key, Amount { tickets: number()?, micros: number()? });
     }
     Some(figures)
 }
 
-fn get<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, left) = rest.split_first_chunk::<N>()?;
-    *rest = left;
-    Some(*taken)
+fn get<const N: usize>(from: &mut impl Read) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes).ok()?;
+    Some(bytes)
 }
 
-fn get_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    let length = usize::try_from(u32::from_le_bytes(get(rest)?)).ok()?;
-    let (text, left) = rest.split_at_checked(length)?;
-    *rest = left;
-    std::str::from_utf8(text).ok()
+fn get_text(from: &mut impl Read) -> Option<String> {
+    let length = u32::from_le_bytes(get(from)?);
+    let mut text = String::new();
+    from.by_ref().take(length.into()).read_to_string(&mut text).ok()?;
+    (text.len() == usize::try_from(length).ok()?).then_some(text)
 }
 
-fn get_bitmaps(rest: &mut &[u8]) -> Option<BTreeMap<Box<str>, RoaringBitmap>> {
-    let count = u64::from_le_bytes(get(rest)?);
+fn get_bitmaps(from: &mut impl Read) -> Option<BTreeMap<Box<str>, RoaringBitmap>> {
+    let count = u64::from_le_bytes(get(from)?);
     let mut maps = BTreeMap::new();
     for _ in 0..count {
-        let key = get_text(rest)?.into();
-        maps.insert(key, RoaringBitmap::deserialize_from(rest.by_ref()).ok()?);
+        let key = get_text(from)?.into();
+        maps.insert(key, RoaringBitmap::deserialize_from(from.by_ref()).ok()?);
     }
     Some(maps)
 }
@@ -239,4 +293,51 @@ fn load_people(projection: &mut Projection, engine: &Engine) -> Result<(), Store
     people.setup_token = engine.read(b"msetup")?;
     people.secret = engine.read(b"msecret")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: &str = "0123456789abcdef";
+
+    /// A projection with something of every kind.
+    fn projection() -> Projection {
+        let mut projection = Projection { seq: 41, ..Projection::default() };
+        for id in [1, 2, 5_000] {
+            let outcome = Outcome { first_response_at: 7, resolved_at: i64::MIN, first_response: 3, resolution: i32::MIN };
+            let (created_at, updated_at, due_at) = (i64::from(id), 9, i64::MAX);
+            let (status, priority, deleted) = (Status::Pending, Priority::High, id == 2);
+            let cell = Cell { created_at, updated_at, due_at, creator: 1, assignee: 0, status, priority, deleted, outcome };
+            projection.columns.put(id, cell, &[], &["vpn".into()]);
+            projection.search.public.add(id, "The printer is on fire");
+        }
+        projection.search.notes.add(1, "again");
+        projection.figures.counters.insert(Key { kind: Kind::Created, at: 3, of: -1 }, Amount { tickets: 2, micros: -5 });
+        projection
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("projection");
+        let saved = projection();
+        save(&path, IDENTITY, &saved).unwrap();
+        let loaded = load(&path, IDENTITY).unwrap();
+        assert_eq!((loaded.seq, loaded.columns, loaded.search), (saved.seq, saved.columns, saved.search));
+        assert_eq!(loaded.figures, saved.figures);
+
+        assert!(load(&path, "another").is_none() && load(&dir.path().join("missing"), IDENTITY).is_none());
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(load(&path, IDENTITY).is_none(), "byte {at} is another one");
+            std::fs::write(&path, &whole[..at]).unwrap();
+            assert!(load(&path, IDENTITY).is_none(), "it ends after {at} bytes");
+        }
+        std::fs::write(&path, [&whole[..], &[0]].concat()).unwrap();
+        assert!(load(&path, IDENTITY).is_none(), "there is more than there was");
+    }
 }

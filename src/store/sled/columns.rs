@@ -121,12 +121,10 @@ impl Columns {
 
     /// Every ticket's cell, by id.
     pub(super) fn cells(&self) -> impl Iterator<Item = (u32, &Cell)> {
-        self.ids().filter_map(|id| self.cell(id).map(|cell| (id, cell))).collect::<Vec<_>>().into_iter()
-    }
-
-    /// Every id, live or deleted, ascending.
-    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
-        (&self.live | &self.deleted).into_iter()
+        self.blocks.iter().zip((0..=u32::MAX).step_by(BLOCK)).flat_map(|(block, first)| {
+            let cells = block.iter().flat_map(|cells| cells.iter());
+            (first..=u32::MAX).zip(cells).filter_map(|(id, cell)| Some((id, cell.as_ref()?)))
+        })
     }
 
     /// Brings a ticket to its present state. `old_tags` are those that it had here.

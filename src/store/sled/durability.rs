@@ -46,13 +46,11 @@ pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-/// Replaces the file `path` by one with this content: after a crash it is the old one or the new one, whole.
-pub(super) fn replace_file(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-
+/// Replaces the file `path` by one with the content that `write` gives it: after a crash it is the old one or the new one, whole.
+pub(super) fn replace_file(path: &Path, write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = std::fs::File::create(&fresh)?;
-    file.write_all(content)?;
+    write(&mut file)?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)?;
     path.parent().map_or(Ok(()), sync_folder)

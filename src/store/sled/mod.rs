@@ -10,6 +10,7 @@ mod commit;
 mod durability;
 mod engine;
 mod figures;
+mod filters;
 mod fsck;
 mod group;
 mod ids;

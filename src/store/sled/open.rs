@@ -165,7 +165,8 @@ impl Folder {
 
     /// Writes down which store this is and how far it has come.
     pub(super) fn write_identity(&self, identity: &Identity) -> std::io::Result<()> {
-        durability::replace_file(&self.identity(), &serde_json::to_vec(identity)?)
+        let content = serde_json::to_vec(identity)?;
+        durability::replace_file(&self.identity(), |file| file.write_all(&content))
     }
 
     fn read_identity(&self) -> Result<Option<Identity>, OpenError> {

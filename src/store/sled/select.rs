@@ -2,7 +2,6 @@
 //! an ordered set is walked from the cursor until the page is full.
 
 use std::{
-    borrow::Cow,
     collections::BTreeSet,
     ops::Bound::{self, Excluded, Included, Unbounded},
 };
@@ -12,7 +11,8 @@ use roaring::RoaringBitmap;
 use super::{
     bounds::first_opened,
     columns::{Cell, Columns},
-    terms::{Search, union},
+    filters::{AnyOf, Filters},
+    terms::Search,
 };
 use crate::{
     tickets::query::{Assignee, COUNT_CAP, Scope, Sort, SortBy, SortKey, TicketQuery},
@@ -35,23 +35,23 @@ pub(super) struct Selected {
 
 /// Reads one page of a list.
 pub(super) fn select(columns: &Columns, search: &Search, query: &TicketQuery, page: Page<SortKey>) -> Selected {
-    let set = candidates(columns, search, query);
-    let filter = Times::of(query);
-    let few = gather(columns, &set, &filter);
+    let filters = filters(columns, search, query);
+    let times = Times::of(query);
+    let few = gather(columns, &filters, &times, query.sort);
     let mut found = match &few {
         Some(ids) => sorted(columns, ids, query.sort, page),
-        None => walked(columns, &set, &filter, query.sort, page),
+        None => walked(columns, &filters, &times, query.sort, page),
     };
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let total = page.after.is_none().then(|| {
         if query.counts_exactly() {
-            return Total::Exact(count(set.len()));
+            return Total::Exact(count(filters.count()));
         }
+        let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| times.passes(cell));
         let n = match &few {
             Some(ids) => ids.len(),
-            None if filter.is_empty() => count(set.len()),
-            None => set.iter().filter(|id| columns.cell(*id).is_some_and(|cell| filter.passes(cell))).take(COUNT_CAP + 1).count(),
+            None => filters.stretches(query.sort.descending).flatten().filter(passes).take(COUNT_CAP + 1).count(),
         };
         if n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) }
     });
@@ -63,45 +63,34 @@ fn count(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-/// The tickets that pass every filter that a bitmap can judge. The smallest set comes first: only what is left of it has to
-/// be looked up in the others.
-fn candidates<'a>(columns: &'a Columns, search: &'a Search, query: &TicketQuery) -> Cow<'a, RoaringBitmap> {
-    let base = if query.deleted { &columns.deleted } else { &columns.live };
-    let mut sets = vec![Cow::Borrowed(base)];
+/// The filters that a bitmap can judge.
+fn filters<'a>(columns: &'a Columns, search: &'a Search, query: &TicketQuery) -> Filters<'a> {
+    let mut all: Vec<AnyOf<'_>> = Vec::new();
+    let mut of_value = |sets: Option<&'a RoaringBitmap>| all.push(sets.into_iter().collect());
     if let Scope::Requester(id) = query.scope {
-        sets.push(union(columns.creator.get(&id.0)));
+        of_value(columns.creator.get(&id.0));
     }
     if let Some(id) = query.creator {
-        sets.push(union(columns.creator.get(&id.0)));
+        of_value(columns.creator.get(&id.0));
     }
     match query.assignee {
-        Some(Assignee::None) => sets.push(union(columns.assignee.get(&0))),
-        Some(Assignee::Is(id)) => sets.push(union(columns.assignee.get(&id.0))),
+        Some(Assignee::None) => of_value(columns.assignee.get(&0)),
+        Some(Assignee::Is(id)) => of_value(columns.assignee.get(&id.0)),
         None => {}
     }
     if !query.status.is_empty() {
-        sets.push(union(query.status.iter().map(|status| &columns.status[*status as usize])));
+        all.push(query.status.iter().map(|status| &columns.status[*status as usize]).collect());
     }
     if !query.priority.is_empty() {
-        sets.push(union(query.priority.iter().map(|priority| &columns.priority[*priority as usize])));
+        all.push(query.priority.iter().map(|priority| &columns.priority[*priority as usize]).collect());
     }
     if !query.tags.is_empty() {
-        sets.push(union(query.tags.iter().filter_map(|tag| columns.tags.get(tag.as_str()))));
+        all.push(query.tags.iter().filter_map(|tag| columns.tags.get(tag.as_str())).collect());
     }
     if let Some(words) = &query.words {
-        sets.push(search.find(words, query.scope.sees_notes()));
+        all.extend(search.filters(words, query.scope.sees_notes()));
     }
-    sets.sort_by_cached_key(|set| set.len());
-    let narrowed = sets.into_iter().reduce(|left, set| {
-        Cow::Owned(match left {
-            Cow::Borrowed(left) => left & set.as_ref(),
-            Cow::Owned(mut left) => {
-                left &= set.as_ref();
-                left
-            }
-        })
-    });
-    narrowed.unwrap_or(Cow::Borrowed(base))
+    Filters::new(if query.deleted { &columns.deleted } else { &columns.live }, all)
 }
 
 /// The filters by time, as open intervals.
@@ -121,10 +110,6 @@ impl Times {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        [self.created, self.updated, self.due].iter().all(|range| *range == (Unbounded, Unbounded))
-    }
-
     fn passes(&self, cell: &Cell) -> bool {
         use std::ops::RangeBounds;
 
@@ -133,12 +118,12 @@ impl Times {
 }
 
 /// All that pass, when they are few: by the bitmap, or by the ordered set of a narrow time filter.
-fn gather(columns: &Columns, set: &RoaringBitmap, filter: &Times) -> Option<Vec<u32>> {
-    let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| filter.passes(cell));
-    if set.len() <= FEW {
-        return Some(set.iter().filter(passes).collect());
+fn gather(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort) -> Option<Vec<u32>> {
+    let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| times.passes(cell));
+    if let Some(few) = filters.few(FEW, sort.descending) {
+        return Some(few.into_iter().filter(passes).collect());
     }
-    let ranges = [(&columns.by_created, filter.created), (&columns.by_updated, filter.updated), (&columns.by_due, filter.due)];
+    let ranges = [(&columns.by_created, times.created), (&columns.by_updated, times.updated), (&columns.by_due, times.due)];
     for (ordered, range) in ranges {
         if range == (Unbounded, Unbounded) {
             continue;
@@ -147,7 +132,7 @@ fn gather(columns: &Columns, set: &RoaringBitmap, filter: &Times) -> Option<Vec<
         let most = count(FEW);
         let ids: Vec<u32> = ordered.range(bounds).take(most + 1).map(|(_, id)| *id).collect();
         if ids.len() <= most {
-            return Some(ids.into_iter().filter(|id| set.contains(*id) && passes(id)).collect());
+            return Some(ids.into_iter().filter(|id| filters.contains(*id) && passes(id)).collect());
         }
     }
     None
@@ -208,20 +193,25 @@ fn sorted(columns: &Columns, ids: &[u32], sort: Sort, page: Page<SortKey>) -> Ve
 }
 
 /// The keys of a page (one more when there is more), walking an order from the cursor.
-fn walked(columns: &Columns, set: &RoaringBitmap, filter: &Times, sort: Sort, page: Page<SortKey>) -> Vec<SortKey> {
-    let keep = |id: &u32| set.contains(*id) && columns.cell(*id).is_some_and(|cell| filter.passes(cell));
+fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, page: Page<SortKey>) -> Vec<SortKey> {
+    let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| times.passes(cell));
     let most = page.limit + 1;
     let with_key = |id: u32| columns.cell(id).map(|cell| key(cell, id, sort.by));
     if sort.by == SortBy::CreatedAt
-        && set.len().saturating_mul(SPARSE) <= columns.live.len() + columns.deleted.len()
-        && let Some(keys) = first_opened(columns, set, |cell| filter.passes(cell), sort, page)
+        && filters.are_sparse(columns.live.len() + columns.deleted.len(), SPARSE, sort.descending)
+        && let Some(keys) = first_opened(columns, filters, |cell| times.passes(cell), sort, page)
     {
         return keys;
     }
     match columns.ordered(sort.by) {
-        Some(ordered) => along(ordered, sort.descending, page.after).filter(keep).filter_map(with_key).take(most).collect(),
+        Some(ordered) => {
+            let ids = along(ordered, sort.descending, page.after).filter(|id| filters.contains(*id) && passes(id));
+            ids.filter_map(with_key).take(most).collect()
+        }
         None if sort.by == SortBy::Id => {
-            by_id(set, sort.descending, page.after.map(|key| key.id)).filter(keep).filter_map(with_key).take(most).collect()
+            let after = page.after.map(|key| key.id);
+            let ids = filters.stretches(sort.descending).flat_map(|stretch| by_id(stretch, sort.descending, after));
+            ids.filter(passes).filter_map(with_key).take(most).collect()
         }
         None => {
             let mut levels: Vec<usize> = (0..columns.priority.len()).collect();
@@ -236,11 +226,13 @@ fn walked(columns: &Columns, set: &RoaringBitmap, filter: &Times, sort: Sort, pa
                     Some((order, id)) if order.is_eq() => Some(id),
                     _ => None,
                 };
-                let wanted = most - keys.len();
-                let level = &columns.priority[level] & set;
-                keys.extend(by_id(&level, sort.descending, after).filter(keep).filter_map(with_key).take(wanted));
-                if keys.len() == most {
-                    break;
+                for stretch in filters.stretches(sort.descending) {
+                    let wanted = most - keys.len();
+                    let level = &columns.priority[level] & stretch;
+                    keys.extend(by_id(&level, sort.descending, after).filter(passes).filter_map(with_key).take(wanted));
+                    if keys.len() == most {
+                        return keys;
+                    }
                 }
             }
             keys

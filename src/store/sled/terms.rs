@@ -2,13 +2,13 @@
 //! requester cannot see cannot be found either.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
 };
 
-use roaring::{MultiOps, RoaringBitmap};
+use roaring::RoaringBitmap;
 
+use super::filters::AnyOf;
 use crate::tickets::search::{Words, terms};
 
 /// One index.
@@ -64,39 +64,11 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// The tickets in whose visible texts every word occurs.
-    pub(super) fn find(&self, words: &Words, notes: bool) -> Cow<'_, RoaringBitmap> {
+    /// Filters that are passed by the tickets in whose visible texts every word occurs.
+    pub(super) fn filters(&self, words: &Words, notes: bool) -> Vec<AnyOf<'_>> {
         let indexes: Vec<&Index> = std::iter::once(&self.public).chain(notes.then_some(&self.notes)).collect();
         let of_word = |word: &String| indexes.iter().filter_map(|index| index.0.get(word.as_str())).collect();
-        let mut whole: Vec<Vec<&RoaringBitmap>> = words.whole.iter().map(of_word).collect();
-        // The rarest word first, since only what is left of it can still count.
-        whole.sort_by_cached_key(|sets| sets.iter().map(|ids| ids.len()).sum::<u64>());
-        let mut found: Option<Cow<'_, RoaringBitmap>> = None;
-        for sets in whole {
-            let left = within(found.as_deref(), sets.into_iter());
-            if left.is_empty() {
-                return left;
-            }
-            found = Some(left);
-        }
-        within(found.as_deref(), indexes.iter().flat_map(|index| index.with_prefix(&words.prefix)))
+        let beginning = indexes.iter().flat_map(|index| index.with_prefix(&words.prefix)).collect();
+        words.whole.iter().map(of_word).chain(std::iter::once(beginning)).collect()
     }
-}
-
-/// What is in one of the sets, and in `found` if there is such a set.
-fn within<'a>(found: Option<&RoaringBitmap>, sets: impl Iterator<Item = &'a RoaringBitmap>) -> Cow<'a, RoaringBitmap> {
-    match found {
-        Some(found) => Cow::Owned(sets.map(|ids| found & ids).union()),
-        None => union(sets),
-    }
-}
-
-/// What is in one of the sets; a single one is not copied.
-pub(super) fn union<'a>(sets: impl IntoIterator<Item = &'a RoaringBitmap>) -> Cow<'a, RoaringBitmap> {
-    let mut sets = sets.into_iter().peekable();
-    let Some(first) = sets.next() else { return Cow::Owned(RoaringBitmap::new()) };
-    if sets.peek().is_none() {
-        return Cow::Borrowed(first);
-    }
-    Cow::Owned(std::iter::once(first).chain(sets).union())
 }

@@ -42,7 +42,7 @@ type Plural<K> = K extends `${infer Stem}_one` ? Stem : K extends `${string}_oth
 export type Text = Plural<Key>;
 export type Translate = (key: Text, values?: Record<string, unknown>) => string;
 
-interface InLanguage {
+export interface InLanguage {
   t: Translate;
   locale: Locale;
 }

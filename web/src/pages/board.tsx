@@ -15,7 +15,7 @@ import { useKeys } from "../lib/keys";
 import { lastList } from "../lib/last-list";
 import { failed } from "../lib/notify";
 import { useMe } from "../lib/use-session";
-import { DueChip, PriorityIcon, StatusMark } from "../parts/marks";
+import { DueChip, namedPriority, StatusMark } from "../parts/marks";
 import { pickAssignee, pickPriority, pickStatus } from "../parts/picks";
 import { Bones, Failed } from "../parts/states";
 
@@ -237,7 +237,7 @@ function Card({ ticket, siblings, onMove, onKey }: CardProps) {
         {ticket.title}
       </Link>
       <div className="card-foot">
-        <PriorityIcon priority={ticket.priority} label />
+        {namedPriority(ticket.priority, t)}
         <span className="dim">{ticket.id}</span>
         <span className="card-who dim">{ticket.assigned_agent_name ?? "–"}</span>
         <DueChip ticket={ticket} />

@@ -3,10 +3,17 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useRef } from "react";
 import type { Ticket } from "../../api/types";
-import { useText } from "../../i18n";
+import { type InLanguage, useText } from "../../i18n";
 import { isForUs } from "../../lib/links";
 import { useMedia } from "../../lib/use-media";
-import { Ago, DueChip, PriorityIcon, StatusMark, Tag } from "../../parts/marks";
+import { useNow } from "../../lib/use-now";
+import { usePainted } from "../../lib/use-painted";
+import { dueChip, namedPriority, shortAgo, statusMark, Tag } from "../../parts/marks";
+
+/** Rows that are drawn beyond those in sight, on both sides. */
+const OVERSCAN = 8;
+/** The least that stands above and below a list, in pixels. */
+const BARS = 100;
 
 interface Props {
   rows: Ticket[];
@@ -31,13 +38,16 @@ interface RowProps {
   selected: boolean;
   top: number;
   height: number;
+  text: InLanguage;
+  now: number;
   onToggle: (id: number) => void;
   onOpen: (ticket: Ticket) => void;
   onActive: (index: number) => void;
 }
 
-const Row = memo(function Row({ ticket, index, active, selected, top, height, onToggle, onOpen, onActive }: RowProps) {
-  const { t } = useText();
+const Row = memo(function Row(props: RowProps) {
+  const { ticket, index, active, selected, top, height, text, now, onToggle, onOpen, onActive } = props;
+  const { t } = text;
   return (
     <div
       role="row"
@@ -57,7 +67,7 @@ const Row = memo(function Row({ ticket, index, active, selected, top, height, on
         />
       </span>
       <span role="cell" className="cell-priority">
-        <PriorityIcon priority={ticket.priority} label />
+        {namedPriority(ticket.priority, t)}
       </span>
       <span role="cell" className="cell-id">
         {ticket.id}
@@ -83,26 +93,29 @@ const Row = memo(function Row({ ticket, index, active, selected, top, height, on
         {ticket.creator_name}
       </span>
       <span role="cell" className="cell-status">
-        <StatusMark status={ticket.status} />
+        {statusMark(ticket.status, t)}
       </span>
       <span role="cell" className="cell-assignee">
         {ticket.assigned_agent_name ?? <span className="dim">–</span>}
       </span>
       <span role="cell" className="cell-age">
-        <Ago at={ticket.created_at} short />
+        {shortAgo(ticket.created_at, now, text)}
       </span>
       <span role="cell" className="cell-updated">
-        <Ago at={ticket.updated_at} short />
+        {shortAgo(ticket.updated_at, now, text)}
       </span>
       <span role="cell" className="cell-due">
-        <DueChip ticket={ticket} />
+        {dueChip(ticket, now, t)}
       </span>
     </div>
   );
 });
 
 export function TicketList({ rows, list, old, active, selected, onActive, onToggle, onToggleAll, onOpen, more, onMore }: Props) {
-  const { t } = useText();
+  const text = useText();
+  const { t } = text;
+  const now = useNow();
+  const painted = usePainted();
   const touch = useMedia("(pointer: coarse), (max-width: 700px)");
   const narrow = useMedia("(max-width: 700px)");
   const height = narrow ? 60 : touch ? 44 : 36;
@@ -111,9 +124,9 @@ export function TicketList({ rows, list, old, active, selected, onActive, onTogg
     count: rows.length,
     getScrollElement: () => area.current,
     estimateSize: () => height,
-    overscan: 8,
-    // Until it is measured, so that the first drawing has the rows.
-    initialRect: { width: 0, height: window.innerHeight },
+    // The first drawing has just the rows that can be seen; until it is measured, the list takes all but the bars around it.
+    overscan: painted ? OVERSCAN : 0,
+    initialRect: { width: 0, height: window.innerHeight - BARS },
   });
   const shown = virtual.getVirtualItems();
   const last = shown.at(-1)?.index ?? 0;
@@ -200,6 +213,8 @@ export function TicketList({ rows, list, old, active, selected, onActive, onTogg
                   selected={selected.has(ticket.id)}
                   top={item.start}
                   height={height}
+                  text={text}
+                  now={now}
                   onToggle={onToggle}
                   onOpen={onOpen}
                   onActive={onActive}

@@ -1,1 +1,0 @@
-import{Mn as e}from"./index-IDcLsN1o.js";function t(t){e(()=>{typeof t==`string`&&t.trim().length>0&&(document.title=t.trim())},[t])}export{t};

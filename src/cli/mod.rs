@@ -182,9 +182,12 @@ fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     }
 }
 
+/// How many reads of the disk and searches run at a time. More are no faster, and each thread keeps memory of its own.
+const BLOCKING_THREADS: usize = 16;
+
 /// Runs something that waits, on a runtime of its own.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failure, format!("the runtime does not start: {error}")))?;
     let outcome = runtime.block_on(work);
     // What still runs on a thread of its own (a password being hashed for a client that is gone) is not waited for.

@@ -22,30 +22,60 @@ type Builder = QueryBuilder<Postgres>;
 
 /// Reads one page.
 pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>) -> Read<Slice<Arc<Ticket>, SortKey>> {
-    let mut select = Builder::new("SELECT ");
-    select.push(TICKET).push(" FROM taquilla.tickets t WHERE ");
-    filter(&mut select, query);
-    if let Some(after) = page.after {
-        keyset(&mut select, query, after);
+    let (most, begins) = (page.limit.saturating_add(1), page.after.is_none());
+    let exact = query.counts_exactly();
+    let mut select = Builder::new("");
+    if begins && !exact {
+        first_and_count(&mut select, query, most);
+    } else {
+        select.push("SELECT ").push(TICKET).push(" FROM taquilla.tickets t WHERE ");
+        filter(&mut select, query);
+        if let Some(after) = page.after {
+            keyset(&mut select, query, after);
+        }
+        order(&mut select, query);
+        select.push(" LIMIT ").push_bind(count(most));
     }
+    let found = select.build().persistent(has_one_plan(query)).fetch_all(pool).await?;
+    let mut tickets = found.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
+    let more = tickets.len() > page.limit;
+    tickets.truncate(page.limit);
+    let total = match found.first().filter(|_| begins && more) {
+        None if begins => Some(Total::Exact(tickets.len())),
+        None => None,
+        Some(_) if exact => Some(total(pool, query).await?),
+        Some(row) => {
+            let n = usize::try_from(row.try_get::<i64, _>("counted")?).unwrap_or(0);
+            Some(if n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) })
+        }
+    };
+    let next = tickets.last().filter(|_| more).map(|ticket| query.sort.key(ticket));
+    Ok(Slice { rows: tickets, next, total })
+}
+
+/// A list's first page, and with each row how many the list has, up to one more than is counted: those that are counted are
+/// the first in its order, so that they are looked for once.
+fn first_and_count(select: &mut Builder, query: &TicketQuery, most: usize) {
+    select.push("WITH first AS MATERIALIZED (SELECT id");
+    if let Some(column) = column(query.sort.by) {
+        select.push(", ").push(column);
+    }
+    select.push(" FROM taquilla.tickets t WHERE ");
+    filter(select, query);
+    order(select, query);
+    select.push(" LIMIT ").push_bind(count((COUNT_CAP + 1).max(most)));
+    select.push(") SELECT ").push(TICKET).push(", (SELECT count(*) FROM first) AS counted FROM (SELECT id FROM first");
+    order(select, query);
+    select.push(" LIMIT ").push_bind(count(most)).push(") AS page JOIN taquilla.tickets t USING (id)");
+    order(select, query);
+}
+
+fn order(select: &mut Builder, query: &TicketQuery) {
     let direction = if query.sort.descending { " DESC" } else { "" };
     match column(query.sort.by) {
         Some(column) => select.push(" ORDER BY ").push(column).push(direction).push(", id").push(direction),
         None => select.push(" ORDER BY id").push(direction),
     };
-    select.push(" LIMIT ").push_bind(count(page.limit.saturating_add(1)));
-    let found = select.build().persistent(has_one_plan(query)).fetch_all(pool).await?;
-    let mut tickets = found.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
-    let more = tickets.len() > page.limit;
-    tickets.truncate(page.limit);
-    let total = match page.after {
-        // A page that is not full is the whole list.
-        None if !more => Some(Total::Exact(tickets.len())),
-        None => Some(total(pool, query).await?),
-        Some(_) => None,
-    };
-    let next = tickets.last().filter(|_| more).map(|ticket| query.sort.key(ticket));
-    Ok(Slice { rows: tickets, next, total })
 }
 
 /// Whether the server may keep one plan for all values. Between a rare word or tag and a frequent one the right plans differ by
@@ -138,23 +168,17 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
     }
 }
 
-/// The size of a list: from the counters where they tell it, else counted, up to the cap where that is allowed.
+/// The size of a list that is counted exactly: from the counters where they tell it, else counted.
 async fn total(pool: &PgPool, query: &TicketQuery) -> Read<Total> {
-    let exact = query.counts_exactly();
     let mut select = Builder::new("SELECT ");
-    if exact && !query.deleted && query.scope == Scope::All && query.creator.is_none() {
+    if !query.deleted && query.scope == Scope::All && query.creator.is_none() {
         counted(&mut select, query);
     } else {
-        select.push("count(*) FROM (SELECT FROM taquilla.tickets t WHERE ");
+        select.push("count(*) FROM taquilla.tickets t WHERE ");
         filter(&mut select, query);
-        if !exact {
-            select.push(" LIMIT ").push_bind(count(COUNT_CAP + 1));
-        }
-        select.push(") AS counted");
     }
-    let n: i64 = select.build().persistent(has_one_plan(query)).fetch_one(pool).await?.try_get(0)?;
-    let n = usize::try_from(n).unwrap_or(0);
-    Ok(if !exact && n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) })
+    let n: i64 = select.build().fetch_one(pool).await?.try_get(0)?;
+    Ok(Total::Exact(usize::try_from(n).unwrap_or(0)))
 }
 
 /// The counters of tickets of now: by status and priority, or by whose work they are.

@@ -15,6 +15,8 @@ use crate::{
     types::{Timestamp, UserId},
 };
 
+/// When that is due which is not due.
+pub(super) const NEVER: i64 = i64::MAX;
 /// How many cells a block has.
 pub(super) const BLOCK: usize = 1_024;
 
@@ -23,7 +25,7 @@ pub(super) const BLOCK: usize = 1_024;
 pub(super) struct Cell {
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
-    /// `i64::MAX` when it waits for nothing.
+    /// [`NEVER`] when it waits for nothing.
     pub(super) due_at: i64,
     pub(super) creator: i64,
     /// 0 for nobody.
@@ -66,7 +68,7 @@ impl Cell {
         Self {
             created_at: ticket.created_at.as_micros(),
             updated_at: ticket.updated_at.as_micros(),
-            due_at: standing.due_at.map_or(i64::MAX, Timestamp::as_micros),
+            due_at: standing.due_at.map_or(NEVER, Timestamp::as_micros),
             creator: ticket.creator_id.0,
             assignee: ticket.assigned_agent_id.map_or(0, |id| id.0),
             status: ticket.status,
@@ -85,7 +87,7 @@ impl Cell {
             status: self.status,
             priority: self.priority,
             assigned_agent_id: (self.assignee != 0).then_some(UserId(self.assignee)),
-            due_at: (self.due_at != i64::MAX).then(|| Timestamp::from_micros(self.due_at)),
+            due_at: (self.due_at != NEVER).then(|| Timestamp::from_micros(self.due_at)),
             first_response_at: instant(self.outcome.first_response_at),
             resolved_at: instant(self.outcome.resolved_at),
             first_response: verdict(self.outcome.first_response),
@@ -110,6 +112,7 @@ pub(super) struct Columns {
     pub(super) opened: Bounds,
     pub(super) by_created: BTreeSet<(i64, u32)>,
     pub(super) by_updated: BTreeSet<(i64, u32)>,
+    /// Only tickets that wait for something: most of a grown desk's are done.
     pub(super) by_due: BTreeSet<(i64, u32)>,
 }
 
@@ -143,7 +146,9 @@ impl Columns {
         self.link(id, &cell, before.as_ref());
         self.by_created.insert((cell.created_at, id));
         self.by_updated.insert((cell.updated_at, id));
-        self.by_due.insert((cell.due_at, id));
+        if cell.due_at != NEVER {
+            self.by_due.insert((cell.due_at, id));
+        }
         for tag in tags {
             self.tags.entry(tag.as_str().into()).or_default().insert(id);
         }
@@ -158,7 +163,7 @@ impl Columns {
             *columns.slot(id) = Some(cell);
             columns.link(id, &cell, None);
         }
-        let order = |by: fn(&Cell) -> i64| columns.cells().map(|(id, cell)| (by(cell), id)).collect();
+        let order = |by: fn(&Cell) -> i64| columns.cells().map(|(id, cell)| (by(cell), id)).filter(|(at, _)| *at != NEVER).collect();
         let (by_created, by_updated, by_due) = (order(|cell| cell.created_at), order(|cell| cell.updated_at), order(|cell| cell.due_at));
         let opened = Bounds::of(columns.cells());
         Ok(Self { opened, by_created, by_updated, by_due, ..columns })
@@ -227,7 +232,7 @@ impl Columns {
         }
     }
 
-    /// The ordered set of an order that has one.
+    /// The ordered set of an order that has one; of what is due, without the tickets that wait for nothing.
     pub(super) fn ordered(&self, by: SortBy) -> Option<&BTreeSet<(i64, u32)>> {
         match by {
             SortBy::CreatedAt => Some(&self.by_created),

@@ -7,6 +7,8 @@ use roaring::{MultiOps, RoaringBitmap};
 
 /// The ids of a stretch: as many as a container of the bitmaps has, so that one costs a container of each set.
 const STRETCH: u64 = 1 << 16;
+/// All ids of a stretch. As bits: against a run of ids, as which it would take less room, sets are matched one by one.
+static WHOLE: [u8; 8_192] = [0xff; 8_192];
 /// Sets that have no more than this are intersected whole at once.
 const SMALL: u64 = 8_192;
 
@@ -87,11 +89,8 @@ impl<'a> Filters<'a> {
 
     fn stretch(&self, n: usize) -> Option<&RoaringBitmap> {
         let stretch = self.stretches.get(n)?.get_or_init(|| {
-            let first = n as u64 * self.stretch;
-            let id = |id: u64| u32::try_from(id).unwrap_or(u32::MAX);
-            let mut ids = RoaringBitmap::new();
-            ids.insert_range(id(first)..=id(first + self.stretch - 1));
-            narrowed(Some(ids), &self.all)
+            let first = u32::try_from(n as u64 * self.stretch).unwrap_or(u32::MAX);
+            narrowed(Some(RoaringBitmap::from_lsb0_bytes(first, &WHOLE)), &self.all)
         });
         Some(stretch)
     }

@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 
 use super::{
     bounds::first_opened,
-    columns::{Cell, Columns},
+    columns::{Cell, Columns, NEVER},
     filters::{AnyOf, Filters},
     terms::Search,
 };
@@ -38,9 +38,12 @@ pub(super) fn select(columns: &Columns, search: &Search, query: &TicketQuery, pa
     let filters = filters(columns, search, query);
     let times = Times::of(query);
     let few = gather(columns, &filters, &times, query.sort);
-    let mut found = match &few {
-        Some(ids) => sorted(columns, ids, query.sort, page),
-        None => walked(columns, &filters, &times, query.sort, page),
+    let newest = is_long(columns, &filters, &times, few.as_deref(), query.sort, page)
+        .then(|| first_opened(columns, &filters, |cell| times.passes(cell), query.sort, page));
+    let mut found = match (newest.flatten(), &few) {
+        (Some(found), _) => found,
+        (None, Some(ids)) => sorted(columns, ids, query.sort, page),
+        (None, None) => walked(columns, &filters, &times, query.sort, page),
     };
     let more = found.len() > page.limit;
     found.truncate(page.limit);
@@ -48,11 +51,13 @@ pub(super) fn select(columns: &Columns, search: &Search, query: &TicketQuery, pa
         if query.counts_exactly() {
             return Total::Exact(count(filters.count()));
         }
-        let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| times.passes(cell));
-        let n = match &few {
-            Some(ids) => ids.len(),
-            None => filters.stretches(query.sort.descending).flatten().filter(passes).take(COUNT_CAP + 1).count(),
-        };
+        let n = few.map_or_else(
+            || {
+                let ids = filters.stretches(query.sort.descending).flatten();
+                ids.filter(|id| times.pass(columns, *id)).take(COUNT_CAP + 1).count()
+            },
+            |few| few.len(),
+        );
         if n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) }
     });
     let next = found.last().copied().filter(|_| more);
@@ -98,16 +103,22 @@ struct Times {
     created: (Bound<i64>, Bound<i64>),
     updated: (Bound<i64>, Bound<i64>),
     due: (Bound<i64>, Bound<i64>),
+    /// Whether there are none.
+    none: bool,
 }
 
 impl Times {
     fn of(query: &TicketQuery) -> Self {
         let bound = |t: Option<Timestamp>| t.map_or(Unbounded, |t| Excluded(t.as_micros()));
-        Self {
-            created: (bound(query.created_after), bound(query.created_before)),
-            updated: (bound(query.updated_after), bound(query.updated_before)),
-            due: (Unbounded, bound(query.overdue_at)),
-        }
+        let created = (bound(query.created_after), bound(query.created_before));
+        let updated = (bound(query.updated_after), bound(query.updated_before));
+        let due = (Unbounded, bound(query.overdue_at));
+        Self { created, updated, due, none: [created, updated, due].iter().all(|range| *range == (Unbounded, Unbounded)) }
+    }
+
+    /// Whether a ticket passes. Without such filters its cell is not looked at, which takes longer than all the rest.
+    fn pass(&self, columns: &Columns, id: u32) -> bool {
+        self.none || columns.cell(id).is_some_and(|cell| self.passes(cell))
     }
 
     fn passes(&self, cell: &Cell) -> bool {
@@ -117,11 +128,23 @@ impl Times {
     }
 }
 
+/// Whether the newest are looked for by their ids: of a list that is longer than its page, but not of nearly all tickets.
+fn is_long(columns: &Columns, filters: &Filters<'_>, times: &Times, few: Option<&[u32]>, sort: Sort, page: Page<SortKey>) -> bool {
+    sort.by == SortBy::CreatedAt
+        && match few {
+            Some(few) => times.none && few.len() > 2 * page.limit,
+            None => filters.are_sparse(columns.live.len() + columns.deleted.len(), SPARSE, sort.descending),
+        }
+}
+
 /// All that pass, when they are few: by the bitmap, or by the ordered set of a narrow time filter.
 fn gather(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort) -> Option<Vec<u32>> {
-    let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| times.passes(cell));
-    if let Some(few) = filters.few(FEW, sort.descending) {
-        return Some(few.into_iter().filter(passes).collect());
+    let passes = |id: &u32| times.pass(columns, *id);
+    // The newest need not be sorted out of all, so that it is enough to count them.
+    let most = if sort.by == SortBy::CreatedAt && times.none { COUNT_CAP as u64 } else { FEW };
+    if let Some(mut few) = filters.few(most, sort.descending) {
+        few.retain(passes);
+        return Some(few);
     }
     let ranges = [(&columns.by_created, times.created), (&columns.by_updated, times.updated), (&columns.by_due, times.due)];
     for (ordered, range) in ranges {
@@ -194,24 +217,28 @@ fn sorted(columns: &Columns, ids: &[u32], sort: Sort, page: Page<SortKey>) -> Ve
 
 /// The keys of a page (one more when there is more), walking an order from the cursor.
 fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, page: Page<SortKey>) -> Vec<SortKey> {
-    let passes = |id: &u32| columns.cell(*id).is_some_and(|cell| times.passes(cell));
+    let passes = |id: &u32| times.pass(columns, *id);
     let most = page.limit + 1;
-    let with_key = |id: u32| columns.cell(id).map(|cell| key(cell, id, sort.by));
-    if sort.by == SortBy::CreatedAt
-        && filters.are_sparse(columns.live.len() + columns.deleted.len(), SPARSE, sort.descending)
-        && let Some(keys) = first_opened(columns, filters, |cell| times.passes(cell), sort, page)
-    {
-        return keys;
-    }
+    let with_value = |value: i64| move |id: u32| SortKey { value, id: TicketId(i64::from(id)) };
     match columns.ordered(sort.by) {
         Some(ordered) => {
-            let ids = along(ordered, sort.descending, page.after).filter(|id| filters.contains(*id) && passes(id));
-            ids.filter_map(with_key).take(most).collect()
+            let dated = along(ordered, sort.descending, page.after).filter(|(_, id)| filters.contains(*id) && passes(id));
+            let dated = dated.map(|(value, id)| with_value(*value)(*id));
+            if sort.by != SortBy::DueAt {
+                return dated.take(most).collect();
+            }
+            // What is never due stands where the latest times are, by id.
+            let within = page.after.filter(|after| after.value == NEVER);
+            let skipped = sort.descending && page.after.is_some() && within.is_none();
+            let ids = filters.stretches(sort.descending).flat_map(|stretch| by_id(stretch, sort.descending, within.map(|key| key.id)));
+            let ids = ids.filter(|id| columns.cell(*id).is_some_and(|cell| cell.due_at == NEVER && times.passes(cell)));
+            let never = ids.map(with_value(NEVER)).take(if skipped { 0 } else { most });
+            if sort.descending { never.chain(dated).take(most).collect() } else { dated.chain(never).take(most).collect() }
         }
         None if sort.by == SortBy::Id => {
             let after = page.after.map(|key| key.id);
             let ids = filters.stretches(sort.descending).flat_map(|stretch| by_id(stretch, sort.descending, after));
-            ids.filter(passes).filter_map(with_key).take(most).collect()
+            ids.filter(passes).map(|id| with_value(i64::from(id))(id)).take(most).collect()
         }
         None => {
             let mut levels: Vec<usize> = (0..columns.priority.len()).collect();
@@ -229,7 +256,7 @@ fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, p
                 for stretch in filters.stretches(sort.descending) {
                     let wanted = most - keys.len();
                     let level = &columns.priority[level] & stretch;
-                    keys.extend(by_id(&level, sort.descending, after).filter(passes).filter_map(with_key).take(wanted));
+                    keys.extend(by_id(&level, sort.descending, after).filter(passes).map(with_value(value)).take(wanted));
                     if keys.len() == most {
                         return keys;
                     }
@@ -240,13 +267,13 @@ fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, p
     }
 }
 
-/// The ids of an ordered set after a key, in either direction.
-fn along(ordered: &BTreeSet<(i64, u32)>, descending: bool, after: Option<SortKey>) -> Box<dyn Iterator<Item = u32> + '_> {
+/// What is in an ordered set after a key, in either direction.
+fn along(ordered: &BTreeSet<(i64, u32)>, descending: bool, after: Option<SortKey>) -> Box<dyn Iterator<Item = &(i64, u32)> + '_> {
     let after = after.map(|key| (key.value, u32::try_from(key.id.0).unwrap_or(u32::MAX)));
     if descending {
-        Box::new(ordered.range((Unbounded, after.map_or(Unbounded, Excluded))).rev().map(|(_, id)| *id))
+        Box::new(ordered.range((Unbounded, after.map_or(Unbounded, Excluded))).rev())
     } else {
-        Box::new(ordered.range((after.map_or(Unbounded, Excluded), Unbounded)).map(|(_, id)| *id))
+        Box::new(ordered.range((after.map_or(Unbounded, Excluded), Unbounded)))
     }
 }
 

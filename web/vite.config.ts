@@ -1,17 +1,43 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vitest/config";
+
+/** What asks the desk before the app is there: src/api/early.ts with all that it needs, and nothing that draws. */
+const EARLY = /\/src\/(api\/|lib\/(live|search)\.)|\/(openapi-fetch|query-core)\/|react-query\/build\/modern\/(infiniteQ|q)ueryOptions\./;
+
+/** Has the early script run as soon as it is there, and not only when the app's has come as well. */
+const early: Plugin = {
+  name: "early",
+  transformIndexHtml: {
+    order: "post",
+    handler(html, { bundle }) {
+      const chunk = Object.values(bundle ?? {}).find((one) => one.type === "chunk" && one.name === "early");
+      if (!chunk) return html;
+      if (chunk.type === "chunk" && chunk.imports.length > 0) throw new Error(`the early script waits for ${chunk.imports}`);
+      return html.replace(/ *<script type="module"/, `    <script type="module" crossorigin src="/${chunk.fileName}"></script>\n$&`);
+    },
+  },
+};
 
 // The server gives /assets/* for ever and puts a fresh nonce into index.html.
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), early],
   build: {
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1200,
-    // What the first page needs comes in one piece, not in one for each part that other pages use as well.
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "first", tags: ["$initial"] }] } } },
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "early", test: EARLY, priority: 1 },
+            // What the first page needs comes in one piece, not in one for each part that other pages use as well.
+            { name: "first", tags: ["$initial"] },
+          ],
+        },
+      },
+    },
   },
   test: { include: ["src/**/*.test.ts"] },
   // For `npx vite`: the desk itself answers the API.

@@ -1,6 +1,5 @@
-// Signing in and out.
+// Signing in and out. Like all that it imports, this is there before the rest of the app: see early.ts.
 
-import { chooseLocale } from "../i18n";
 import { begin } from "../lib/live";
 import { inboxList } from "../lib/search";
 import { api, body, open, refresh } from "./client";
@@ -33,7 +32,6 @@ async function enter(): Promise<void> {
   // What is asked once the stream has begun need not be asked again because something may have happened meanwhile.
   const begun = patiently(begin());
   const [user] = await Promise.all([body(api.GET("/api/v1/auth/me")), begun, patiently(begun.then(inboxAhead))]);
-  chooseLocale(user.locale);
   session.signedIn(user);
 }
 

@@ -1,9 +1,8 @@
-// Imported before everything else: the session is asked for while the rest of the app is still being set up.
+// A script of its own, and the first: whoever comes back is asked for, and the list of the inbox, while the rest of the app is
+// still being fetched and set up. vite.config.ts says what is in it.
 
-import { refresh } from "./client";
+import { resume } from "./auth";
 import { session } from "./session";
 
-if (session.get().kind === "unknown") {
-  // Whoever needs the token asks as well, and hears what went wrong.
-  refresh().catch(() => undefined);
-}
+// Whoever draws asks as well, and hears what went wrong.
+if (session.get().kind === "unknown") resume().catch(() => undefined);

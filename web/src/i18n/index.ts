@@ -1,5 +1,6 @@
 import i18next from "i18next";
 import { useSyncExternalStore } from "react";
+import { session } from "../api/session";
 import { en, type Key } from "./en";
 import { es } from "./es";
 
@@ -21,9 +22,21 @@ export function chooseLocale(locale: Locale): void {
   if (i18next.language !== locale) void i18next.changeLanguage(locale);
 }
 
+/** Whose language is spoken. */
+let speaker: number | undefined;
+
+/** The language of whoever has signed in. */
+function theirs(): Locale | undefined {
+  const now = session.get();
+  const [id, locale] = now.kind === "in" ? [now.user.id, now.user.locale] : [];
+  if (id === speaker) return undefined;
+  speaker = id;
+  return locale;
+}
+
 void i18next.init({
   resources: { en: { translation: en }, es: { translation: es } },
-  lng: deviceLocale(),
+  lng: theirs() ?? deviceLocale(),
   fallbackLng: "en",
   keySeparator: false,
   nsSeparator: false,
@@ -36,6 +49,11 @@ const tell = (locale: string) => {
 };
 tell(i18next.language);
 i18next.on("languageChanged", tell);
+
+session.subscribe(() => {
+  const locale = theirs();
+  if (locale) chooseLocale(locale);
+});
 
 type Plural<K> = K extends `${infer Stem}_one` ? Stem : K extends `${string}_other` ? never : K;
 /** A key, or the stem of a pair `…_one`, `…_other`. */

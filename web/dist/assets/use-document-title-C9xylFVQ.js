@@ -1,1 +1,0 @@
-import{Nn as e}from"./index-BxEOLFDE.js";function t(t){e(()=>{typeof t==`string`&&t.trim().length>0&&(document.title=t.trim())},[t])}export{t};

@@ -2,7 +2,8 @@ import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vitest/config";
 
 /** What asks the desk before the app is there: src/api/early.ts with all that it needs, and nothing that draws. */
-const EARLY = /\/src\/(api\/|lib\/(live|search)\.)|\/(openapi-fetch|query-core)\/|react-query\/build\/modern\/(infiniteQ|q)ueryOptions\./;
+const EARLY =
+  /\/src\/(api\/|lib\/(live|search)\.)|\/(openapi-fetch|query-core)\/|react-query\/build\/modern\/(infiniteQ|q)ueryOptions\./;
 
 /** Has the early script run as soon as it is there, and not only when the app's has come as well. */
 const early: Plugin = {
@@ -10,10 +11,15 @@ const early: Plugin = {
   transformIndexHtml: {
     order: "post",
     handler(html, { bundle }) {
-      const chunk = Object.values(bundle ?? {}).find((one) => one.type === "chunk" && one.name === "early");
-      if (!chunk) return html;
-      if (chunk.type === "chunk" && chunk.imports.length > 0) throw new Error(`the early script waits for ${chunk.imports}`);
-      return html.replace(/ *<script type="module"/, `    <script type="module" crossorigin src="/${chunk.fileName}"></script>\n$&`);
+      if (!bundle) return html;
+      const chunk = Object.values(bundle).find((one) => one.type === "chunk" && one.name === "early");
+      if (chunk?.type !== "chunk") throw new Error("there is no early script: EARLY names none of its parts");
+      if (chunk.imports.length > 0)
+        throw new Error(`the early script waits for ${chunk.imports}: EARLY has to name what is in there`);
+      return html.replace(
+        / *<script type="module"/,
+        `    <script type="module" crossorigin src="/${chunk.fileName}"></script>\n$&`,
+      );
     },
   },
 };

@@ -227,8 +227,10 @@ async fn shape() -> anyhow::Result<Written> {
     drop(app);
     let after = pairs(&rows)?;
     // It stands behind the entries that were there.
-    let grown = after.iter().find_map(|(key, block)| block.strip_prefix(before.get(key)?.as_slice()).filter(|_| key[0] == b'l'));
-    let entry = grown.filter(|entry| !entry.is_empty()).context("a new ticket has logged nothing")?.to_vec();
+    let grown = after
+        .iter()
+        .find_map(|(key, block)| block.strip_prefix(before.get(key)?.as_slice()).filter(|new| key[0] == b'l' && !new.is_empty()));
+    let entry = grown.context("a new ticket has logged nothing")?.to_vec();
     let new: Rows = after.into_iter().filter(|(key, _)| !before.contains_key(key)).collect();
     if new.is_empty() {
         bail!("a new ticket has written nothing");

@@ -5,7 +5,7 @@ import { defineConfig, type Plugin } from "vitest/config";
 const EARLY =
   /\/src\/(api\/|lib\/(live|search)\.)|\/(openapi-fetch|query-core)\/|react-query\/build\/modern\/(infiniteQ|q)ueryOptions\./;
 
-/** Has the early script run as soon as it is there, and not only when the app's has come as well. */
+/** Has the early script run as soon as it is there, and not only when the app's and the styles have come as well. */
 const early: Plugin = {
   name: "early",
   transformIndexHtml: {
@@ -18,7 +18,7 @@ const early: Plugin = {
         throw new Error(`the early script waits for ${chunk.imports}: EARLY has to name what is in there`);
       return html.replace(
         / *<script type="module"/,
-        `    <script type="module" crossorigin src="/${chunk.fileName}"></script>\n$&`,
+        `    <script type="module" async crossorigin src="/${chunk.fileName}"></script>\n$&`,
       );
     },
   },

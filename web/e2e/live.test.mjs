@@ -83,6 +83,26 @@ desk("the list brings its rows up to date where they stand, and offers new ones"
   await page.getByRole("link", { name: "Unassigned" }).locator("..").getByText("2").waitFor();
 });
 
+desk("what happens while the app is still on its way is told when it is there", async (place, { ana }, arrive) => {
+  const { page } = await arrive("eva@example.com", "/inbox");
+  await row(page, "VPN drops").waitFor();
+  let release;
+  const held = new Promise((done) => {
+    release = done;
+  });
+  await page.route("**/assets/index-*.js", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const list = page.waitForResponse((answer) => answer.url().includes("/api/v1/tickets?"));
+  const loaded = page.reload();
+  await list;
+  await place.call(ana.token, "POST", "/tickets", { title: "Printer jams", description: "d" });
+  release();
+  await loaded;
+  await page.getByRole("button", { name: "1 new ticket: show it" }).waitFor();
+});
+
 desk("the stream begins first, so that nothing is asked twice", async (_place, _people, arrive) => {
   const { page } = await arrive("eva@example.com", "/inbox");
   await page.locator(".nav-count").nth(3).waitFor();

@@ -81,10 +81,11 @@ impl<'a> Filters<'a> {
         }
     }
 
-    /// Whether few of all tickets pass, to judge by where a list in this direction begins.
+    /// Whether few of all tickets pass, to judge by the narrowest filter, and by where a list in this direction begins.
     pub(super) fn are_sparse(&self, base: u64, share: u64, descending: bool) -> bool {
         let ids = base.min(self.stretch);
-        self.stretches(descending).next().is_none_or(|stretch| stretch.len().saturating_mul(share) <= ids)
+        self.all.first().is_none_or(|narrowest| most(narrowest).saturating_mul(share) <= base)
+            || self.stretches(descending).next().is_none_or(|stretch| stretch.len().saturating_mul(share) <= ids)
     }
 
     fn stretch(&self, n: usize) -> Option<&RoaringBitmap> {

@@ -57,11 +57,7 @@ impl Stored {
 }
 
 /// The entries at one key, up to the first that cannot be told from the rest.
-fn split(pair: Result<(IVec, IVec), StoreError>) -> Vec<Result<Stored, StoreError>> {
-    let (key, value) = match pair {
-        Ok(pair) => pair,
-        Err(error) => return vec![Err(error)],
-    };
+pub(super) fn split((key, value): (IVec, IVec)) -> Vec<Result<Stored, StoreError>> {
     let Some(mut seq) = keys::last_id(&key) else { return vec![Err(codec::damaged(&key, "no number of an entry"))] };
     if value.first() != Some(&codec::BLOCK) {
         return vec![Ok(Stored { seq, key, value, at: None })];
@@ -94,13 +90,13 @@ pub(super) fn entries(
     numbers: RangeInclusive<Seq>,
 ) -> Result<impl DoubleEndedIterator<Item = Result<Stored, StoreError>> + '_, StoreError> {
     let begin = home(engine, *numbers.start())?.map_or_else(|| keys::entry(*numbers.start()), |(key, _)| key.to_vec());
-    let found = engine.range(begin..=keys::entry(*numbers.end())).flat_map(split);
+    let found = engine.range(begin..=keys::entry(*numbers.end())).flat_map(|pair| pair.map_or_else(|error| vec![Err(error)], split));
     Ok(found.filter(move |stored| stored.as_ref().map_or(true, |stored| numbers.contains(&stored.seq))))
 }
 
 /// One entry, which the store should have.
 pub(super) fn entry(engine: &Engine, seq: Seq) -> Result<Entry, StoreError> {
-    let found = home(engine, seq)?.into_iter().flat_map(|pair| split(Ok(pair)));
+    let found = home(engine, seq)?.into_iter().flat_map(split);
     for stored in found {
         let stored = stored?;
         if stored.seq == seq {
@@ -113,7 +109,7 @@ pub(super) fn entry(engine: &Engine, seq: Seq) -> Result<Entry, StoreError> {
 /// The number of the last entry; 0 when there is none.
 pub(super) fn last(engine: &Engine) -> Result<Seq, StoreError> {
     let mut blocks = engine.scan(&[keys::prefix::ENTRY]);
-    let last = blocks.next_back().and_then(|block| split(block).pop()).transpose()?;
+    let last = blocks.next_back().transpose()?.and_then(|block| split(block).pop()).transpose()?;
     Ok(last.map_or(0, |stored| stored.seq))
 }
 
@@ -165,7 +161,7 @@ impl Block {
     /// The one that ends with this entry.
     fn ending_with(engine: &Engine, seq: Seq) -> Result<Option<Self>, StoreError> {
         let Some((key, value)) = home(engine, seq)?.filter(|(_, value)| value.first() == Some(&codec::BLOCK)) else { return Ok(None) };
-        let entries = split(Ok((key, value.clone()))).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let entries = split((key, value.clone())).into_iter().collect::<Result<Vec<_>, _>>()?;
         let ends = entries.last().is_some_and(|last| last.seq == seq);
         Ok(entries.first().filter(|_| ends).map(|first| Self { first: first.seq, count: seq - first.seq + 1, value: value.to_vec() }))
     }
@@ -191,7 +187,8 @@ struct Own(Vec<Pair>);
 
 impl Own {
     fn add(&mut self, ticket: TicketId, seq: Seq, internal: bool) {
-        match self.0.last_mut().filter(|(_, value)| value.len() / FURTHER < MOST_IN_STRETCH) {
+        // The first entry is a byte, for its number is in the key.
+        match self.0.last_mut().filter(|(_, value)| 1 + value.len() / FURTHER < MOST_IN_STRETCH) {
             Some((_, value)) => value.extend_from_slice(&(seq << 1 | i64::from(internal)).to_be_bytes()),
             None => self.0.push((keys::ticket_entry(ticket, seq), vec![u8::from(internal)])),
         }
@@ -381,6 +378,7 @@ mod tests {
         }
         assert_eq!(keys_under(&engine, keys::prefix::ENTRY), 100);
         assert_eq!(keys_under(&engine, keys::prefix::TICKET_ENTRY), 400_usize.div_ceil(MOST_IN_STRETCH));
+        assert_eq!([32, 33, 65].map(|count| own(TicketId(1), (1..).take(count).map(|seq| (seq, false))).len()), [1, 2, 3]);
         let group: Vec<_> = (801..).take(100).map(|seq| some(seq, 0, usize::try_from(seq - 801).unwrap() * 30)).collect();
         add(&engine, &group);
         for pair in engine.scan(&[]) {

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeSet,
-    ops::Bound::{self, Excluded, Included, Unbounded},
+    ops::{
+        Bound::{self, Excluded, Included, Unbounded},
+        RangeBounds,
+    },
 };
 
 use roaring::RoaringBitmap;
@@ -122,8 +125,6 @@ impl Times {
     }
 
     fn passes(&self, cell: &Cell) -> bool {
-        use std::ops::RangeBounds;
-
         self.created.contains(&cell.created_at) && self.updated.contains(&cell.updated_at) && self.due.contains(&cell.due_at)
     }
 }
@@ -229,7 +230,7 @@ fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, p
             }
             // What is never due stands where the latest times are, by id.
             let within = page.after.filter(|after| after.value == NEVER);
-            let skipped = sort.descending && page.after.is_some() && within.is_none();
+            let skipped = sort.descending && page.after.is_some() && within.is_none() || !times.due.contains(&NEVER);
             let ids = filters.stretches(sort.descending).flat_map(|stretch| by_id(stretch, sort.descending, within.map(|key| key.id)));
             let ids = ids.filter(|id| columns.cell(*id).is_some_and(|cell| cell.due_at == NEVER && times.passes(cell)));
             let never = ids.map(with_value(NEVER)).take(if skipped { 0 } else { most });

@@ -11,7 +11,7 @@ use std::{
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use taquilla::store::{
     StoreError,
-    sled::{Options, SledStore},
+    sled::{Options, SledStore, fsck},
 };
 
 use super::{
@@ -63,7 +63,8 @@ enum Outcome {
 
 /// Opens the store in a folder and compares every answer with the right one.
 fn try_out(dir: &Path, all: &[(Question, Result<Found, StoreError>)]) -> Result<Outcome, String> {
-    let store = match SledStore::open(Options { dir: dir.to_owned(), cache_mib: 16 }) {
+    let options = Options { dir: dir.to_owned(), cache_mib: 16 };
+    let store = match SledStore::open(options.clone()) {
         Ok(store) => store,
         Err(error) if error.to_string().contains("taquilla restore FILE --force") => return Ok(Outcome::Refused),
         Err(error) => return Err(format!("a refusal that does not say what to do: {error}")),
@@ -77,7 +78,12 @@ fn try_out(dir: &Path, all: &[(Question, Result<Found, StoreError>)]) -> Result<
             found => return Err(format!("{question:?}: {found:.300?} instead of {right:.300?}")),
         }
     }
-    Ok(outcome)
+    drop(store);
+    match fsck(&options, false) {
+        Ok(report) if outcome == Outcome::Told && report.problems.is_empty() => Err("a check finds nothing".into()),
+        // A page that the engine cannot read ends it.
+        _ => Ok(outcome),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,9 +34,12 @@ function theirs(): Locale | undefined {
   return locale;
 }
 
+const first = theirs();
+if (first) localStorage.setItem(KEY, first);
+
 void i18next.init({
   resources: { en: { translation: en }, es: { translation: es } },
-  lng: theirs() ?? deviceLocale(),
+  lng: first ?? deviceLocale(),
   fallbackLng: "en",
   keySeparator: false,
   nsSeparator: false,

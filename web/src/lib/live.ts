@@ -19,6 +19,9 @@ type Listener = (event: LiveEvent) => void;
 type Word = { event: LiveEvent } | { connection: Connection; lastId: string } | "connection?";
 
 const listeners = new Set<Listener>();
+/** Events that came while nobody listened, the newest of them: the list that was asked for before the app is there must hear. */
+const unheard: LiveEvent[] = [];
+const MOST_UNHEARD = 100;
 let lastId = "";
 /** Whether this tab holds the stream. */
 let holding = false;
@@ -39,6 +42,7 @@ channel.onmessage = ({ data }: MessageEvent<Word>) => {
 /** Calls `listener` for each event until the returned function is called. */
 export function onEvent(listener: Listener): () => void {
   listeners.add(listener);
+  for (const event of unheard.splice(0)) listener(event);
   return () => listeners.delete(listener);
 }
 
@@ -61,6 +65,7 @@ function deliver(event: LiveEvent): void {
   }
   soon("log", () => outOfDate({ queryKey: ["activity"] }));
   for (const listener of listeners) listener(event);
+  if (listeners.size === 0) unheard.splice(0, unheard.push(event) - MOST_UNHEARD);
 }
 
 const timers = new Map<string, ReturnType<typeof setTimeout>>();
@@ -187,6 +192,7 @@ session.subscribe(() => {
   if (session.get().kind !== "out") return;
   stop?.();
   stop = undefined;
+  unheard.length = 0;
 });
 
 /** Follows the stream while there is a session; of all tabs, one at a time does. */

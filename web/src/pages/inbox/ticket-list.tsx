@@ -1,7 +1,7 @@
 // The rows: only those in sight are in the page.
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useEffect, useLayoutEffect, useRef } from "react";
+import { memo, useEffect, useRef } from "react";
 import type { Ticket } from "../../api/types";
 import { type InLanguage, useText } from "../../i18n";
 import { isForUs } from "../../lib/links";
@@ -48,19 +48,8 @@ interface RowProps {
 const Row = memo(function Row(props: RowProps) {
   const { ticket, index, active, selected, top, height, text, now, onToggle, onOpen, onActive } = props;
   const { t } = text;
-  const row = useRef<HTMLDivElement>(null);
-  // Scrolled away, the place is given to another ticket, and who stood on this one does not stand on that.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: when the place becomes another one
-  useLayoutEffect(
-    () => () => {
-      const { activeElement } = document;
-      if (activeElement instanceof HTMLElement && row.current?.contains(activeElement)) activeElement.blur();
-    },
-    [index],
-  );
   return (
     <div
-      ref={row}
       role="row"
       aria-rowindex={index + 2}
       aria-selected={selected}
@@ -141,10 +130,6 @@ export function TicketList({ rows, list, old, active, selected, onActive, onTogg
   });
   const shown = virtual.getVirtualItems();
   const last = shown.at(-1)?.index ?? 0;
-  // A row that is scrolled out of sight becomes one that comes into sight: to make rows anew takes several times as long.
-  // While one scrolls they are not put in order either, which nobody can see or step through.
-  const places = Math.ceil(window.innerHeight / height) + 2 * OVERSCAN + 2;
-  const drawn = virtual.isScrolling ? [...shown].sort((a, b) => (a.index % places) - (b.index % places)) : shown;
 
   const measured = useRef(height);
   useEffect(() => {
@@ -215,13 +200,13 @@ export function TicketList({ rows, list, old, active, selected, onActive, onTogg
       </div>
       <div className="list-scroll" ref={area}>
         <div role="rowgroup" className="list-body" style={{ height: virtual.getTotalSize() }}>
-          {drawn.map((item) => {
+          {shown.map((item) => {
             const ticket = rows[item.index];
             return (
               ticket && (
                 // By place: another list, or another order, writes other words into the rows that are there.
                 <Row
-                  key={item.index % places}
+                  key={item.index}
                   ticket={ticket}
                   index={item.index}
                   active={item.index === active}

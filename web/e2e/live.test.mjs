@@ -86,6 +86,7 @@ desk("the list brings its rows up to date where they stand, and offers new ones"
 desk("what happens while the app is still on its way is told when it is there", async (place, { ana }, arrive) => {
   const { page } = await arrive("eva@example.com", "/inbox");
   await row(page, "VPN drops").waitFor();
+  await page.locator(".nav-count").nth(3).waitFor();
   let release;
   const held = new Promise((done) => {
     release = done;

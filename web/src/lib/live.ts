@@ -22,6 +22,15 @@ const listeners = new Set<Listener>();
 /** Events that came while nobody listened, the newest of them: the list that was asked for before the app is there must hear. */
 const unheard: LiveEvent[] = [];
 const MOST_UNHEARD = 100;
+/** Whether, while nobody listened, something may have happened that no event told. */
+let unheardGap = false;
+
+/** Whatever has happened so far is in the answer to what is asked now. */
+export function heard(): void {
+  unheard.length = 0;
+  unheardGap = false;
+}
+
 let lastId = "";
 /** Whether this tab holds the stream. */
 let holding = false;
@@ -124,6 +133,8 @@ const gapListeners = new Set<() => void>();
 /** Calls `listener` when something may have happened that no event told, until the returned function is called. */
 export function onGap(listener: () => void): () => void {
   gapListeners.add(listener);
+  if (unheardGap) listener();
+  unheardGap = false;
   return () => gapListeners.delete(listener);
 }
 
@@ -131,6 +142,7 @@ export function onGap(listener: () => void): () => void {
 function missed(): void {
   outOfDate({ predicate: (query) => query.queryKey[1] !== "list" });
   for (const listener of gapListeners) listener();
+  if (gapListeners.size === 0) unheardGap = true;
 }
 
 async function read(signal: AbortSignal): Promise<void> {
@@ -192,7 +204,7 @@ session.subscribe(() => {
   if (session.get().kind !== "out") return;
   stop?.();
   stop = undefined;
-  unheard.length = 0;
+  heard();
 });
 
 /** Follows the stream while there is a session; of all tabs, one at a time does. */

@@ -3,7 +3,7 @@ import { defineConfig, type Plugin } from "vitest/config";
 
 /** What asks the desk before the app is there: src/api/early.ts with all that it needs, and nothing that draws. */
 const EARLY =
-  /\/src\/(api\/|lib\/(live|search)\.)|\/(openapi-fetch|query-core)\/|react-query\/build\/modern\/(infiniteQ|q)ueryOptions\./;
+  /\/src\/(api\/|lib\/(live|search|unheard)\.)|\/(openapi-fetch|query-core)\/|react-query\/build\/modern\/(infiniteQ|q)ueryOptions\./;
 
 /** Has the early script run as soon as it is there, and not only when the app's and the styles have come as well. */
 const early: Plugin = {

@@ -1,6 +1,6 @@
 // Signing in and out. Like all that it imports, this is there before the rest of the app: see early.ts.
 
-import { begin, heard } from "../lib/live";
+import { begin } from "../lib/live";
 import { inboxList } from "../lib/search";
 import { api, body, open, refresh } from "./client";
 import { queryClient, ticketsQuery } from "./queries";
@@ -25,7 +25,6 @@ async function inboxAhead(): Promise<void> {
   if (!session.wasStaff() || !["/", "/inbox"].includes(location.pathname)) return;
   const address = new URLSearchParams(location.search);
   const { asked } = inboxList(address.get("q") ?? undefined, address.get("sort") ?? undefined);
-  heard();
   await queryClient.prefetchInfiniteQuery(ticketsQuery(asked));
 }
 

@@ -2,6 +2,7 @@
 
 import { infiniteQueryOptions, QueryClient, type QueryFilters, queryOptions } from "@tanstack/react-query";
 import type { ListParams } from "../lib/search";
+import { unheard } from "../lib/unheard";
 import { ApiError, api, body, full, nextCursor, open } from "./client";
 import type { Comment, Entry, Ticket, User } from "./types";
 
@@ -80,7 +81,10 @@ export function serialized(query: Record<string, unknown>): string {
 export const ticketsQuery = (params: ListParams) =>
   infiniteQueryOptions({
     queryKey: ["tickets", "list", params] as const,
-    queryFn: ({ pageParam }) => ticketPage(params, pageParam),
+    queryFn: ({ pageParam }) => {
+      if (pageParam === undefined) unheard.forget();
+      return ticketPage(params, pageParam);
+    },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next,
     // What one reads must not move by itself: the list asks for what is new and offers it.

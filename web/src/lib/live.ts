@@ -3,6 +3,7 @@
 import { authorized } from "../api/client";
 import { outOfDate } from "../api/queries";
 import { session } from "../api/session";
+import { unheard } from "./unheard";
 
 /** What an event says, without the change itself. */
 export interface LiveEvent {
@@ -19,18 +20,6 @@ type Listener = (event: LiveEvent) => void;
 type Word = { event: LiveEvent } | { connection: Connection; lastId: string } | "connection?";
 
 const listeners = new Set<Listener>();
-/** Events that came while nobody listened, the newest of them: the list that was asked for before the app is there must hear. */
-const unheard: LiveEvent[] = [];
-const MOST_UNHEARD = 100;
-/** Whether, while nobody listened, something may have happened that no event told. */
-let unheardGap = false;
-
-/** Whatever has happened so far is in the answer to what is asked now. */
-export function heard(): void {
-  unheard.length = 0;
-  unheardGap = false;
-}
-
 let lastId = "";
 /** Whether this tab holds the stream. */
 let holding = false;
@@ -51,7 +40,7 @@ channel.onmessage = ({ data }: MessageEvent<Word>) => {
 /** Calls `listener` for each event until the returned function is called. */
 export function onEvent(listener: Listener): () => void {
   listeners.add(listener);
-  for (const event of unheard.splice(0)) listener(event);
+  for (const event of unheard.takeEvents()) listener(event);
   return () => listeners.delete(listener);
 }
 
@@ -74,7 +63,7 @@ function deliver(event: LiveEvent): void {
   }
   soon("log", () => outOfDate({ queryKey: ["activity"] }));
   for (const listener of listeners) listener(event);
-  if (listeners.size === 0) unheard.splice(0, unheard.push(event) - MOST_UNHEARD);
+  if (listeners.size === 0) unheard.event(event);
 }
 
 const timers = new Map<string, ReturnType<typeof setTimeout>>();
@@ -133,8 +122,7 @@ const gapListeners = new Set<() => void>();
 /** Calls `listener` when something may have happened that no event told, until the returned function is called. */
 export function onGap(listener: () => void): () => void {
   gapListeners.add(listener);
-  if (unheardGap) listener();
-  unheardGap = false;
+  if (unheard.takeGap()) listener();
   return () => gapListeners.delete(listener);
 }
 
@@ -142,7 +130,7 @@ export function onGap(listener: () => void): () => void {
 function missed(): void {
   outOfDate({ predicate: (query) => query.queryKey[1] !== "list" });
   for (const listener of gapListeners) listener();
-  if (gapListeners.size === 0) unheardGap = true;
+  if (gapListeners.size === 0) unheard.gap();
 }
 
 async function read(signal: AbortSignal): Promise<void> {
@@ -204,7 +192,7 @@ session.subscribe(() => {
   if (session.get().kind !== "out") return;
   stop?.();
   stop = undefined;
-  heard();
+  unheard.forget();
 });
 
 /** Follows the stream while there is a session; of all tabs, one at a time does. */

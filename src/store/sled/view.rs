@@ -206,16 +206,10 @@ impl Page<'_> {
         if after >= end {
             return Ok(Vec::new());
         }
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        for stored in log::entries(self.engine, after + 1..=end)? {
-            if records.len() == self.limit || bytes > PAGE_BYTES {
-                break;
-            }
+        self.filled(log::entries(self.engine, after + 1..=end)?.map(|stored| {
             let stored = stored?;
-            records.push(Record::Entry(Box::new(stored.read(self.engine)?)));
-            bytes += stored.size()?;
-        }
-        Ok(records)
+            Ok((Record::Entry(Box::new(stored.read(self.engine)?)), stored.size()?))
+        }))
     }
 
     fn pairs(
@@ -224,14 +218,20 @@ impl Page<'_> {
         to: Vec<u8>,
         record: impl Fn(&[u8], &[u8]) -> Result<Record, StoreError>,
     ) -> Result<Vec<Record>, StoreError> {
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        for pair in self.before.range(self.engine, from, to) {
-            if records.len() == self.limit || bytes > PAGE_BYTES {
-                break;
-            }
+        self.filled(self.before.range(self.engine, from, to).map(|pair| {
             let (key, value) = pair?;
-            records.push(record(&key, &value)?);
-            bytes += codec::size(&key, &value)?;
+            Ok((record(&key, &value)?, codec::size(&key, &value)?))
+        }))
+    }
+
+    /// As many records, of which each comes with its size in bytes, as a page has.
+    fn filled(&self, mut found: impl Iterator<Item = Result<(Record, usize), StoreError>>) -> Result<Vec<Record>, StoreError> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while records.len() < self.limit && bytes <= PAGE_BYTES {
+            let Some(next) = found.next() else { break };
+            let (record, size) = next?;
+            records.push(record);
+            bytes += size;
         }
         Ok(records)
     }

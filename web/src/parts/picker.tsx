@@ -87,7 +87,7 @@ export function Picker() {
         {all.map((choice) => (
           <Spotlight.Action key={choice.id} onClick={choice.run}>
             <span className="choice">
-              {choice.icon && <span className="mark-box">{choice.icon}</span>}
+              {choice.icon}
               <span className="choice-label">{choice.label}</span>
               {choice.hint && <span className="dim">{choice.hint}</span>}
             </span>

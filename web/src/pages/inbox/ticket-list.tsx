@@ -8,7 +8,7 @@ import { isForUs } from "../../lib/links";
 import { useMedia } from "../../lib/use-media";
 import { useNow } from "../../lib/use-now";
 import { usePainted } from "../../lib/use-painted";
-import { dueChip, namedPriority, shortAgo, statusMark, Tag } from "../../parts/marks";
+import { agoCell, dueChip, namedPriority, statusWords, Tag } from "../../parts/marks";
 
 /** Rows that are drawn beyond those in sight, on both sides. */
 const OVERSCAN = 8;
@@ -83,27 +83,25 @@ const Row = memo(function Row(props: RowProps) {
         >
           {ticket.title}
         </a>
-        <span className="row-tags">
-          {ticket.tags.slice(0, 3).map((tag) => (
-            <Tag key={tag} tag={tag} />
-          ))}
-        </span>
+        {ticket.tags.length > 0 && (
+          <span className="row-tags">
+            {ticket.tags.slice(0, 3).map((tag) => (
+              <Tag key={tag} tag={tag} />
+            ))}
+          </span>
+        )}
       </span>
       <span role="cell" className="cell-requester">
         {ticket.creator_name}
       </span>
-      <span role="cell" className="cell-status">
-        {statusMark(ticket.status, t)}
+      <span role="cell" className="cell-status marked">
+        {statusWords(ticket.status, t)}
       </span>
       <span role="cell" className="cell-assignee">
         {ticket.assigned_agent_name ?? <span className="dim">–</span>}
       </span>
-      <span role="cell" className="cell-age">
-        {shortAgo(ticket.created_at, now, text)}
-      </span>
-      <span role="cell" className="cell-updated">
-        {shortAgo(ticket.updated_at, now, text)}
-      </span>
+      {agoCell("cell-age", ticket.created_at, now, text)}
+      {agoCell("cell-updated", ticket.updated_at, now, text)}
       <span role="cell" className="cell-due">
         {dueChip(ticket, now, t)}
       </span>

@@ -14,7 +14,7 @@ use crate::{
 const ENCODING: u8 = 2;
 /// The encoding before: all names stand as they are.
 const WITH_NAMES: u8 = 1;
-/// What a block of [log](super::log) entries begins with, in the place of an encoding.
+/// What a block of [log](super::log) entries or [comments](super::comments) begins with, in the place of an encoding.
 pub(super) const BLOCK: u8 = 3;
 /// Encoding, row version, number of further pieces.
 const HEADER: usize = 1 + 8 + 2;
@@ -93,6 +93,11 @@ pub(super) fn header(key: &[u8], first: &[u8]) -> Result<(i64, u16), StoreError>
     let version = first.get(1..9).and_then(|b| b.try_into().ok()).ok_or_else(bad)?;
     let pieces = first.get(9..11).and_then(|b| b.try_into().ok()).ok_or_else(bad)?;
     Ok((i64::from_be_bytes(version), u16::from_be_bytes(pieces)))
+}
+
+/// The number of further pieces of what stands at a key, be it a row or a block.
+pub(super) fn pieces(key: &[u8], first: &[u8]) -> Result<u16, StoreError> {
+    if first.first() == Some(&BLOCK) { Ok(0) } else { Ok(header(key, first)?.1) }
 }
 
 /// About how many bytes a value has, with its pieces.

@@ -12,7 +12,7 @@ use sled::{Batch, Db, IVec};
 use super::{codec, durability, keys};
 use crate::{
     store::{StoreError, fault},
-    tickets::model::{Comment, Ticket},
+    tickets::model::Ticket,
     types::TicketId,
 };
 
@@ -43,11 +43,6 @@ impl Engine {
 
     pub(super) fn ticket(&self, id: TicketId) -> Result<Option<Ticket>, StoreError> {
         self.read(&keys::ticket(id))
-    }
-
-    /// The comments of a ticket, deleted ones included, by id.
-    pub(super) fn comments(&self, ticket: TicketId) -> impl DoubleEndedIterator<Item = Result<Comment, StoreError>> + '_ {
-        self.scan(&keys::comments(ticket)).map(|pair| pair.and_then(|(key, value)| self.decode(&key, &value)))
     }
 
     /// All pairs under a prefix.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sled::{Batch, IVec};
 
 use super::{
-    checkpoint, codec,
+    checkpoint, codec, comments,
     engine::{Engine, io_failed},
     keys::{self, prefix},
     log,
@@ -17,8 +17,8 @@ use super::{
 use crate::{
     activity::{chain::ChainBlock, model::Entry},
     auth::model::{ApiToken, Session},
-    store::{Answer, FsckReport, IdKind, LogCursor, StoreError},
-    tickets::model::{Comment, Ticket},
+    store::{Answer, FsckReport, IdKind, LogCursor, RowKey, StoreError},
+    tickets::model::Ticket,
     types::{Seq, TicketId, UserId},
     users::{
         model::{Roster, User},
@@ -216,19 +216,30 @@ impl Check<'_> {
     /// Tickets and comments can be read and the counts are right; gives the projection that follows from the rows.
     fn tickets(&mut self) -> Result<Projection, StoreError> {
         let mut counts: BTreeMap<TicketId, (i64, i64)> = BTreeMap::new();
-        let comments: Vec<(_, Comment)> = self.all(prefix::COMMENT)?;
-        self.report.comments = comments.len();
-        for (key, comment) in &comments {
-            if *key != keys::comment(comment.ticket_id, comment.id) {
-                self.problem(format!("comment {} stands at a foreign key", comment.id));
-            }
-            if comment.deleted_at.is_none() {
-                let (public, internal) = counts.entry(comment.ticket_id).or_default();
-                *if comment.is_internal { internal } else { public } += 1;
+        let mut owners: BTreeSet<TicketId> = BTreeSet::new();
+        let mut problems = Vec::new();
+        for pair in self.engine.scan(&[prefix::COMMENT]) {
+            for stored in comments::split(pair?) {
+                let read = stored.and_then(|stored| Ok((stored.row_key(), stored.read(|piece| self.engine.get(piece))?)));
+                let (key, comment) = match read {
+                    Ok(read) => read,
+                    Err(error) => {
+                        problems.push(error.to_string());
+                        continue;
+                    }
+                };
+                self.report.comments += 1;
+                owners.insert(comment.ticket_id);
+                if key != RowKey::Comment(comment.ticket_id, comment.id) {
+                    problems.push(format!("comment {} stands at a foreign key", comment.id));
+                }
+                if comment.deleted_at.is_none() {
+                    let (public, internal) = counts.entry(comment.ticket_id).or_default();
+                    *if comment.is_internal { internal } else { public } += 1;
+                }
             }
         }
-        let mut owners: BTreeSet<TicketId> = comments.iter().map(|(_, comment)| comment.ticket_id).collect();
-        drop(comments);
+        self.problems(problems);
         let mut projection = Projection::default();
         for (key, mut ticket) in self.all::<Ticket>(prefix::TICKET)? {
             self.report.tickets += 1;
@@ -293,7 +304,12 @@ impl Check<'_> {
             let mark = mark.and_then(|v| v.as_ref().try_into().ok().map(i64::from_be_bytes)).unwrap_or(1);
             let mut highest = 0;
             for pair in self.engine.scan(&[prefix]) {
-                highest = highest.max(keys::last_id(&pair?.0).unwrap_or(0));
+                let pair = pair?;
+                let id = match kind {
+                    IdKind::Comment => comments::split(pair).into_iter().rev().find_map(|stored| Some(stored.ok()?.id.0)),
+                    _ => keys::last_id(&pair.0),
+                };
+                highest = highest.max(id.unwrap_or(0));
             }
             if highest >= mark {
                 self.problem(format!("ids up to {highest} are in use, but only those below {mark} are reserved ({kind:?})"));

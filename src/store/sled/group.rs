@@ -6,10 +6,11 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
-use sled::Batch;
+use sled::{Batch, IVec};
 
 use super::{
     codec::{self, Encoded},
+    comments,
     engine::Engine,
     ids::Ids,
     keys,
@@ -21,7 +22,7 @@ use crate::{
     auth::model::{ApiToken, Session},
     store::{Addition, Changes, Expect, Field, IdKind, Record, Row, RowKey, StoreError, Write},
     tickets::model::{Comment, Ticket},
-    types::{Seq, TicketId},
+    types::{CommentId, Seq, TicketId},
     users::model::User,
 };
 
@@ -50,6 +51,8 @@ pub(super) struct Group<'a> {
     ids: &'a Ids,
     pub(super) staged: Staged,
     pub(super) log: Additions<'a>,
+    /// The keys of comments among what is staged.
+    comment_keys: BTreeSet<Vec<u8>>,
     tickets: HashMap<TicketId, Arc<Ticket>>,
     /// Marks below which ids have been used, to be made durable with the group.
     pub(super) passed: HashMap<IdKind, i64>,
@@ -70,6 +73,7 @@ impl<'a> Group<'a> {
             ids,
             staged: HashMap::new(),
             log: Additions::new(engine, seq),
+            comment_keys: BTreeSet::new(),
             tickets: HashMap::new(),
             passed: HashMap::new(),
             raised: HashMap::new(),
@@ -132,7 +136,10 @@ impl<'a> Group<'a> {
                 self.used(IdKind::User, user.id.0);
             }
             Row::Ticket(ticket) => self.used(IdKind::Ticket, ticket.id.0),
-            Row::Comment(comment) => self.used(IdKind::Comment, comment.id.0),
+            Row::Comment(comment) => {
+                self.used(IdKind::Comment, comment.id.0);
+                return self.put_comment(comment);
+            }
             Row::Session(session) => self.used(IdKind::Session, session.id.0),
             Row::ApiToken(token) => self.used(IdKind::Token, token.id.0),
             _ => {}
@@ -232,6 +239,9 @@ impl<'a> Group<'a> {
         {
             return Ok(Some(ticket.version));
         }
+        if let RowKey::Comment(ticket, id) = key {
+            return Ok(self.comment(*ticket, *id)?.map(|comment| comment.version));
+        }
         let key = keys::row(key);
         self.get(&key)?.map(|first| codec::header(&key, &first).map(|(version, _)| version)).transpose()
     }
@@ -252,6 +262,35 @@ impl<'a> Group<'a> {
             return Ok(Some(ticket));
         }
         Ok(self.read::<Ticket>(&keys::ticket(id))?.map(Arc::new))
+    }
+
+    /// The key that a comment is at, if it is anywhere, with what stands there.
+    fn comment_home(&self, ticket: TicketId, id: CommentId) -> Result<Option<(IVec, IVec)>, StoreError> {
+        let staged = self.comment_keys.range(keys::comments(ticket)..=keys::comment(ticket, id)).next_back();
+        let stored = comments::home(self.engine, ticket, id)?;
+        match (staged, stored) {
+            (Some(key), stored) if stored.as_ref().is_none_or(|(stored, _)| stored.as_ref() <= key.as_slice()) => {
+                Ok(self.get(key)?.map(|value| (key.as_slice().into(), value.into())))
+            }
+            (_, stored) => Ok(stored),
+        }
+    }
+
+    fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
+        match self.comment_home(ticket, id)? {
+            Some(home) => comments::find(home, id, |piece| self.get(piece)),
+            None => Ok(None),
+        }
+    }
+
+    fn put_comment(&mut self, comment: &Comment) -> Result<(), StoreError> {
+        let home = self.comment_home(comment.ticket_id, comment.id)?;
+        let encoded = codec::encode(comment, comment.version)?;
+        for (key, value) in comments::put(home, comment.ticket_id, comment.id, encoded)? {
+            self.comment_keys.insert(key.clone());
+            self.encode(key, value)?;
+        }
+        Ok(())
     }
 
     fn put(&mut self, mut row: Row, expect: Expect, touched: &mut BTreeSet<TicketId>) -> Result<(), StoreError> {
@@ -276,12 +315,12 @@ impl<'a> Group<'a> {
                 self.put_ticket(before, ticket)?;
             }
             Row::Comment(comment) => {
-                let before: Option<Comment> = self.read(&keys::comment(comment.ticket_id, comment.id))?;
+                let before = self.comment(comment.ticket_id, comment.id)?;
                 if before.is_none() {
                     self.used(IdKind::Comment, comment.id.0);
                 }
                 touched.insert(comment.ticket_id);
-                self.encode(keys::comment(comment.ticket_id, comment.id), codec::encode(&comment, version)?)?;
+                self.put_comment(&comment)?;
                 self.effects.push(Effect::Comment { before: before.map(Box::new), after: Box::new(comment) });
             }
             Row::User(user) => {
@@ -332,7 +371,7 @@ impl<'a> Group<'a> {
     fn delete(&mut self, key: RowKey) -> Result<(), StoreError> {
         let at = keys::row(&key);
         if let Some(first) = self.get(&at)? {
-            for index in 1..=codec::header(&at, &first)?.1 {
+            for index in 1..=codec::pieces(&at, &first)? {
                 self.stage(keys::piece(&at, index), None);
             }
             self.stage(at, None);
@@ -378,7 +417,7 @@ impl<'a> Group<'a> {
     /// Stages a value with its pieces, and removes the pieces that it no longer has.
     fn encode(&mut self, key: Vec<u8>, value: Encoded) -> Result<(), StoreError> {
         let old = match self.get(&key)? {
-            Some(first) => codec::header(&key, &first)?.1,
+            Some(first) => codec::pieces(&key, &first)?,
             None => 0,
         };
         let pieces = u16::try_from(value.pieces.len()).unwrap_or(u16::MAX);

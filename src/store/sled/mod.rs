@@ -6,6 +6,7 @@ mod bounds;
 mod checkpoint;
 mod codec;
 mod columns;
+mod comments;
 mod commit;
 mod durability;
 mod engine;

@@ -25,8 +25,9 @@ use crate::{
 };
 
 /// The layout that this version writes; a newer one is refused. Older ones are read as they are, and what is written becomes
-/// this one: in layout 1 rows have all their names, in layout 2 each entry of the log has a key of its own.
-pub const SCHEMA: u32 = 3;
+/// this one: in layout 1 rows have all their names, in layout 2 each entry of the log has a key of its own, in layout 3 each
+/// comment.
+pub const SCHEMA: u32 = 4;
 /// The oldest layout that can be read.
 const OLDEST_SCHEMA: u32 = 1;
 /// Room that must be free before the store is opened.

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     columns::{Cell, Columns},
+    comments,
     engine::Engine,
     figures::Figures,
     people::People,
@@ -22,7 +23,7 @@ use crate::{
         model::{Comment, Ticket},
         search::terms,
     },
-    types::{Seq, TicketId},
+    types::{CommentId, Seq, TicketId},
 };
 
 /// What a commit did, for the projection to follow.
@@ -145,7 +146,7 @@ impl Projection {
         self.put_cell(id, Cell::of(ticket), &old_tags, &ticket.tags);
         self.search.public.add(id, &ticket.title);
         self.search.public.add(id, &ticket.description);
-        for comment in engine.comments(ticket.id) {
+        for comment in comments::of_ticket(engine, ticket.id, CommentId(0))? {
             let comment = comment?;
             if comment.deleted_at.is_none() {
                 let index = if comment.is_internal { &mut self.search.notes } else { &mut self.search.public };
@@ -163,7 +164,7 @@ fn present_terms(engine: &Engine, id: TicketId, notes: bool) -> Result<BTreeSet<
         present.extend(terms(&ticket.title));
         present.extend(terms(&ticket.description));
     }
-    for comment in engine.comments(id) {
+    for comment in comments::of_ticket(engine, id, CommentId(0))? {
         let comment = comment?;
         if comment.deleted_at.is_none() && comment.is_internal == notes {
             present.extend(terms(&comment.content));

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    Shared, SledStore,
+    Shared, SledStore, comments,
     engine::Engine,
     keys, log,
     projection::Projection,
@@ -86,17 +86,16 @@ impl Tickets for SledStore {
     }
 
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
-        self.disk(move |_, _, engine| engine.read(&keys::comment(ticket, id))).await
+        self.disk(move |_, _, engine| comments::comment(engine, ticket, id)).await
     }
 
     async fn comments(&self, ticket: TicketId, notes: bool, page: Page<CommentId>) -> Result<Slice<Comment, CommentId>, StoreError> {
         self.disk(move |shared, _, engine| {
             let shown = |c: &Comment| c.deleted_at.is_none() && (notes || !c.is_internal);
-            let from = keys::comment(ticket, CommentId(page.after.map_or(0, |id| id.0.saturating_add(1))));
+            let from = CommentId(page.after.map_or(0, |id| id.0.saturating_add(1)));
             let mut rows = Vec::with_capacity(page.limit + 1);
-            for pair in engine.range(from..=keys::comment(ticket, CommentId(i64::MAX))) {
-                let (key, value) = pair?;
-                let comment: Comment = engine.decode(&key, &value)?;
+            for comment in comments::of_ticket(engine, ticket, from)? {
+                let comment = comment?;
                 if shown(&comment) {
                     rows.push(comment);
                     if rows.len() > page.limit {

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use sled::IVec;
 
 use super::{
-    Shared, SledStore, codec,
+    Shared, SledStore, codec, comments,
     commit::Command,
     engine::Engine,
     keys::{self, prefix},
@@ -29,7 +29,7 @@ use crate::{
         portable::next_ids,
     },
     tickets::model::{Comment, Ticket},
-    types::Seq,
+    types::{CommentId, Seq, TicketId},
     users::{
         model::{Roster, Settings, SetupToken, User},
         preferences::Preferences,
@@ -189,6 +189,7 @@ impl Page<'_> {
                 let found = self.before.get(self.engine, &key)?;
                 found.map(|value| self.row(kind, &key, &value)).into_iter().collect()
             }
+            Home::Under(prefix::COMMENT) => self.comments(after),
             Home::Under(prefix) => {
                 let mut from = vec![prefix];
                 if let Some(Place::Row(key)) = after {
@@ -199,6 +200,33 @@ impl Page<'_> {
                 self.pairs(from, vec![prefix + 1], |key, value| self.row(kind, key, value))
             }
         }
+    }
+
+    fn comments(&self, after: Option<&Place>) -> Result<Vec<Record>, StoreError> {
+        let (mut from, mut last) = (vec![prefix::COMMENT], None);
+        if let Some(Place::Row(RowKey::Comment(ticket, id))) = after {
+            last = Some((*ticket, *id));
+            from = self.comment_home(*ticket, *id)?;
+        }
+        let pairs = self.before.range(self.engine, from, vec![prefix::COMMENT + 1]);
+        let found = pairs.flat_map(|pair| pair.map_or_else(|error| vec![Err(error)], comments::split));
+        let found = found.filter(|stored| stored.as_ref().map_or(true, |stored| Some((stored.ticket, stored.id)) > last));
+        self.filled(found.map(|stored| {
+            let stored = stored?;
+            let comment = stored.read(|piece| self.before.get(self.engine, piece))?;
+            Ok((Record::Row(Box::new(Row::Comment(comment))), stored.size()?))
+        }))
+    }
+
+    /// The key that a comment was at; keys of comments are never removed.
+    fn comment_home(&self, ticket: TicketId, id: CommentId) -> Result<Vec<u8>, StoreError> {
+        for pair in self.engine.range(keys::comment(ticket, CommentId(0))..=keys::comment(ticket, id)).rev() {
+            let (key, _) = pair?;
+            if self.before.values.get(key.as_ref()) != Some(&None) {
+                return Ok(key.to_vec());
+            }
+        }
+        Ok(keys::comment(ticket, id))
     }
 
     fn log(&self, after: Option<&Place>, end: Seq) -> Result<Vec<Record>, StoreError> {

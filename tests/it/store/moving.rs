@@ -8,6 +8,7 @@ use taquilla::{
         Changes, Collection, Expect, IdKind, Place, Record, Row, RowKey, RowKind, Snapshot, StoreError,
         transfer::{Step, TransferError, is_unfinished, sums, transfer},
     },
+    tickets::model::Comment,
 };
 
 use super::{
@@ -115,6 +116,15 @@ async fn a_snapshot_shows_one_moment_whatever_is_written_meanwhile(site: Site) {
         commit(&*site, Changes::new().update(long.clone()).log(ticket_entry(Action::TicketUpdated, ticket.id))).await;
         commit(&*site, Changes::new().update(changed(&long, |t| t.description = "short".into()))).await;
         add_comment(&*site, &stored(&*site, ticket.id).await, "one more", false).await;
+    }
+    // Comments that get too long to share a key, and what stands around them.
+    for comment in model.state().comments().into_iter().step_by(2) {
+        let long = Comment { content: "longer ".repeat(600), version: comment.version + 1, ..comment.clone() };
+        commit(&*site, Changes::new().update(long.clone()).log(ticket_entry(Action::CommentUpdated, comment.ticket_id))).await;
+        let short = Comment { content: "short".into(), version: comment.version + 2, ..long };
+        if comment.id.0 % 3 == 0 {
+            commit(&*site, Changes::new().update(short)).await;
+        }
     }
     add_user(&*site, "later@example.com").await;
     for session in model.state().sessions() {

@@ -2,7 +2,8 @@
 //! of a set are found among its last ids, without walking past all the newer tickets that are not in it.
 
 use super::{
-    columns::{BLOCK, Cell, Columns},
+    cells::BLOCK,
+    columns::{Cell, Columns},
     filters::Filters,
     select::{keep_first, key},
 };
@@ -36,7 +37,7 @@ impl PartialEq for Bounds {
 impl Bounds {
     /// Those of all these tickets: one by one they would be taken note of in the square of their number, were the newest ids
     /// those of the oldest tickets.
-    pub(super) fn of<'a>(cells: impl Iterator<Item = (u32, &'a Cell)>) -> Self {
+    pub(super) fn of(cells: impl Iterator<Item = (u32, Cell)>) -> Self {
         let mut bounds = Self::default();
         for (id, cell) in cells {
             let block = bounds.block(id);
@@ -117,8 +118,8 @@ pub(super) fn first_opened(
         let last = u32::try_from(block * BLOCK + BLOCK - 1).ok()?;
         for id in filters.around(first).into_iter().flat_map(|stretch| stretch.range(first..=last)) {
             looked_at += 1;
-            let Some(cell) = columns.cell(id).filter(|cell| passes(cell)) else { continue };
-            let key = key(cell, id, sort.by);
+            let Some(cell) = columns.cell(id).filter(&passes) else { continue };
+            let key = key(&cell, id, sort.by);
             if page.after.is_none_or(|after| sort.cmp(key, after).is_gt()) {
                 found.push(key);
             }

@@ -1,11 +1,11 @@
 //! The projection that lists, orders and totals of tickets are read from: one small cell per ticket, bitmaps per value,
-//! and an ordered set per order. Ids are the positions; a block of 1,024 absent ones costs 48 bytes.
+//! and an ordered set per order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use roaring::RoaringBitmap;
 
-use super::bounds::Bounds;
+use super::{bounds::Bounds, cells::Cells, orders::Order};
 use crate::{
     analytics::figures::{Decided, Standing},
     tickets::{
@@ -17,8 +17,6 @@ use crate::{
 
 /// When that is due which is not due.
 pub(super) const NEVER: i64 = i64::MAX;
-/// How many cells a block has.
-pub(super) const BLOCK: usize = 1_024;
 
 /// What is known of a ticket without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +98,7 @@ impl Cell {
 /// The columns of all tickets, deleted ones included.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Columns {
-    blocks: Vec<Option<Box<[Option<Cell>]>>>,
+    cells: Cells,
     pub(super) live: RoaringBitmap,
     pub(super) deleted: RoaringBitmap,
     pub(super) status: [RoaringBitmap; Status::ALL.len()],
@@ -110,29 +108,25 @@ pub(super) struct Columns {
     pub(super) tags: HashMap<Box<str>, RoaringBitmap>,
     /// Where in the ids the newest tickets are.
     pub(super) opened: Bounds,
-    pub(super) by_created: BTreeSet<(i64, u32)>,
-    pub(super) by_updated: BTreeSet<(i64, u32)>,
+    pub(super) by_created: Order,
+    pub(super) by_updated: Order,
     /// Only tickets that wait for something: most of a grown desk's are done.
-    pub(super) by_due: BTreeSet<(i64, u32)>,
+    pub(super) by_due: Order,
 }
 
 impl Columns {
-    pub(super) fn cell(&self, id: u32) -> Option<&Cell> {
-        let id = id as usize;
-        self.blocks.get(id / BLOCK)?.as_ref()?[id % BLOCK].as_ref()
+    pub(super) fn cell(&self, id: u32) -> Option<Cell> {
+        self.cells.get(id)
     }
 
     /// Every ticket's cell, by id.
-    pub(super) fn cells(&self) -> impl Iterator<Item = (u32, &Cell)> {
-        self.blocks.iter().zip((0..=u32::MAX).step_by(BLOCK)).flat_map(|(block, first)| {
-            let cells = block.iter().flat_map(|cells| cells.iter());
-            (first..=u32::MAX).zip(cells).filter_map(|(id, cell)| Some((id, cell.as_ref()?)))
-        })
+    pub(super) fn cells(&self) -> impl Iterator<Item = (u32, Cell)> {
+        self.cells.iter()
     }
 
     /// Brings a ticket to its present state. `old_tags` are those that it had here.
     pub(super) fn put(&mut self, id: u32, cell: Cell, old_tags: &[String], tags: &[String]) {
-        let before = self.slot(id).replace(cell);
+        let before = self.cells.put(id, cell);
         self.opened.take(id, cell.created_at);
         if before == Some(cell) && old_tags == tags {
             return;
@@ -144,10 +138,10 @@ impl Columns {
             take(&mut self.tags, tag.as_str(), id);
         }
         self.link(id, &cell, before.as_ref());
-        self.by_created.insert((cell.created_at, id));
-        self.by_updated.insert((cell.updated_at, id));
+        self.by_created.insert(cell.created_at, id);
+        self.by_updated.insert(cell.updated_at, id);
         if cell.due_at != NEVER {
-            self.by_due.insert((cell.due_at, id));
+            self.by_due.insert(cell.due_at, id);
         }
         for tag in tags {
             self.tags.entry(tag.as_str().into()).or_default().insert(id);
@@ -160,21 +154,13 @@ impl Columns {
         let mut columns = Self::default();
         for found in cells {
             let (id, cell) = found?;
-            *columns.slot(id) = Some(cell);
+            columns.cells.put(id, cell);
             columns.link(id, &cell, None);
         }
-        let order = |by: fn(&Cell) -> i64| columns.cells().map(|(id, cell)| (by(cell), id)).filter(|(at, _)| *at != NEVER).collect();
+        let order = |by: fn(&Cell) -> i64| columns.cells().map(|(id, cell)| (by(&cell), id)).filter(|(at, _)| *at != NEVER).collect();
         let (by_created, by_updated, by_due) = (order(|cell| cell.created_at), order(|cell| cell.updated_at), order(|cell| cell.due_at));
         let opened = Bounds::of(columns.cells());
         Ok(Self { opened, by_created, by_updated, by_due, ..columns })
-    }
-
-    fn slot(&mut self, id: u32) -> &mut Option<Cell> {
-        let block = id as usize / BLOCK;
-        if self.blocks.len() <= block {
-            self.blocks.resize_with(block + 1, || None);
-        }
-        &mut self.blocks[block].get_or_insert_with(|| vec![None; BLOCK].into_boxed_slice())[id as usize % BLOCK]
     }
 
     /// Takes a ticket out of where it stood, save where it stays.
@@ -204,7 +190,7 @@ impl Columns {
             (&mut self.by_due, old.due_at, new.due_at),
         ] {
             if before != after {
-                set.remove(&(before, id));
+                set.remove(before, id);
             }
         }
     }
@@ -233,7 +219,7 @@ impl Columns {
     }
 
     /// The ordered set of an order that has one; of what is due, without the tickets that wait for nothing.
-    pub(super) fn ordered(&self, by: SortBy) -> Option<&BTreeSet<(i64, u32)>> {
+    pub(super) fn ordered(&self, by: SortBy) -> Option<&Order> {
         match by {
             SortBy::CreatedAt => Some(&self.by_created),
             SortBy::UpdatedAt => Some(&self.by_updated),

@@ -125,7 +125,7 @@ impl Figures {
         let eldest = self.counters.range(Span::all(Kind::ActiveByCreated).first()..=Span::all(Kind::ActiveByCreated).last()).next();
         let oldest = eldest.and_then(|(key, _)| {
             let from = (hour_begin(key.at).as_micros(), 0);
-            columns.by_created.range(from..).find(|(_, id)| active(*id)).map(|(at, _)| Timestamp::from_micros(*at))
+            columns.by_created.range(from..).find(|(_, id)| active(*id)).map(|(at, _)| Timestamp::from_micros(at))
         });
         Backlog { overdue, opened_by, oldest }
     }

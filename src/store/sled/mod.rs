@@ -3,6 +3,7 @@
 
 pub(super) mod aside;
 mod bounds;
+mod cells;
 mod checkpoint;
 mod codec;
 mod columns;
@@ -19,6 +20,7 @@ mod keys;
 mod log;
 mod names;
 mod open;
+mod orders;
 mod people;
 mod projection;
 mod reads;
@@ -62,9 +64,9 @@ use crate::{
 /// Commits that may wait; more are refused with `Busy`.
 const QUEUE: usize = 4_096;
 /// Memory for decoded tickets.
-const TICKET_CACHE: u64 = 32 * 1024 * 1024;
+const TICKET_CACHE: u64 = 16 * 1024 * 1024;
 /// How many decoded tickets that is, roughly.
-const TICKETS_CACHED: usize = 32 * 1024;
+const TICKETS_CACHED: usize = 16 * 1024;
 
 /// The embedded store.
 pub struct SledStore {

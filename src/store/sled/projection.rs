@@ -116,7 +116,7 @@ impl Projection {
 
     /// Moves a ticket's cell, and with it the counters.
     fn put_cell(&mut self, id: u32, cell: Cell, old_tags: &[String], tags: &[String]) {
-        let before = self.columns.cell(id).map(Cell::standing);
+        let before = self.columns.cell(id).as_ref().map(Cell::standing);
         self.figures.follow(before.as_ref(), &cell.standing());
         self.columns.put(id, cell, old_tags, tags);
     }

@@ -1,12 +1,9 @@
 //! How a list of tickets is read off the columns: bitmaps narrow it, then either the few that are left are sorted, or
 //! an ordered set is walked from the cursor until the page is full.
 
-use std::{
-    collections::BTreeSet,
-    ops::{
-        Bound::{self, Excluded, Included, Unbounded},
-        RangeBounds,
-    },
+use std::ops::{
+    Bound::{self, Excluded, Included, Unbounded},
+    RangeBounds,
 };
 
 use roaring::RoaringBitmap;
@@ -15,6 +12,7 @@ use super::{
     bounds::first_opened,
     columns::{Cell, Columns, NEVER},
     filters::{AnyOf, Filters},
+    orders::Order,
     terms::Search,
 };
 use crate::{
@@ -121,7 +119,7 @@ impl Times {
 
     /// Whether a ticket passes. Without such filters its cell is not looked at, which takes longer than all the rest.
     fn pass(&self, columns: &Columns, id: u32) -> bool {
-        self.none || columns.cell(id).is_some_and(|cell| self.passes(cell))
+        self.none || columns.cell(id).is_some_and(|cell| self.passes(&cell))
     }
 
     fn passes(&self, cell: &Cell) -> bool {
@@ -154,7 +152,7 @@ fn gather(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort) -
         }
         let Some(bounds) = pairs(range) else { return Some(Vec::new()) };
         let most = count(FEW);
-        let ids: Vec<u32> = ordered.range(bounds).take(most + 1).map(|(_, id)| *id).collect();
+        let ids: Vec<u32> = ordered.range(bounds).take(most + 1).map(|(_, id)| id).collect();
         if ids.len() <= most {
             return Some(ids.into_iter().filter(|id| filters.contains(*id) && passes(id)).collect());
         }
@@ -209,7 +207,7 @@ pub(super) fn keep_first(keys: &mut Vec<SortKey>, sort: Sort, limit: usize) {
 
 /// The keys of a page (one more when there is more) out of few candidates.
 fn sorted(columns: &Columns, ids: &[u32], sort: Sort, page: Page<SortKey>) -> Vec<SortKey> {
-    let keys = ids.iter().filter_map(|id| columns.cell(*id).map(|cell| key(cell, *id, sort.by)));
+    let keys = ids.iter().filter_map(|id| columns.cell(*id).map(|cell| key(&cell, *id, sort.by)));
     let mut keys: Vec<SortKey> = keys.filter(|key| page.after.is_none_or(|after| sort.cmp(*key, after).is_gt())).collect();
     keep_first(&mut keys, sort, page.limit);
     keys.sort_unstable_by(|a, b| sort.cmp(*a, *b));
@@ -224,7 +222,7 @@ fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, p
     match columns.ordered(sort.by) {
         Some(ordered) => {
             let dated = along(ordered, sort.descending, page.after).filter(|(_, id)| filters.contains(*id) && passes(id));
-            let dated = dated.map(|(value, id)| with_value(*value)(*id));
+            let dated = dated.map(|(value, id)| with_value(value)(id));
             if sort.by != SortBy::DueAt {
                 return dated.take(most).collect();
             }
@@ -232,7 +230,7 @@ fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, p
             let within = page.after.filter(|after| after.value == NEVER);
             let skipped = sort.descending && page.after.is_some() && within.is_none() || !times.due.contains(&NEVER);
             let ids = filters.stretches(sort.descending).flat_map(|stretch| by_id(stretch, sort.descending, within.map(|key| key.id)));
-            let ids = ids.filter(|id| columns.cell(*id).is_some_and(|cell| cell.due_at == NEVER && times.passes(cell)));
+            let ids = ids.filter(|id| columns.cell(*id).is_some_and(|cell| cell.due_at == NEVER && times.passes(&cell)));
             let never = ids.map(with_value(NEVER)).take(if skipped { 0 } else { most });
             if sort.descending { never.chain(dated).take(most).collect() } else { dated.chain(never).take(most).collect() }
         }
@@ -269,7 +267,7 @@ fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, p
 }
 
 /// What is in an ordered set after a key, in either direction.
-fn along(ordered: &BTreeSet<(i64, u32)>, descending: bool, after: Option<SortKey>) -> Box<dyn Iterator<Item = &(i64, u32)> + '_> {
+fn along(ordered: &Order, descending: bool, after: Option<SortKey>) -> Box<dyn Iterator<Item = (i64, u32)> + '_> {
     let after = after.map(|key| (key.value, u32::try_from(key.id.0).unwrap_or(u32::MAX)));
     if descending {
         Box::new(ordered.range((Unbounded, after.map_or(Unbounded, Excluded))).rev())

@@ -21,6 +21,7 @@ mod demo;
 mod deployment;
 mod etags;
 mod events;
+mod fsck;
 mod grafana;
 mod idempotency;
 mod import;

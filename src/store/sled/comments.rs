@@ -14,7 +14,7 @@ use super::{
     keys,
 };
 use crate::{
-    store::{RowKey, StoreError},
+    store::StoreError,
     tickets::model::Comment,
     types::{CommentId, TicketId},
 };
@@ -49,10 +49,6 @@ impl Stored {
     pub(super) fn size(&self) -> Result<usize, StoreError> {
         self.at.as_ref().map_or_else(|| codec::size(&self.key, &self.value), |at| Ok(at.len()))
     }
-
-    pub(super) const fn row_key(&self) -> RowKey {
-        RowKey::Comment(self.ticket, self.id)
-    }
 }
 
 /// The comments at one key, up to the first that cannot be told from the rest.
@@ -66,12 +62,13 @@ pub(super) fn split((key, value): (IVec, IVec)) -> Vec<Result<Stored, StoreError
     }
     let mut comments = Vec::new();
     let (mut begin, mut least) = (1, first);
-    while begin < value.len() {
+    // A block has one at the least.
+    while begin < value.len() || begin == 1 {
         let Some((id, at)) = part(&value, begin).filter(|(id, _)| if begin == 1 { *id == first } else { *id >= least }) else {
-            comments.push(Err(codec::damaged(&key, &format!("no comment after {} that is whole", least - 1))));
+            comments.push(Err(codec::damaged(&key, &format!("no comment from {least} on that is whole"))));
             break;
         };
-        (begin, least) = (at.end, id + 1);
+        (begin, least) = (at.end, id.saturating_add(1));
         comments.push(Ok(Stored { ticket, id: CommentId(id), key: key.clone(), value: value.clone(), at: Some(at) }));
     }
     comments
@@ -112,19 +109,14 @@ pub(super) fn comment(engine: &Engine, ticket: TicketId, id: CommentId) -> Resul
     }
 }
 
-/// A comment at the key where it is if it is anywhere.
+/// A comment at the key where it is if it is anywhere. What stands beside it must be whole, too: it may be written anew.
 pub(super) fn find<V: AsRef<[u8]>>(
     home: (IVec, IVec),
     id: CommentId,
     piece: impl Fn(&[u8]) -> Result<Option<V>, StoreError>,
 ) -> Result<Option<Comment>, StoreError> {
-    for stored in split(home) {
-        let stored = stored?;
-        if stored.id == id {
-            return stored.read(piece).map(Some);
-        }
-    }
-    Ok(None)
+    let beside = split(home).into_iter().collect::<Result<Vec<_>, _>>()?;
+    beside.iter().find(|stored| stored.id == id).map(|stored| stored.read(piece)).transpose()
 }
 
 /// What is to stand at the keys of a ticket's comments after one was put among those at `home`, its [home].
@@ -329,7 +321,8 @@ mod tests {
         let cut = damaged(&whole[..whole.len() - 3]);
         assert_eq!(cut.iter().filter(|stored| stored.is_ok()).count(), 3);
         let Some(Err(StoreError::Corrupt(what))) = cut.last() else { panic!() };
-        assert!(what.starts_with("no comment after 7 that is whole"), "{what}");
+        assert!(what.starts_with("no comment from 8 on that is whole"), "{what}");
+        assert!(matches!(&damaged(&[codec::BLOCK])[..], [Err(StoreError::Corrupt(_))]), "a block of nothing");
         let foreign = split((keys::comment(TicketId(1), CommentId(4)).into(), whole));
         assert!(matches!(&foreign[..], [Err(StoreError::Corrupt(_))]), "the first is not that of the key");
     }

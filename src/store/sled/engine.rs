@@ -111,7 +111,7 @@ pub(super) fn clear_up_after(keys: usize) {
     }
 }
 
-/// Hands what this thread has put out of sled's cache to the collector. A thread keeps up to 62 pages by itself, and one that
+/// Hands what this thread has put out of sled's cache to the collector. A thread keeps dozens of pages by itself, and one that
 /// reads now and then keeps them for long.
 pub(super) fn clear_up() {
     crossbeam_epoch::pin().flush();

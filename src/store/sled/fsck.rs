@@ -17,7 +17,7 @@ use super::{
 use crate::{
     activity::{chain::ChainBlock, model::Entry},
     auth::model::{ApiToken, Session},
-    store::{Answer, FsckReport, IdKind, LogCursor, RowKey, StoreError},
+    store::{Answer, FsckReport, IdKind, LogCursor, StoreError},
     tickets::model::Ticket,
     types::{Seq, TicketId, UserId},
     users::{
@@ -48,11 +48,17 @@ pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
     let Check { mut report, batch, .. } = check;
     if rebuild {
         engine.write(batch)?;
-        let mut fresh = checkpoint::rebuild(&engine)?;
-        fresh.seq = identity.seq;
-        checkpoint::save(&folder.projection(), &identity.id, &fresh).map_err(io_failed)?;
-        super::commit::forget_marks(&engine)?;
-        report.rebuilt = true;
+        match checkpoint::rebuild(&engine) {
+            Ok(mut fresh) => {
+                fresh.seq = identity.seq;
+                checkpoint::save(&folder.projection(), &identity.id, &fresh).map_err(io_failed)?;
+                super::commit::forget_marks(&engine)?;
+                report.rebuilt = true;
+            }
+            // It has been told above, with what else there is.
+            Err(StoreError::Corrupt(what)) => report.problems.push(format!("what lists are read from cannot be made anew: {what}")),
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(report)
 }
@@ -216,23 +222,28 @@ impl Check<'_> {
     /// Tickets and comments can be read and the counts are right; gives the projection that follows from the rows.
     fn tickets(&mut self) -> Result<Projection, StoreError> {
         let mut counts: BTreeMap<TicketId, (i64, i64)> = BTreeMap::new();
-        let mut owners: BTreeSet<TicketId> = BTreeSet::new();
+        let (mut owners, mut unreadable) = (BTreeSet::new(), BTreeSet::new());
         let mut problems = Vec::new();
+        let mut last = None;
         for pair in self.engine.scan(&[prefix::COMMENT]) {
-            for stored in comments::split(pair?) {
-                let read = stored.and_then(|stored| Ok((stored.row_key(), stored.read(|piece| self.engine.get(piece))?)));
-                let (key, comment) = match read {
+            let pair = pair?;
+            let ticket = TicketId(keys::first_id(&pair.0).unwrap_or(0));
+            for stored in comments::split(pair) {
+                let read = stored.and_then(|stored| Ok((stored.id, stored.read(|piece| self.engine.get(piece))?)));
+                let (id, comment) = match read {
                     Ok(read) => read,
                     Err(error) => {
+                        unreadable.insert(ticket);
                         problems.push(error.to_string());
                         continue;
                     }
                 };
                 self.report.comments += 1;
                 owners.insert(comment.ticket_id);
-                if key != RowKey::Comment(comment.ticket_id, comment.id) {
+                if (ticket, id) != (comment.ticket_id, comment.id) || last.is_some_and(|last| last >= (ticket, id)) {
                     problems.push(format!("comment {} stands at a foreign key", comment.id));
                 }
+                last = Some((ticket, id));
                 if comment.deleted_at.is_none() {
                     let (public, internal) = counts.entry(comment.ticket_id).or_default();
                     *if comment.is_internal { internal } else { public } += 1;
@@ -248,7 +259,8 @@ impl Check<'_> {
                 self.problem(format!("ticket {} stands at a foreign key", ticket.id));
             }
             let (public, internal) = counts.get(&ticket.id).copied().unwrap_or_default();
-            if (ticket.public_comments, ticket.internal_notes) != (public, internal) {
+            // How many there are of which one cannot be read, nobody knows.
+            if !unreadable.contains(&ticket.id) && (ticket.public_comments, ticket.internal_notes) != (public, internal) {
                 self.problem(format!("ticket {} counts its comments wrongly", ticket.id));
                 (ticket.public_comments, ticket.internal_notes) = (public, internal);
                 let encoded = codec::encode(&ticket, ticket.version)?;
@@ -257,7 +269,9 @@ impl Check<'_> {
                 }
                 self.batch.insert(key, encoded.first);
             }
-            projection.take_in(self.engine, &ticket)?;
+            if let Err(error) = projection.take_in(self.engine, &ticket) {
+                self.problem(format!("the texts of ticket {} cannot be indexed: {error}", ticket.id));
+            }
         }
         for ticket in owners {
             self.problem(format!("comments belong to ticket {ticket}, which does not exist"));
@@ -277,7 +291,14 @@ impl Check<'_> {
     /// The saved projections, brought up to the log's end, are those that follow from the rows.
     fn projection(&mut self, saved: Option<Projection>, wanted: &Projection, seq: Seq) -> Result<(), StoreError> {
         let Some(saved) = saved else { return Ok(()) };
-        let caught_up = checkpoint::catch_up(Some(saved), self.engine, seq)?;
+        let caught_up = match checkpoint::catch_up(Some(saved), self.engine, seq) {
+            Ok(caught_up) => caught_up,
+            Err(StoreError::Corrupt(what)) => {
+                self.problem(format!("what lists are read from cannot be brought up to date: {what}"));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         if caught_up.columns != wanted.columns {
             self.problem("the columns that lists are read from are not what the rows say".into());
         }
@@ -306,10 +327,10 @@ impl Check<'_> {
             for pair in self.engine.scan(&[prefix]) {
                 let pair = pair?;
                 let id = match kind {
-                    IdKind::Comment => comments::split(pair).into_iter().rev().find_map(|stored| Some(stored.ok()?.id.0)),
-                    _ => keys::last_id(&pair.0),
+                    IdKind::Comment => comments::split(pair.clone()).into_iter().rev().find_map(|stored| Some(stored.ok()?.id.0)),
+                    _ => None,
                 };
-                highest = highest.max(id.unwrap_or(0));
+                highest = highest.max(id.or_else(|| keys::last_id(&pair.0)).unwrap_or(0));
             }
             if highest >= mark {
                 self.problem(format!("ids up to {highest} are in use, but only those below {mark} are reserved ({kind:?})"));

@@ -371,7 +371,7 @@ impl<'a> Group<'a> {
     fn delete(&mut self, key: RowKey) -> Result<(), StoreError> {
         let at = keys::row(&key);
         if let Some(first) = self.get(&at)? {
-            for index in 1..=codec::pieces(&at, &first)? {
+            for index in 1..=codec::header(&at, &first)?.1 {
                 self.stage(keys::piece(&at, index), None);
             }
             self.stage(at, None);

@@ -35,7 +35,7 @@ pub(super) const IDENTITY: &[u8] = b"midentity";
 /// What the self-test and the readiness probe write.
 pub(super) const PROBE: &[u8] = b"mprobe";
 
-/// The key of a row.
+/// The key of a row; of a comment, the one that it has when it stands alone or first in its block.
 pub(super) fn row(key: &RowKey) -> Vec<u8> {
     match key {
         RowKey::Ticket(id) => ticket(*id),

@@ -1,0 +1,62 @@
+//! What `fsck` tells of a store that is damaged, and what it does about it.
+
+use serde_json::{Value, json};
+
+use crate::binary::Place;
+
+/// Changes what stands at a key of the embedded store; gives what stood there.
+fn change(place: &Place, key: &[u8], value: &[u8]) -> Vec<u8> {
+    let db = sled::open(place.path().join("data/store")).unwrap();
+    let before = db.insert(key, value).unwrap().unwrap().to_vec();
+    db.flush().unwrap();
+    before
+}
+
+/// The first key with several comments, and what stands there.
+fn block_of_comments(place: &Place) -> (Vec<u8>, Vec<u8>) {
+    let db = sled::open(place.path().join("data/store")).unwrap();
+    let several = |value: &sled::IVec| {
+        let first = usize::from(u16::from_be_bytes([value[9], value[10]]));
+        value[0] == 3 && value.len() > 11 + first
+    };
+    let found = db.scan_prefix(b"c").map(Result::unwrap).find(|(_, value)| several(value));
+    found.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap()
+}
+
+#[test]
+fn a_damaged_comment_is_told_with_all_that_is_sound_and_nothing_is_made_of_what_cannot_be_read() {
+    let place = Place::new();
+    place.run_with(&[], &["demo", "--tickets", "40", "--seed", "9", "--password-stdin"], "a shared pass phrase\n").expect(0);
+    let fsck = |arguments: &[&str], code: i32| place.run(&[&["--json", "fsck"], arguments].concat()).expect(code).json();
+    let sound = fsck(&[], 0);
+    let (key, block) = block_of_comments(&place);
+    change(&place, &key, &block[..block.len() - 3]);
+
+    let told = fsck(&[], 1);
+    let about = |report: &Value, part: &str| report["problems"].to_string().contains(part);
+    assert!(about(&told, "on that is whole at key"), "{told}");
+    assert!(!about(&told, "counts its comments wrongly"), "nobody knows how many there are: {told}");
+    assert_eq!(json!([told["tickets"], told["entries"]]), json!([sound["tickets"], sound["entries"]]), "the rest is looked at: {told}");
+    assert_eq!(told["comments"].as_u64().unwrap() + 1, sound["comments"].as_u64().unwrap());
+    let mended = fsck(&["--rebuild"], 1);
+    assert!(about(&mended, "cannot be made anew") && mended["rebuilt"] == json!(false), "{mended}");
+
+    change(&place, &key, &block);
+    assert_eq!(fsck(&[], 0), sound, "the rows are as they were");
+}
+
+#[test]
+fn a_comment_that_stands_at_two_keys_is_told() {
+    let place = Place::new();
+    place.run_with(&[], &["demo", "--tickets", "40", "--seed", "9", "--password-stdin"], "a shared pass phrase\n").expect(0);
+    let (key, block) = block_of_comments(&place);
+    // What comes after the first of them, also at a key of its own.
+    let second = 11 + usize::from(u16::from_be_bytes([block[9], block[10]]));
+    let again = [&key[..9], &block[second..second + 8]].concat();
+    let db = sled::open(place.path().join("data/store")).unwrap();
+    db.insert(again, [&[3], &block[second..]].concat()).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let told = place.run(&["--json", "fsck"]).expect(1).json();
+    assert!(told["problems"].to_string().contains("stands at a foreign key"), "{told}");
+}

@@ -12,9 +12,9 @@ use super::model::{Channel, Priority, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
 
 /// Memory for what is remembered, in bytes, the tickets themselves included.
-const MEMORY: u64 = 12 * 1024 * 1024;
+const MEMORY: u64 = 24 * 1024 * 1024;
 /// How many tickets that is, roughly.
-const TICKETS: usize = 4 * 1024;
+const TICKETS: usize = 8 * 1024;
 
 /// A ticket's JSON without what depends on who looks and when, and where that goes.
 #[derive(Debug)]

@@ -73,8 +73,9 @@ impl Packed {
         let state = usize::from(self.state.checked_sub(1)?);
         let created_at = i64::from_le_bytes(self.created_at);
         let time = |n: usize, none: i64| {
-            let [a, b, c, d, e, f] = self.times[n];
-            let after = i64::from_le_bytes([a, b, c, d, e, f, 0, 0]) << 16 >> 16;
+            let mut bytes = [0; 8];
+            bytes[..6].copy_from_slice(&self.times[n]);
+            let after = i64::from_le_bytes(bytes) << 16 >> 16;
             if after == NO_TIME { none } else { created_at + after }
         };
         let verdict = |n: usize| match i16::from_le_bytes(self.verdicts[n]) {

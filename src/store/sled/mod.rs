@@ -64,9 +64,9 @@ use crate::{
 /// Commits that may wait; more are refused with `Busy`.
 const QUEUE: usize = 4_096;
 /// Memory for decoded tickets.
-const TICKET_CACHE: u64 = 16 * 1024 * 1024;
+const TICKET_CACHE: u64 = 32 * 1024 * 1024;
 /// How many decoded tickets that is, roughly.
-const TICKETS_CACHED: usize = 16 * 1024;
+const TICKETS_CACHED: usize = 32 * 1024;
 
 /// The embedded store.
 pub struct SledStore {

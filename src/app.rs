@@ -21,7 +21,7 @@ use crate::{
     http::idempotency::RunningKeys,
     jobs,
     metrics::{Metrics, TicketTimes},
-    store::{self, Changes, Store, StoreError},
+    store::{self, Changes, Store, StoreError, Turns},
     tickets::written::Written,
     types::{Secret, Timestamp},
     users::model::SettingsView,
@@ -78,8 +78,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Tells this process from others on the same storage.
     pub instance: i64,
-    /// Held by the one use case that is being decided again.
-    turn: tokio::sync::Mutex<()>,
+    /// Held by the use cases that are being decided again.
+    turns: Turns,
     /// Ends everything that runs beside requests.
     pub shutdown: CancellationToken,
     /// What runs beside requests.
@@ -132,7 +132,7 @@ impl App {
             live: Live::at(*store.durable_seq().borrow()),
             metrics: Metrics::new(config.storage_url()?.name())?,
             instance: i64::from_be_bytes(crate::auth::token::random()),
-            turn: tokio::sync::Mutex::default(),
+            turns: Turns::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
@@ -215,13 +215,13 @@ impl App {
                 return Ok(answer);
             }
             let times = TicketTimes::of(&changes.log);
+            let turns = self.turns.needed(&changes);
             match self.store.commit(changes).await {
                 Ok(_) => {
                     self.metrics.tickets.observe(&times);
                     return Ok(answer);
                 }
-                // Whoever lost a race waits for a turn: many losers of one row would else make each other lose again.
-                Err(StoreError::Stale) if turn.is_none() => turn = Some(self.turn.lock().await),
+                Err(StoreError::Stale) if turn.is_none() => turn = Some(self.turns.take(&turns).await),
                 Err(StoreError::Stale) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -154,7 +154,7 @@ fn remark(row: &Row<'_>, people: &HashMap<i64, (UserId, Role)>, now: Timestamp) 
         content: if content.trim().is_empty() { "…".to_owned() } else { content },
         is_internal: row.truth(&["is_internal", "internal"], false),
         created_at,
-        updated_at: row.at(&["updated_at"])?.unwrap_or(created_at).max(created_at),
+        updated_at: row.at(&["updated_at"])?.unwrap_or(created_at).min(now).max(created_at),
         deleted_at: None,
         version: 1,
     };

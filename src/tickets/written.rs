@@ -1,7 +1,8 @@
 //! Tickets as JSON, without making every byte anew. Of what a ticket looks like, most depends on the ticket alone: those
 //! parts are written once and remembered, and each answer copies them and fills in what depends on who looks and when.
-//! Which parts belong to which state of a ticket is told by its version and the time of its last change: no two states that a store
-//! gives out have both alike, but for the numbers of comments, which are filled in.
+//! Which parts belong to which state of a ticket is told by its version and the time of its last change. No two states of one history
+//! have both alike, but for the numbers of comments, which are filled in; so whatever writes a ticket's row raises its version. A
+//! state that is seen and then lost before it is durable may be followed by another one of the same version: later, by the clock.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -185,7 +186,10 @@ impl Written {
         }
         let parts = Arc::new(Parts::of(ticket)?);
         parts.fill(out, shown, ticket)?;
-        self.0.insert(ticket.id, Remembered { version, updated_at, parts });
+        // A change that is lost now can be followed by another one at this very time, but not by one at a time that is past.
+        if updated_at < shown.now {
+            self.0.insert(ticket.id, Remembered { version, updated_at, parts });
+        }
         Ok(())
     }
 
@@ -293,7 +297,7 @@ mod tests {
     #[test]
     fn a_change_shows_at_once_and_an_older_state_is_shown_as_it_was() {
         let (written, names) = (Written::default(), names());
-        let shown = Shown { notes: true, now: at(0), names: &names };
+        let shown = Shown { notes: true, now: at(100), names: &names };
         let before = tickets().remove(0);
         let after = Arc::new(Ticket { title: "another".into(), version: before.version + 1, ..before.as_ref().clone() });
         // A comment changes no version.
@@ -304,5 +308,19 @@ mod tests {
             written.put(&mut json, one, &shown).unwrap();
             assert_eq!(serde_json::from_slice::<TicketView>(&json).unwrap(), views(std::slice::from_ref(one), &shown)[0]);
         }
+    }
+    #[test]
+    fn a_state_that_may_be_lost_and_followed_by_another_like_it_is_not_remembered() {
+        let (written, names) = (Written::default(), names());
+        let lost = tickets().remove(0);
+        let next = Arc::new(Ticket { title: "decided once more".into(), ..lost.as_ref().clone() });
+        let shown = Shown { notes: true, now: lost.updated_at, names: &names };
+        for one in [&lost, &next] {
+            let mut json = Vec::new();
+            written.put(&mut json, one, &shown).unwrap();
+            assert_eq!(serde_json::from_slice::<TicketView>(&json).unwrap(), views(std::slice::from_ref(one), &shown)[0]);
+        }
+        written.put(&mut Vec::new(), &next, &Shown { now: at(3), ..shown }).unwrap();
+        assert_eq!(written.0.len(), 1);
     }
 }

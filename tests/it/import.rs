@@ -170,7 +170,13 @@ fn the_former_desk_comes_over_with_numbers_times_and_passwords() {
     let refused = place.run(&["import", "--from", "old-desk", &url]).expect(1);
     assert!(refused.err.contains("tickets 77: status is \"gone\"") && refused.err.contains("1 comments belong to tickets"), "{refused:?}");
     assert_eq!(place.run(&["--json", "fsck"]).expect(0).json()["users"], 0);
-    run(&["DELETE FROM comments WHERE id = 13".to_owned(), "UPDATE tickets SET status = 'closed' WHERE id = 77".to_owned()]);
+    run(&[
+        "DELETE FROM comments WHERE id = 13".to_owned(),
+        "UPDATE tickets SET status = 'closed' WHERE id = 77".to_owned(),
+        // By a clock that ran ahead.
+        "ALTER TABLE comments ADD COLUMN updated_at timestamp".to_owned(),
+        "UPDATE comments SET updated_at = '2999-01-01' WHERE id = 12".to_owned(),
+    ]);
 
     let done = place.run(&["--json", "import", "--from", "old-desk", &url]).expect(0).json();
     assert_eq!((&done["users"], &done["tickets"], &done["comments"]), (&json!(3), &json!(2), &json!(3)));
@@ -199,7 +205,9 @@ fn the_former_desk_comes_over_with_numbers_times_and_passwords() {
         json!([41, "in_progress", "critical", 3, 5, "2024-01-01T08:00:00.5Z", "2024-01-01T09:00:00Z", 2, 1, "import"])
     );
     assert_eq!((&tickets[1]["resolved_at"], &tickets[1]["closed_at"]), (&json!("2024-02-02T08:00:00Z"), &json!("2024-02-03T08:00:00Z")));
-    assert_eq!(out("comments.jsonl").iter().map(|c| c["id"].as_i64().unwrap()).collect::<Vec<_>>(), [7, 8, 12]);
+    let comments = out("comments.jsonl");
+    assert_eq!(comments.iter().map(|c| c["id"].as_i64().unwrap()).collect::<Vec<_>>(), [7, 8, 12]);
+    assert!([&tickets[0], &comments[2]].iter().all(|row| row["updated_at"].as_str().unwrap() < "2999"), "nothing is from the future");
     assert!(out("users.jsonl").iter().all(|user| user["password_hash"] == hash.as_str()));
     assert_eq!(out("roster.jsonl")[0]["admins"], json!([9]));
 

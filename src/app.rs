@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use turns::Turns;
 
 use crate::{
     activity::live::Live,
@@ -21,11 +22,13 @@ use crate::{
     http::idempotency::RunningKeys,
     jobs,
     metrics::{Metrics, TicketTimes},
-    store::{self, Changes, Store, StoreError, Turns},
+    store::{self, Changes, Store, StoreError},
     tickets::written::Written,
     types::{Secret, Timestamp},
     users::model::SettingsView,
 };
+
+mod turns;
 
 /// How often a use case is decided again when somebody else's change came in between.
 const MOST_TRIES: usize = 16;

@@ -17,7 +17,6 @@ pub mod postgres;
 mod rows;
 pub mod sled;
 pub mod transfer;
-mod turns;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -30,7 +29,6 @@ pub use fsck::FsckReport;
 pub use meters::Meters;
 pub use portable::{Collection, FORMAT, NextId, Place, Portable, Record, Snapshot, Sum, Tally, estimate};
 pub use rows::{Answer, AnswerKey, LogCursor, Row, RowKey, RowKind, SigningSecret};
-pub use turns::Turns;
 
 use crate::{
     activity::{chain::ChainBlock, model::Entry},

@@ -8,20 +8,20 @@ use std::{
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{Changes, Write};
+use crate::store::{Changes, Write};
 
 /// How many turns there are. Rows share them, so that they need no cleaning up.
 const TURNS: u64 = 256;
 
 /// One turn for each row, or nearly so.
 #[derive(Debug)]
-pub struct Turns {
+pub(super) struct Turns {
     of: Vec<Mutex<()>>,
     hasher: RandomState,
 }
 
 /// Which turns somebody needs; each only once, and in an order that is the same for all.
-pub type Needed = BTreeSet<usize>;
+pub(super) type Needed = BTreeSet<usize>;
 
 impl Default for Turns {
     fn default() -> Self {
@@ -31,8 +31,7 @@ impl Default for Turns {
 
 impl Turns {
     /// The turns of all rows on which a commit depends.
-    #[must_use]
-    pub fn needed(&self, changes: &Changes) -> Needed {
+    pub(super) fn needed(&self, changes: &Changes) -> Needed {
         let written = changes.writes.iter().map(|write| match write {
             Write::Put(row, _) => row.key(),
             Write::Delete(key, _) => key.clone(),
@@ -42,7 +41,7 @@ impl Turns {
     }
 
     /// Waits until nobody else has any of these turns. They are taken in order, so that no two wait for each other.
-    pub async fn take(&self, needed: &Needed) -> Vec<MutexGuard<'_, ()>> {
+    pub(super) async fn take(&self, needed: &Needed) -> Vec<MutexGuard<'_, ()>> {
         let mut taken = Vec::with_capacity(needed.len());
         for turn in needed {
             taken.push(self.of[*turn].lock().await);
@@ -56,7 +55,10 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::{store::RowKey, types::TicketId};
+    use crate::{
+        store::{Expect, RowKey},
+        types::TicketId,
+    };
 
     fn of(tickets: &[i64]) -> Changes {
         tickets.iter().fold(Changes::new(), |changes, id| changes.guard(RowKey::Ticket(TicketId(*id)), 1))
@@ -82,7 +84,7 @@ mod tests {
     #[test]
     fn rows_that_are_written_and_those_that_are_guarded_have_the_same_turn() {
         let turns = Turns::default();
-        let written = Changes::new().delete(RowKey::Ticket(TicketId(1)), crate::store::Expect::Any);
+        let written = Changes::new().delete(RowKey::Ticket(TicketId(1)), Expect::Any);
         assert_eq!(turns.needed(&written), turns.needed(&of(&[1])));
         assert!(turns.needed(&Changes::new()).is_empty());
     }

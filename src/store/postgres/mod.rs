@@ -190,6 +190,10 @@ fn connection(url: &str) -> Result<PgConnectOptions, StoreError> {
         ("default_transaction_isolation", "read committed"),
         ("statement_timeout", STATEMENT_MS),
         ("idle_in_transaction_session_timeout", STATEMENT_MS),
+        // Statements are short and many: compiling one takes longer than running it, and workers that each would start are those
+        // that others wait for.
+        ("jit", "off"),
+        ("max_parallel_workers_per_gather", "0"),
     ]);
     Ok(options)
 }
@@ -252,5 +256,17 @@ impl Store for PgStore {
         self.pool.close().await;
         self.inner.close().await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_neither_compiled_nor_spread_over_workers() {
+        let options = connection("postgres://localhost/desk").unwrap();
+        let told = options.get_options().unwrap();
+        assert!(told.contains("jit=off") && told.contains("max_parallel_workers_per_gather=0"), "{told}");
     }
 }

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::binary::Place;
+use crate::{binary::Place, moving::demo};
 
-/// Changes what stands at a key of the embedded store; gives what stood there.
-fn change(place: &Place, key: &[u8], value: &[u8]) -> Vec<u8> {
+/// Changes what stands at a key of the embedded store.
+fn change(place: &Place, key: &[u8], value: &[u8]) {
     let db = sled::open(place.path().join("data/store")).unwrap();
-    let before = db.insert(key, value).unwrap().unwrap().to_vec();
+    db.insert(key, value).unwrap();
     db.flush().unwrap();
-    before
 }
 
 /// The first key with several comments, and what stands there.
@@ -26,7 +25,7 @@ fn block_of_comments(place: &Place) -> (Vec<u8>, Vec<u8>) {
 #[test]
 fn a_damaged_comment_is_told_with_all_that_is_sound_and_nothing_is_made_of_what_cannot_be_read() {
     let place = Place::new();
-    place.run_with(&[], &["demo", "--tickets", "40", "--seed", "9", "--password-stdin"], "a shared pass phrase\n").expect(0);
+    demo(&place, "40");
     let fsck = |arguments: &[&str], code: i32| place.run(&[&["--json", "fsck"], arguments].concat()).expect(code).json();
     let sound = fsck(&[], 0);
     let (key, block) = block_of_comments(&place);
@@ -48,15 +47,12 @@ fn a_damaged_comment_is_told_with_all_that_is_sound_and_nothing_is_made_of_what_
 #[test]
 fn a_comment_that_stands_at_two_keys_is_told() {
     let place = Place::new();
-    place.run_with(&[], &["demo", "--tickets", "40", "--seed", "9", "--password-stdin"], "a shared pass phrase\n").expect(0);
+    demo(&place, "40");
     let (key, block) = block_of_comments(&place);
     // What comes after the first of them, also at a key of its own.
     let second = 11 + usize::from(u16::from_be_bytes([block[9], block[10]]));
     let again = [&key[..9], &block[second..second + 8]].concat();
-    let db = sled::open(place.path().join("data/store")).unwrap();
-    db.insert(again, [&[3], &block[second..]].concat()).unwrap();
-    db.flush().unwrap();
-    drop(db);
+    change(&place, &again, &[&[3], &block[second..]].concat());
     let told = place.run(&["--json", "fsck"]).expect(1).json();
     assert!(told["problems"].to_string().contains("stands at a foreign key"), "{told}");
 }

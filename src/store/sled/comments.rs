@@ -103,19 +103,16 @@ pub(super) fn of_ticket(
 
 /// One comment.
 pub(super) fn comment(engine: &Engine, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
-    match home(engine, ticket, id)? {
-        Some(home) => find(home, id, |piece| engine.get(piece)),
-        None => Ok(None),
-    }
+    find(home(engine, ticket, id)?, id, |piece| engine.get(piece))
 }
 
-/// A comment at the key where it is if it is anywhere. What stands beside it must be whole, too: it may be written anew.
+/// A comment among those at its [home]. What stands beside it must be whole, too: it may be written anew.
 pub(super) fn find<V: AsRef<[u8]>>(
-    home: (IVec, IVec),
+    home: Option<(IVec, IVec)>,
     id: CommentId,
     piece: impl Fn(&[u8]) -> Result<Option<V>, StoreError>,
 ) -> Result<Option<Comment>, StoreError> {
-    let beside = split(home).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let beside = home.map(split).unwrap_or_default().into_iter().collect::<Result<Vec<_>, _>>()?;
     beside.iter().find(|stored| stored.id == id).map(|stored| stored.read(piece)).transpose()
 }
 

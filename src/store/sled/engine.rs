@@ -105,16 +105,10 @@ const KEYS_PER_COLLECTION: usize = 128;
 /// Frees what a batch of so many keys has replaced. sled leaves that to the collector, which clears up a little at every
 /// 128th look at the tree: fewer than there are in a long batch, so that a desk that is being filled would grow by all that
 /// it ever replaced.
-pub(super) fn clear_up_after(keys: usize) {
+pub(super) fn clear_up(keys: usize) {
     for _ in 0..=keys / KEYS_PER_COLLECTION {
-        clear_up();
+        crossbeam_epoch::pin().flush();
     }
-}
-
-/// Hands what this thread has put out of sled's cache to the collector. A thread keeps dozens of pages by itself, and one that
-/// reads now and then keeps them for long.
-pub(super) fn clear_up() {
-    crossbeam_epoch::pin().flush();
 }
 
 /// sled's errors in our terms.

@@ -138,7 +138,8 @@ impl<'a> Group<'a> {
             Row::Ticket(ticket) => self.used(IdKind::Ticket, ticket.id.0),
             Row::Comment(comment) => {
                 self.used(IdKind::Comment, comment.id.0);
-                return self.put_comment(comment);
+                let home = self.comment_home(comment.ticket_id, comment.id)?;
+                return self.put_comment(home, comment);
             }
             Row::Session(session) => self.used(IdKind::Session, session.id.0),
             Row::ApiToken(token) => self.used(IdKind::Token, token.id.0),
@@ -277,14 +278,11 @@ impl<'a> Group<'a> {
     }
 
     fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
-        match self.comment_home(ticket, id)? {
-            Some(home) => comments::find(home, id, |piece| self.get(piece)),
-            None => Ok(None),
-        }
+        comments::find(self.comment_home(ticket, id)?, id, |piece| self.get(piece))
     }
 
-    fn put_comment(&mut self, comment: &Comment) -> Result<(), StoreError> {
-        let home = self.comment_home(comment.ticket_id, comment.id)?;
+    /// Stages a comment, and what stands beside it at its home.
+    fn put_comment(&mut self, home: Option<(IVec, IVec)>, comment: &Comment) -> Result<(), StoreError> {
         let encoded = codec::encode(comment, comment.version)?;
         for (key, value) in comments::put(home, comment.ticket_id, comment.id, encoded)? {
             self.comment_keys.insert(key.clone());
@@ -315,12 +313,13 @@ impl<'a> Group<'a> {
                 self.put_ticket(before, ticket)?;
             }
             Row::Comment(comment) => {
-                let before = self.comment(comment.ticket_id, comment.id)?;
+                let home = self.comment_home(comment.ticket_id, comment.id)?;
+                let before = comments::find(home.clone(), comment.id, |piece| self.get(piece))?;
                 if before.is_none() {
                     self.used(IdKind::Comment, comment.id.0);
                 }
                 touched.insert(comment.ticket_id);
-                self.put_comment(&comment)?;
+                self.put_comment(home, &comment)?;
                 self.effects.push(Effect::Comment { before: before.map(Box::new), after: Box::new(comment) });
             }
             Row::User(user) => {

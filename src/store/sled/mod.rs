@@ -204,7 +204,7 @@ impl Shared {
         let before = durability::syncs();
         let keys = staged.len();
         self.apply(staged, effects, seq)?;
-        engine::clear_up_after(keys);
+        engine::clear_up(keys);
         let start = Instant::now();
         let flushed = self.with(|_, engine| engine.flush(before));
         self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     Shared, SledStore, comments,
-    engine::{self, Engine},
+    engine::Engine,
     keys, log,
     projection::Projection,
     select::{Selected, select},
@@ -39,11 +39,7 @@ impl SledStore {
         read: impl FnOnce(&Shared, &Projection, &Engine) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = self.shared.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let found = shared.with(|projection, engine| read(&shared, projection, engine));
-            engine::clear_up();
-            found
-        });
+        let reading = tokio::task::spawn_blocking(move || shared.with(|projection, engine| read(&shared, projection, engine)));
         reading.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a read failed: {error}"))))
     }
 }

@@ -13,10 +13,20 @@ export function SearchBox({ text, onSearch }: { text: string; onSearch: (text: s
   const { t } = useText();
   const [typed, setTyped] = useState(text);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setTyped(text), [text]);
+  const sent = useRef<string>(undefined);
+  useEffect(() => {
+    // What was typed here comes back without the space at its end, and while one types on; the box is ahead of it.
+    if (sent.current !== text) {
+      clearTimeout(timer.current);
+      setTyped(text);
+    }
+    sent.current = undefined;
+  }, [text]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const go = (next: string) => {
     clearTimeout(timer.current);
-    onSearch(next.trim());
+    sent.current = next.trim();
+    onSearch(sent.current);
   };
   return (
     <form
@@ -42,7 +52,7 @@ export function SearchBox({ text, onSearch }: { text: string; onSearch: (text: s
           const next = event.currentTarget.value;
           setTyped(next);
           clearTimeout(timer.current);
-          timer.current = setTimeout(() => onSearch(next.trim()), 250);
+          timer.current = setTimeout(go, 250, next);
         }}
         onKeyDown={(event) => {
           if (event.key === "Escape") event.currentTarget.blur();

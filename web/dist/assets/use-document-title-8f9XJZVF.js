@@ -1,0 +1,1 @@
+import{Rt as e}from"./index-CXuz0Usx.js";function t(t){e(()=>{typeof t==`string`&&t.trim().length>0&&(document.title=t.trim())},[t])}export{t};

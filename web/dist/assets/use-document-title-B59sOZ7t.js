@@ -1,1 +1,0 @@
-import{Rt as e}from"./index-D2i-w-fa.js";function t(t){e(()=>{typeof t==`string`&&t.trim().length>0&&(document.title=t.trim())},[t])}export{t};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use sqlx::{PgPool, Postgres, QueryBuilder, Row as _};
 
 use super::{
+    find::tickets_with,
+    postings::{STRETCH, TicketSet},
     rows::{self, Read, TICKET},
     search::asked,
     values::Instant,
@@ -24,15 +26,18 @@ type Builder = QueryBuilder<Postgres>;
 pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>) -> Read<Slice<Arc<Ticket>, SortKey>> {
     let (most, begins) = (page.limit.saturating_add(1), page.after.is_none());
     let exact = query.counts_exactly();
+    let list = List::of(pool, query).await?;
+    if list.size == Some(0) {
+        return Ok(Slice { rows: Vec::new(), next: None, total: begins.then_some(Total::Exact(0)) });
+    }
+    let counts = begins && !exact && list.size.is_none();
     let mut select = Builder::new("");
-    if begins && !exact {
-        first_and_count(&mut select, query, most);
+    if counts || list.walks() {
+        let most_looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
+        first(&mut select, &list, page.after, [most_looked_for, most]);
     } else {
         select.push("SELECT ").push(TICKET).push(" FROM taquilla.tickets t WHERE ");
-        filter(&mut select, query);
-        if let Some(after) = page.after {
-            keyset(&mut select, query, after);
-        }
+        list.filter(&mut select, page.after);
         order(&mut select, query);
         select.push(" LIMIT ").push_bind(count(most));
     }
@@ -44,30 +49,109 @@ pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>
         None if begins => Some(Total::Exact(tickets.len())),
         None => None,
         Some(_) if exact => Some(total(pool, query).await?),
-        Some(row) => {
-            let n = usize::try_from(row.try_get::<i64, _>("counted")?).unwrap_or(0);
-            Some(if n > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(n) })
-        }
+        Some(row) => Some(capped(match list.size {
+            Some(size) => size,
+            None => usize::try_from(row.try_get::<i64, _>("counted")?).unwrap_or(0),
+        })),
     };
     let next = tickets.last().filter(|_| more).map(|ticket| query.sort.key(ticket));
     Ok(Slice { rows: tickets, next, total })
 }
 
-/// A list's first page, and with each row how many the list has, up to one more than is counted: those that are counted are
-/// the first in its order, so that they are looked for once.
-fn first_and_count(select: &mut Builder, query: &TicketQuery, most: usize) {
+/// What is told of a list that is not counted exactly.
+const fn capped(size: usize) -> Total {
+    if size > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(size) }
+}
+
+/// A list that is asked for, with the tickets that have its words.
+struct List<'a> {
+    query: &'a TicketQuery,
+    among: Among,
+    /// How many tickets it has, where the words alone tell it.
+    size: Option<usize>,
+}
+
+/// The tickets among which a list's are.
+enum Among {
+    /// No words narrow it, or it is for the server to find them.
+    Any,
+    /// These: few enough to look each of them up.
+    These(Vec<i64>),
+    /// Those of which a bit is set, in stretches from this one down. Whoever goes through the list in its order comes soon upon as
+    /// many as are wanted.
+    Marked(i64, Vec<Option<Vec<u8>>>),
+}
+
+/// Looking a ticket up costs about so many times as much as going past one on the way through a list; and a page wants about so
+/// many tickets.
+const LOOK_UP: usize = 5;
+const PAGE: usize = 50;
+/// Stretches of which there may be marks.
+const MOST_MARKED: i64 = 4_096;
+
+impl<'a> List<'a> {
+    async fn of(pool: &PgPool, query: &'a TicketQuery) -> Read<Self> {
+        let Some(words) = query.words.as_ref().filter(|_| !query.deleted) else { return Ok(Self { query, among: Among::Any, size: None }) };
+        let tickets = tickets_with(pool, words, query.scope.sees_notes()).await?;
+        let size = tickets.len();
+        let words_alone = TicketQuery { words: query.words.clone(), sort: query.sort, ..TicketQuery::all(Scope::All) };
+        Ok(Self { query, among: Among::of(&tickets), size: (size == 0 || *query == words_alone).then_some(size) })
+    }
+
+    /// Whether the server goes through the list in its order.
+    const fn walks(&self) -> bool {
+        matches!(self.among, Among::Marked(..))
+    }
+
+    /// Its conditions, joined by AND, with that of what comes after a place in its order.
+    fn filter(&self, select: &mut Builder, after: Option<SortKey>) {
+        filter(select, self.query);
+        match &self.among {
+            Among::Any => {}
+            Among::These(ids) => drop(select.push(" AND id = ANY(").push_bind(ids.clone()).push(")")),
+            Among::Marked(highest, maps) => {
+                select.push(" AND get_bit((").push_bind(maps.clone()).push("::bytea[])[(").push_bind(*highest);
+                select.push(" - id / ").push_bind(STRETCH).push(" + 1)::integer], id % ").push_bind(STRETCH).push(") = 1");
+            }
+        }
+        if let Some(after) = after {
+            keyset(select, self.query, after);
+        }
+    }
+}
+
+impl Among {
+    fn of(tickets: &TicketSet) -> Self {
+        let size = tickets.len();
+        match tickets.span() {
+            Some((lowest, highest)) if highest - lowest < MOST_MARKED => {
+                let passed = usize::try_from((highest - lowest + 1) * STRETCH).unwrap_or(usize::MAX);
+                if size.saturating_mul(LOOK_UP) < (passed / size.max(1)).saturating_mul(PAGE) {
+                    Self::These(tickets.ids())
+                } else {
+                    Self::Marked(highest, tickets.maps())
+                }
+            }
+            _ => Self::These(tickets.ids()),
+        }
+    }
+}
+
+/// A page of a list of which the places are looked for before the rows: of so many, and so many of those are given. With each
+/// row comes how many were found, so that those which are counted are looked for once.
+fn first(select: &mut Builder, list: &List<'_>, after: Option<SortKey>, [found, given]: [usize; 2]) {
     select.push("WITH first AS MATERIALIZED (SELECT id");
-    if let Some(column) = column(query.sort.by) {
+    if let Some(column) = column(list.query.sort.by) {
         select.push(", ").push(column);
     }
     select.push(" FROM taquilla.tickets t WHERE ");
-    filter(select, query);
-    order(select, query);
-    select.push(" LIMIT ").push_bind(count((COUNT_CAP + 1).max(most)));
+    list.filter(select, after);
+    order(select, list.query);
+    select.push(" LIMIT ").push_bind(count(found));
     select.push(") SELECT ").push(TICKET).push(", (SELECT count(*) FROM first) AS counted FROM (SELECT id FROM first");
-    order(select, query);
-    select.push(" LIMIT ").push_bind(count(most)).push(") AS page JOIN taquilla.tickets t USING (id)");
-    order(select, query);
+    order(select, list.query);
+    select.push(" LIMIT ").push_bind(count(given)).push(") AS page JOIN taquilla.tickets t USING (id)");
+    order(select, list.query);
 }
 
 fn order(select: &mut Builder, query: &TicketQuery) {
@@ -155,17 +239,21 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
             select.push(condition).push_bind(Instant::from(at));
         }
     }
-    if let Some(words) = &query.words {
+    if let Some(words) = query.words.as_ref().filter(|_| query.deleted) {
         let whole = words.whole.iter().map(|word| asked(word, false));
         for word in whole.chain([asked(&words.prefix, true)]) {
-            select.push(" AND id IN (SELECT s.ticket_id FROM taquilla.search_terms s WHERE s.terms @@ ").push_bind(word);
-            select.push("::tsquery");
-            if !query.scope.sees_notes() {
-                select.push(" AND NOT s.internal");
-            }
-            select.push(")");
+            among_deleted(select, query.scope, &word);
         }
     }
+}
+
+/// That a deleted ticket has a word. The index of words has none of them; they are few.
+fn among_deleted(select: &mut Builder, scope: Scope, word: &str) {
+    let notes = if scope.sees_notes() { "" } else { " AND NOT s.internal" };
+    select.push(" AND id IN (SELECT s.ticket_id FROM taquilla.search_terms s WHERE s.terms @@ ").push_bind(word.to_owned());
+    select.push("::tsquery").push(notes);
+    select.push(" UNION ALL SELECT s.ticket_id FROM taquilla.search_kept s JOIN taquilla.tickets d ON d.id = s.ticket_id");
+    select.push(" WHERE d.deleted_at IS NOT NULL AND s.terms @@ ").push_bind(word.to_owned()).push("::tsquery").push(notes).push(")");
 }
 
 /// The size of a list that is counted exactly: from the counters where they tell it, else counted.

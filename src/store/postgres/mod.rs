@@ -18,6 +18,8 @@ pub(super) mod aside;
 mod commit;
 mod fault;
 mod figures;
+mod find;
+mod fold;
 pub mod fsck;
 mod ids;
 mod judge;
@@ -25,6 +27,7 @@ mod lists;
 mod log;
 pub mod migrate;
 mod portable;
+mod postings;
 mod reads;
 mod rows;
 mod search;
@@ -58,8 +61,9 @@ const ACQUIRE: Duration = Duration::from_secs(2);
 const STATEMENT_MS: &str = "5000";
 /// A connection that was idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
-/// Connections beside the pool: one to number commits, one to tell other instances, one to hear them, one for the house.
-const INNER_CONNECTIONS: u32 = 4;
+/// Connections beside the pool: one to number commits, one to tell other instances, one to hear them, one for the house, one to
+/// move texts to the search index.
+const INNER_CONNECTIONS: u32 = 5;
 /// How often a question is asked when its connection is lost.
 const MOST_ASKED: u32 = 3;
 
@@ -87,7 +91,7 @@ pub struct PgStore {
     lost: Arc<Lost>,
     asked: reads::Asked,
     meters: Arc<Meters>,
-    _sequencer: AbortOnDrop,
+    _helpers: [AbortOnDrop; 2],
 }
 
 /// Counts a commit among those that wait, for as long as it does.
@@ -150,7 +154,7 @@ impl PgStore {
         warn_of_shortcuts(&inner).await.map_err(|error| told(&error))?;
         let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);
         let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone(), meters.clone()).await.map_err(|error| told(&error))?;
-        let sequencer = AbortOnDrop(tokio::spawn(sequencer.run()));
+        let helpers = [AbortOnDrop(tokio::spawn(sequencer.run())), AbortOnDrop(tokio::spawn(fold::run(inner.clone())))];
         Ok(Arc::new(Self {
             pool,
             inner,
@@ -160,7 +164,7 @@ impl PgStore {
             lost,
             asked: reads::Asked::new(),
             meters,
-            _sequencer: sequencer,
+            _helpers: helpers,
         }))
     }
 

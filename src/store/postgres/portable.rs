@@ -10,7 +10,7 @@ use super::{
     PgStore,
     fault::{Fault, told},
     figures::{self, Moves},
-    migrate,
+    fold, migrate,
     rows::{self, Read},
     take_in,
 };
@@ -208,7 +208,7 @@ fn unfit(fault: Fault) -> StoreError {
     }
 }
 
-/// The counters anew; and the planner learns what there is now.
+/// The counters anew, and all texts in the search index; and the planner learns what there is now.
 async fn settle(connection: &mut PgConnection) -> Result<(), Fault> {
     let mut tx = connection.begin().await?;
     for table in ["DELETE FROM taquilla.figures", "DELETE FROM taquilla.figure_moves"] {
@@ -229,8 +229,9 @@ async fn settle(connection: &mut PgConnection) -> Result<(), Fault> {
     }
     figures::moved(&mut tx, &sums).await?;
     tx.commit().await?;
-    for table in ["ANALYZE taquilla.tickets", "ANALYZE taquilla.comments", "ANALYZE taquilla.search_terms", "ANALYZE taquilla.entries"] {
-        sqlx::query(table).execute(&mut *connection).await?;
-    }
+    fold::fold_all(connection).await?;
+    let analyze = "ANALYZE taquilla.tickets, taquilla.comments, taquilla.search_terms, taquilla.search_kept, taquilla.search_index, \
+                   taquilla.entries";
+    sqlx::query(analyze).execute(connection).await?;
     Ok(())
 }

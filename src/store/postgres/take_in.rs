@@ -163,14 +163,7 @@ async fn terms(tx: &mut PgConnection, rows: &[Row]) -> Result<(), Fault> {
             _ => return Ok(()),
         }
     }
-    sqlx::query(
-        "DELETE FROM taquilla.search_terms s USING unnest($1::bigint[], $2::bigint[]) AS gone(ticket_id, comment_id) \
-         WHERE s.ticket_id = gone.ticket_id AND s.comment_id = gone.comment_id",
-    )
-    .bind(tickets)
-    .bind(comments)
-    .execute(&mut *tx)
-    .await?;
+    search::forget_all(tx, &tickets, &comments).await?;
     search::add(tx, Value::Array(terms)).await
 }
 

@@ -156,7 +156,10 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
         .bind(instant(row.first_response_decided_at))
         .bind(instant(row.resolution_decided_at));
     let Some(old) = statement.fetch_optional(&mut *tx).await? else { return Err(Fault::Overtaken) };
-    let was_there: bool = old.try_get(0)?;
+    let (was_there, was_deleted): (bool, bool) = (old.try_get(0)?, old.try_get::<Option<Instant>, _>("deleted_at")?.is_some());
+    if was_there && was_deleted != row.deleted_at.is_some() {
+        search::leave(tx, row.id.0).await?;
+    }
     let before = if was_there { Some(standing(&old)?) } else { None };
     for (key, amount) in moves(before.as_ref(), Some(&Standing::from(row))) {
         *derived.moves.entry(key).or_default() += amount;

@@ -111,6 +111,10 @@ impl Pair<'_> {
             }
             Step::Tickets(query, limit) => self.compare([Question::Tickets { query: query.clone(), limit: *limit }]).await,
             Step::Users(query, limit) => self.compare([Question::Users { query: query.clone(), limit: *limit }]).await,
+            Step::Settle => {
+                self.site.settle().await.map_err(|error| error.to_string())?;
+                self.compare(everything(&self.model.state())).await
+            }
             Step::Reopen => {
                 self.site.reopen().await;
                 self.compare(everything(&self.model.state())).await

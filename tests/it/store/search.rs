@@ -4,14 +4,14 @@ use taquilla::{
     activity::model::Action,
     store::{Changes, Store},
     tickets::{
-        model::{Comment, Ticket},
-        query::{Scope, Sort, SortBy, TicketQuery},
+        model::{Comment, Status, Ticket},
+        query::{COUNT_CAP, Scope, Sort, SortBy, TicketQuery},
         search::Words,
     },
-    types::{TicketId, UserId},
+    types::{Page, TicketId, Total, UserId},
 };
 
-use super::{ask::ids, build::*, site::Site};
+use super::{arbitrary::sorts, ask::ids, build::*, site::Site};
 
 on_every_store!(
     words_are_found_whole_and_the_last_one_as_a_beginning,
@@ -24,6 +24,7 @@ on_every_store!(
     words_may_stand_in_different_texts_but_only_visible_ones,
     a_deleted_ticket_is_found_among_deleted_ones_only,
     words_narrow_other_filters_and_keep_the_order,
+    frequent_words_are_found_in_every_order,
     every_word_of_a_long_text_is_found,
     searches_find_the_same_after_a_stop_and_after_a_crash,
 );
@@ -44,9 +45,12 @@ fn query(scope: Scope, typed: &str) -> TicketQuery {
     TicketQuery { words, sort: Sort { by: SortBy::Id, descending: false }, ..TicketQuery::all(scope) }
 }
 
-/// What a scope finds.
+/// What a scope finds: the same before and after the store has put in order what it searches by.
 async fn found(store: &dyn Store, scope: Scope, typed: &str) -> Vec<i64> {
-    ids(store, &query(scope, typed), 50).await
+    let found = ids(store, &query(scope, typed), 50).await;
+    store.settle().await.unwrap();
+    assert_eq!(ids(store, &query(scope, typed), 50).await, found, "{typed:?} after it was settled");
+    found
 }
 
 /// Whether staff finds the ticket by this.
@@ -213,6 +217,44 @@ async fn words_narrow_other_filters_and_keep_the_order(site: Site) {
         expected.sort_by(|a, b| sort.cmp(sort.key(a), sort.key(b)));
         for limit in [1, 3, 50] {
             assert_eq!(ids(&*site, &query, limit).await, expected.iter().map(|ticket| ticket.id.0).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// A store may read what many tickets have in another way than what few have.
+async fn frequent_words_are_found_in_every_order(site: Site) {
+    let (mut all, mut changes) = (Vec::new(), Changes::new());
+    for i in 0..1_300_i64 {
+        let title = if i % 20 == 0 { "okapi" } else { "zebra" };
+        let id = site.id(taquilla::store::IdKind::Ticket).await;
+        let made = Ticket { title: title.into(), created_at: at(i * 7 % 11), updated_at: at(i * 5 % 13), ..ticket(id) };
+        let status = Status::ALL[usize::try_from(i % 3).unwrap()];
+        all.push(Ticket { status, deleted_at: (i % 10 == 7).then(|| at(99)), ..made });
+        changes = changes.insert(all.last().unwrap().clone());
+        if i % 100 == 99 {
+            commit(&*site, std::mem::take(&mut changes)).await;
+        }
+    }
+    for settled in [false, true] {
+        for sort in sorts() {
+            for status in [vec![], vec![Status::Open]] {
+                let query = TicketQuery { status, sort, ..query(Scope::All, "ze") };
+                let mut expected: Vec<&Ticket> = all.iter().filter(|ticket| query.matches(ticket, &[])).collect();
+                expected.sort_by(|a, b| sort.cmp(sort.key(a), sort.key(b)));
+                let expected: Vec<i64> = expected.iter().map(|ticket| ticket.id.0).collect();
+                assert_eq!(ids(&*site, &query, 200).await, expected, "{sort:?}");
+                let first = site.tickets(&query, Page { after: None, limit: 2 }).await.unwrap();
+                let total = if expected.len() > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(expected.len()) };
+                assert_eq!(first.total, Some(total), "{sort:?}");
+            }
+        }
+        if !settled {
+            site.settle().await.unwrap();
+            let gone = changed(&all[1], |ticket| ticket.deleted_at = Some(at(99)));
+            let back = changed(&all[7], |ticket| ticket.deleted_at = None);
+            let other = changed(&all[2], |ticket| ticket.title = "okapi".into());
+            commit(&*site, Changes::new().update(gone.clone()).update(back.clone()).update(other.clone())).await;
+            (all[1], all[7], all[2]) = (gone, back, other);
         }
     }
 }

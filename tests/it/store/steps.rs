@@ -25,6 +25,8 @@ pub enum Step {
     Tickets(Box<TicketQuery>, usize),
     /// A question about accounts, by pages of so many.
     Users(UserQuery, usize),
+    /// The store puts in order what it reads by.
+    Settle,
     /// The store is closed and opened again.
     Reopen,
     /// The store is dropped and opened again.
@@ -83,6 +85,7 @@ pub fn history(length: usize) -> impl Strategy<Value = Vec<Step>> {
         4 => vec(vec(act(), 1..=2), 2..=3).prop_map(Step::Together),
         11 => (query, limit()).prop_map(|(query, limit)| Step::Tickets(query, limit)),
         2 => (arbitrary::user_query(), limit()).prop_map(|(query, limit)| Step::Users(query, limit)),
+        2 => Just(Step::Settle),
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),
     ];

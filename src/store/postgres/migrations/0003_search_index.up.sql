@@ -1,0 +1,35 @@
+-- An index of words for many tickets. New texts stay in search_terms, whose own index finds them and is small; from time to time
+-- they are moved to search_kept, and the index then tells in which tickets their words are.
+CREATE TABLE taquilla.search_kept (
+    ticket_id  bigint NOT NULL,
+    comment_id bigint NOT NULL,
+    part       smallint NOT NULL,
+    internal   boolean NOT NULL,
+    terms      tsvector NOT NULL,
+    PRIMARY KEY (ticket_id, comment_id, part)
+);
+
+-- Which of 32,768 tickets whose ids follow each other have a word: the ids' last 15 bits, as numbers of two bytes in their order,
+-- or, where that is shorter, as a bit for each.
+CREATE TABLE taquilla.search_index (
+    -- 0 a word, 1 a word of a note; 2 and 3 their beginnings, of one to three letters.
+    kind    smallint NOT NULL,
+    term    text COLLATE "C" NOT NULL,
+    -- The ids' other bits.
+    stretch bigint NOT NULL,
+    tickets bytea NOT NULL,
+    PRIMARY KEY (kind, term, stretch)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+-- 4 KiB at most: neither compressed nor kept elsewhere.
+ALTER TABLE taquilla.search_index ALTER COLUMN tickets SET STORAGE PLAIN;
+
+-- Tickets of which the index says what is not true any more: all their texts are in search_terms, or they are deleted. With every
+-- term by which the index has them.
+CREATE TABLE taquilla.search_stale (
+    ticket_id bigint PRIMARY KEY,
+    terms     text[] NOT NULL
+);
+
+-- What it has is moved away; and what comes is looked through one by one until it is so many KiB.
+ALTER TABLE taquilla.search_terms SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+ALTER INDEX taquilla.search_terms_terms SET (gin_pending_list_limit = 256);

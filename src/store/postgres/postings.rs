@@ -1,0 +1,225 @@
+//! In which tickets a word is, as the search index keeps it, and sets of tickets made of that.
+
+use std::collections::BTreeMap;
+
+use super::rows::Read;
+
+/// Tickets whose ids follow each other, of which one value of the index tells. The migration says the same.
+pub(super) const STRETCH: i64 = 1 << STRETCH_BITS;
+const STRETCH_BITS: u32 = 15;
+/// Numbers of 64 bits that a stretch has.
+const WORDS: usize = 1 << (STRETCH_BITS - 6);
+/// Bytes of a stretch with a bit for each ticket.
+const BYTES: usize = WORDS * 8;
+
+/// Where a ticket's id stands: its stretch, and its place in there.
+pub(super) const fn place(id: i64) -> (i64, u16) {
+    let [low, high, ..] = (id & (STRETCH - 1)).to_le_bytes();
+    (stretch(id), u16::from_le_bytes([low, high]))
+}
+
+/// The stretch of a ticket's id.
+pub(super) const fn stretch(id: i64) -> i64 {
+    id >> STRETCH_BITS
+}
+
+/// The ids of a stretch, from the first to the last one.
+pub(super) const fn ids_of(stretch: i64) -> (i64, i64) {
+    (stretch << STRETCH_BITS, (stretch << STRETCH_BITS) + STRETCH - 1)
+}
+
+/// Some of the tickets of one stretch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Postings(Box<[u64; WORDS]>);
+
+impl Default for Postings {
+    fn default() -> Self {
+        Self(Box::new([0; WORDS]))
+    }
+}
+
+impl Postings {
+    /// Reads what [`Self::to_bytes`] made.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Read<Self> {
+        let mut postings = Self::default();
+        postings.unite(bytes)?;
+        Ok(postings)
+    }
+
+    /// Adds those that these bytes tell of.
+    fn unite(&mut self, bytes: &[u8]) -> Read<()> {
+        if bytes.len() == BYTES {
+            for (word, eight) in self.0.iter_mut().zip(bytes.chunks_exact(8)) {
+                *word |= eight.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            }
+            return Ok(());
+        }
+        let (twos, rest) = bytes.as_chunks::<2>();
+        let places = || twos.iter().map(|two| u16::from_le_bytes(*two));
+        if bytes.len() > BYTES || !rest.is_empty() || places().any(|place| i64::from(place) >= STRETCH) {
+            return Err(sqlx::Error::Decode("a value of the search index cannot be understood".into()));
+        }
+        places().for_each(|place| self.insert(place));
+        Ok(())
+    }
+
+    /// As the index keeps them: places of two bytes, or a bit for each where that is shorter. The lowest bit is the first.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        if self.len() * 2 < BYTES { self.places().flat_map(u16::to_le_bytes).collect() } else { self.bits() }
+    }
+
+    /// A bit for each ticket.
+    fn bits(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    pub(super) fn insert(&mut self, place: u16) {
+        self.0[usize::from(place >> 6)] |= 1 << (place & 63);
+    }
+
+    pub(super) fn remove(&mut self, place: u16) {
+        self.0[usize::from(place >> 6)] &= !(1 << (place & 63));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn intersect(&mut self, other: &Self) {
+        for (word, other) in self.0.iter_mut().zip(other.0.iter()) {
+            *word &= other;
+        }
+    }
+
+    /// The places, the lowest first.
+    fn places(&self) -> impl Iterator<Item = u16> + '_ {
+        (0_u16..).step_by(64).zip(self.0.iter()).flat_map(|(base, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = u16::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+                left &= left - 1;
+                Some(base + bit)
+            })
+        })
+    }
+}
+
+/// Tickets, by stretch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct TicketSet(BTreeMap<i64, Postings>);
+
+impl TicketSet {
+    /// Adds the tickets of a stretch that a value of the index tells of.
+    pub(super) fn unite(&mut self, stretch: i64, bytes: &[u8]) -> Read<()> {
+        self.0.entry(stretch).or_default().unite(bytes)
+    }
+
+    pub(super) fn insert(&mut self, id: i64) {
+        let (stretch, place) = place(id);
+        self.0.entry(stretch).or_default().insert(place);
+    }
+
+    pub(super) fn remove(&mut self, id: i64) {
+        let (stretch, place) = place(id);
+        if let Some(postings) = self.0.get_mut(&stretch) {
+            postings.remove(place);
+        }
+    }
+
+    /// Leaves those that the other one has too.
+    pub(super) fn intersect(&mut self, other: &Self) {
+        self.0.retain(|stretch, postings| {
+            other.0.get(stretch).is_some_and(|other| {
+                postings.intersect(other);
+                !postings.is_empty()
+            })
+        });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.values().map(Postings::len).sum()
+    }
+
+    /// The ids, the lowest first.
+    pub(super) fn ids(&self) -> Vec<i64> {
+        self.0.iter().flat_map(|(stretch, postings)| postings.places().map(|place| ids_of(*stretch).0 + i64::from(place))).collect()
+    }
+
+    /// From the lowest stretch to the highest, both of which have tickets; `None` when there is no ticket.
+    pub(super) fn span(&self) -> Option<(i64, i64)> {
+        Some((*self.0.keys().next()?, *self.0.keys().next_back()?))
+    }
+
+    /// A bit for each ticket of each stretch of the span, the highest stretch first: what the server then asks for is near the
+    /// beginning, since the newest tickets are asked for most.
+    pub(super) fn maps(&self) -> Vec<Option<Vec<u8>>> {
+        let Some((lowest, highest)) = self.span() else { return Vec::new() };
+        (lowest..=highest).rev().map(|stretch| self.0.get(&stretch).map(Postings::bits)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn postings(places: &BTreeSet<u16>) -> Postings {
+        let mut postings = Postings::default();
+        places.iter().for_each(|place| postings.insert(*place));
+        postings
+    }
+
+    fn set(ids: &BTreeSet<i64>) -> TicketSet {
+        let mut set = TicketSet::default();
+        ids.iter().for_each(|id| set.insert(*id));
+        set
+    }
+
+    fn ids() -> impl Strategy<Value = BTreeSet<i64>> {
+        proptest::collection::btree_set(prop_oneof![1..200_i64, 32_700..32_900_i64, 1..1_000_000_000_000_i64], 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(places in proptest::collection::btree_set(0..32_768_u16, 0..3_000)) {
+            let written = postings(&places).to_bytes();
+            prop_assert!(written.len() <= BYTES && written.len() <= places.len() * 2);
+            let read = Postings::from_bytes(&written).unwrap();
+            prop_assert_eq!(read.places().collect::<BTreeSet<_>>(), places);
+        }
+
+        #[test]
+        fn sets_are_sets(one in ids(), other in ids()) {
+            let mut both = set(&one);
+            both.intersect(&set(&other));
+            prop_assert_eq!(both.ids(), one.intersection(&other).copied().collect::<Vec<_>>());
+            let mut left = set(&one);
+            other.iter().for_each(|id| left.remove(*id));
+            prop_assert_eq!(left.ids(), one.difference(&other).copied().collect::<Vec<_>>());
+            prop_assert_eq!(left.len(), one.difference(&other).count());
+        }
+    }
+
+    #[test]
+    fn maps_go_from_the_newest_stretch_to_the_oldest() {
+        let maps = set(&[5, 70_000].into()).maps();
+        assert_eq!(maps.len(), 3);
+        assert_eq!(maps[0].as_ref().unwrap()[(70_000 - 65_536) / 8], 1 << ((70_000 - 65_536) % 8));
+        assert!(maps[1].is_none());
+        assert_eq!(maps[2].as_ref().unwrap()[0], 1 << 5);
+    }
+
+    #[test]
+    fn damage_is_told() {
+        for bytes in [&[1][..], &[0, 0x80], &[0; BYTES + 2]] {
+            assert!(Postings::from_bytes(bytes).is_err(), "{} bytes", bytes.len());
+        }
+    }
+}

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection, Row as _};
 use super::{
     fault::{Fault, is_conflict, told},
     figures::{self, Moves},
-    migrate, rows, search,
+    fsck_index, migrate, postings, rows, search,
     values::Instant,
 };
 use crate::{
@@ -58,6 +58,7 @@ async fn check(connection: &mut PgConnection, rebuild: bool) -> Result<FsckRepor
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *tx).await?;
     let mut check = Check { tx: &mut tx, report: FsckReport { rebuilt: rebuild, ..FsckReport::default() }, rebuild, sums: Moves::new() };
     check.tickets().await?;
+    check.search_index().await?;
     check.counters().await?;
     check.people().await?;
     check.log().await?;
@@ -103,7 +104,8 @@ impl Check<'_> {
             }
         }
         let lost: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM taquilla.search_terms s WHERE NOT EXISTS (SELECT FROM taquilla.tickets t WHERE t.id = s.ticket_id)",
+            "SELECT count(*) FROM (SELECT ticket_id FROM taquilla.search_terms UNION ALL SELECT ticket_id FROM taquilla.search_kept) s \
+             WHERE NOT EXISTS (SELECT FROM taquilla.tickets t WHERE t.id = s.ticket_id)",
         )
         .fetch_one(&mut *self.tx)
         .await?;
@@ -125,7 +127,8 @@ impl Check<'_> {
     }
 
     async fn terms(&mut self, tickets: &[i64]) -> Result<HashMap<i64, Terms>, Fault> {
-        let sql = "SELECT ticket_id, comment_id, internal, tsvector_to_array(terms) FROM taquilla.search_terms WHERE ticket_id = ANY($1)";
+        let sql = "SELECT ticket_id, comment_id, internal, tsvector_to_array(terms) FROM (\
+                   SELECT * FROM taquilla.search_terms UNION ALL SELECT * FROM taquilla.search_kept) s WHERE ticket_id = ANY($1)";
         let mut terms: HashMap<i64, Terms> = HashMap::new();
         for row in sqlx::query(sql).bind(tickets).fetch_all(&mut *self.tx).await? {
             let of = terms.entry(row.try_get(0)?).or_default().entry((row.try_get(1)?, row.try_get(2)?)).or_default();
@@ -178,13 +181,33 @@ impl Check<'_> {
         }
         self.problem(format!("the search index does not agree with the texts of ticket {}", ticket.id));
         if self.rebuild {
-            sqlx::query("DELETE FROM taquilla.search_terms WHERE ticket_id = $1").bind(ticket.id.0).execute(&mut *self.tx).await?;
+            // What the index says of a text that it should not have is found, and mended, afterwards.
+            for table in ["DELETE FROM taquilla.search_terms WHERE ticket_id = $1", "DELETE FROM taquilla.search_kept WHERE ticket_id = $1"]
+            {
+                sqlx::query(table).bind(ticket.id.0).execute(&mut *self.tx).await?;
+            }
             let mut terms = search::Terms::default();
             terms.ticket(self.tx, ticket, true).await?;
             for comment in comments {
                 terms.comment(self.tx, comment, true).await?;
             }
             terms.add(self.tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the index of words has what the texts say that it has.
+    async fn search_index(&mut self) -> Result<(), Fault> {
+        for stretch in fsck_index::stretches(self.tx).await? {
+            let right = fsck_index::right(self.tx, stretch).await?;
+            if fsck_index::found(self.tx, stretch).await? == right {
+                continue;
+            }
+            let (first, last) = postings::ids_of(stretch);
+            self.problem(format!("the search index of tickets {first} to {last} does not agree with their words"));
+            if self.rebuild {
+                fsck_index::rebuild(self.tx, stretch, &right).await?;
+            }
         }
         Ok(())
     }

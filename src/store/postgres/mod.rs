@@ -21,6 +21,7 @@ mod figures;
 mod find;
 mod fold;
 pub mod fsck;
+mod fsck_index;
 mod ids;
 mod judge;
 mod lists;

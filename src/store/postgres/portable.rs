@@ -196,6 +196,24 @@ impl Portable for PgStore {
     async fn settle(&self) -> Result<(), StoreError> {
         let mut connection = migrate::connect(&self.connect).await?;
         settle(&mut connection).await.map_err(unfit)?;
+        self.index_texts().await?;
+        sqlx::query(ANALYZE).execute(&mut connection).await.map_err(|error| told(&error))?;
+        connection.close().await.map_err(|error| told(&error))
+    }
+}
+
+/// The planner learns what there is now.
+const ANALYZE: &str = "ANALYZE taquilla.tickets, taquilla.comments, taquilla.search_terms, taquilla.search_kept, \
+                       taquilla.search_index, taquilla.entries";
+
+impl PgStore {
+    /// Moves all texts to the search index, however few wait for it. Others may read and write meanwhile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn index_texts(&self) -> Result<(), StoreError> {
+        let mut connection = migrate::connect(&self.connect).await?;
+        fold::fold_all(&mut connection).await.map_err(|error| told(&error))?;
         connection.close().await.map_err(|error| told(&error))
     }
 }
@@ -208,7 +226,7 @@ fn unfit(fault: Fault) -> StoreError {
     }
 }
 
-/// The counters anew, and all texts in the search index; and the planner learns what there is now.
+/// The counters anew.
 async fn settle(connection: &mut PgConnection) -> Result<(), Fault> {
     let mut tx = connection.begin().await?;
     for table in ["DELETE FROM taquilla.figures", "DELETE FROM taquilla.figure_moves"] {
@@ -229,9 +247,5 @@ async fn settle(connection: &mut PgConnection) -> Result<(), Fault> {
     }
     figures::moved(&mut tx, &sums).await?;
     tx.commit().await?;
-    fold::fold_all(connection).await?;
-    let analyze = "ANALYZE taquilla.tickets, taquilla.comments, taquilla.search_terms, taquilla.search_kept, taquilla.search_index, \
-                   taquilla.entries";
-    sqlx::query(analyze).execute(connection).await?;
     Ok(())
 }

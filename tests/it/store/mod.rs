@@ -47,6 +47,7 @@ mod races;
 mod random;
 mod reopen;
 mod search;
+mod search_index;
 mod site;
 mod steps;
 mod unique;

@@ -287,6 +287,14 @@ async fn a_lease_is_held_by_one_until_it_gives_it_back_or_is_gone() {
     assert!(one.lease("job", 1, 60).await.unwrap(), "whoever had it is gone");
 }
 
+async fn finds_and_mends(connection: &mut PgConnection, url: &Secret, damage: &'static str) {
+    execute(connection, damage).await;
+    let found = fsck::fsck(url, true).await.unwrap();
+    assert!(!found.problems.is_empty(), "{damage}");
+    let mended = fsck::fsck(url, false).await.unwrap();
+    assert!(mended.problems.is_empty(), "after {damage}: {:?}", mended.problems);
+}
+
 #[tokio::test]
 async fn a_check_finds_what_does_not_agree_and_mends_it() {
     let database = Database::new().await;
@@ -309,11 +317,24 @@ async fn a_check_finds_what_does_not_agree_and_mends_it() {
         "INSERT INTO taquilla.figure_moves VALUES (1, 0, 0, 5, 0)",
         "DELETE FROM taquilla.figures; DELETE FROM taquilla.figure_moves",
     ] {
-        execute(&mut connection, damage).await;
-        let found = fsck::fsck(&url, true).await.unwrap();
-        assert!(!found.problems.is_empty(), "{damage}");
-        let mended = fsck::fsck(&url, false).await.unwrap();
-        assert!(mended.problems.is_empty(), "after {damage}: {:?}", mended.problems);
+        finds_and_mends(&mut connection, &url, damage).await;
+    }
+    store.index_texts().await.unwrap();
+    let edited = changed(&stored(&*store, TicketId(9)).await, |ticket| ticket.title = "other words".into());
+    let gone = changed(&stored(&*store, TicketId(10)).await, |ticket| ticket.deleted_at = Some(at(99)));
+    commit(&*store, Changes::new().update(edited).update(gone)).await;
+    assert_eq!(fsck::fsck(&url, false).await.unwrap().problems, [""; 0]);
+    for damage in [
+        "DELETE FROM taquilla.search_stale",
+        "DELETE FROM taquilla.search_kept WHERE ticket_id = 5 AND comment_id = 0",
+        "DELETE FROM taquilla.search_kept WHERE ticket_id = 5; DELETE FROM taquilla.search_terms WHERE ticket_id = 5",
+        "DELETE FROM taquilla.search_index WHERE term = 'ticket'",
+        "UPDATE taquilla.search_index SET tickets = '\\x' WHERE term = 'special'",
+        "UPDATE taquilla.search_index SET tickets = tickets || '\\x0100' WHERE term = 'word7'",
+        "INSERT INTO taquilla.search_index VALUES (0, 'nobody', 7, '\\x0100')",
+        "UPDATE taquilla.search_index SET tickets = '\\x01'",
+    ] {
+        finds_and_mends(&mut connection, &url, damage).await;
     }
     execute(&mut connection, "DELETE FROM taquilla.entries WHERE commit_nr = (SELECT min(commit_nr) FROM taquilla.entries)").await;
     assert!(fsck::fsck(&url, false).await.unwrap().problems[0].contains("log entries"));

@@ -1,0 +1,129 @@
+//! The index of words on PostgreSQL: what is moved to it, taken out of it and looked for at the same time stays right, and the
+//! steps of the schema take it along.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use taquilla::{
+    store::{
+        Changes, IdKind, Store,
+        postgres::{PgStore, fsck, migrate},
+    },
+    tickets::{
+        model::Ticket,
+        query::{Scope, TicketQuery},
+        search::Words,
+    },
+    types::{Secret, TicketId},
+};
+
+use super::{ask::ids, build::*};
+use crate::support::postgres::Database;
+
+async fn open(database: &Database) -> Arc<PgStore> {
+    PgStore::open(database.options()).await.expect("the store opens")
+}
+
+/// The tickets with these words, the oldest first.
+async fn found(store: &dyn Store, typed: &str) -> Vec<i64> {
+    let mut found = ids(store, &TicketQuery { words: Words::parse(typed), ..TicketQuery::all(Scope::All) }, 50).await;
+    found.sort_unstable();
+    found
+}
+
+/// A ticket with this title.
+async fn titled(store: &dyn Store, title: &str) -> Ticket {
+    let made = Ticket { title: title.into(), ..ticket(store.reserve(IdKind::Ticket).await.unwrap()) };
+    commit(store, opened(&made)).await;
+    made
+}
+
+#[tokio::test]
+async fn texts_are_found_after_a_step_back_and_forth() {
+    let database = Database::new().await;
+    let url = Secret::new(database.url());
+    let store = open(&database).await;
+    let one = titled(&*store, "zebra").await;
+    titled(&*store, "okapi").await;
+    store.index_texts().await.unwrap();
+    commit(&*store, Changes::new().update(changed(&one, |ticket| ticket.title = "lion".into()))).await;
+    store.close().await.unwrap();
+    migrate::down(&url, 2).await.unwrap();
+    let mut connection = database.connect().await;
+    let sql = "SELECT ticket_id FROM taquilla.search_terms WHERE terms @@ 'okapi'::tsquery OR terms @@ 'lion'::tsquery ORDER BY 1";
+    assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_all(&mut connection).await.unwrap(), [1, 2], "as the version before has them");
+    let store = open(&database).await;
+    for _ in 0..2 {
+        assert_eq!(
+            [found(&*store, "lion").await, found(&*store, "okapi").await, found(&*store, "zebra").await],
+            [vec![1], vec![2], vec![]]
+        );
+        store.index_texts().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn texts_that_wait_are_moved_when_they_are_many() {
+    let database = Database::new().await;
+    let store = open(&database).await;
+    let mut changes = Changes::new();
+    for _ in 0..2_100 {
+        changes = changes.insert(ticket(store.reserve(IdKind::Ticket).await.unwrap()));
+    }
+    commit(&*store, changes).await;
+    let mut connection = database.connect().await;
+    let moved = async {
+        while sqlx::query_scalar::<_, i64>("SELECT count(*) FROM taquilla.search_terms").fetch_one(&mut connection).await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), moved).await.expect("they are moved");
+    assert_eq!(found(&*store, "special 2077").await, [2_077]);
+}
+
+/// Two writers for each ticket, who change its texts, delete and restore it, and add to it, while two others move texts and one looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_while_it_is_moved_is_found_as_it_is() {
+    const TICKETS: i64 = 6;
+    const ROUNDS: i64 = 25;
+    let database = Database::new().await;
+    let (store, other) = (open(&database).await, open(&database).await);
+    for n in 1..=TICKETS {
+        titled(&*store, &format!("stays{n}")).await;
+    }
+    let writer = async |n: i64, who: i64| {
+        for round in 0..ROUNDS {
+            let id = store.reserve(IdKind::Comment).await.unwrap();
+            let made = comment(n, id, &format!("writer{who} round{round}"));
+            commit(&*store, Changes::new().insert(made.clone()).add(counted(&made, 1))).await;
+            if round % 3 == who {
+                commit(&*store, Changes::new().update(taken_back(&made)).add(counted(&made, -1))).await;
+            }
+            // Whoever is overtaken leaves it at that.
+            let ticket = stored(&*store, TicketId(n)).await;
+            let edited = changed(&ticket, |ticket| match round % 4 {
+                0 => ticket.deleted_at = Some(at(99)),
+                1 => ticket.deleted_at = None,
+                _ => ticket.title = format!("stays{n} title{who} of{round}"),
+            });
+            drop(store.commit(Changes::new().update(edited)).await);
+        }
+    };
+    let writers = join_all((1..=TICKETS).flat_map(|n| [writer(n, 0), writer(n, 1)]));
+    let moving = async {
+        for _ in 0..ROUNDS {
+            let (one, two) = tokio::join!(store.index_texts(), other.index_texts());
+            one.and(two).unwrap();
+        }
+    };
+    tokio::join!(writers, moving);
+    for n in 1..=TICKETS {
+        let ticket = stored(&*store, TicketId(n)).await;
+        let live: &[i64] = if ticket.deleted_at.is_none() { &[n] } else { &[] };
+        assert_eq!(found(&*store, &format!("writer1 round0 {}", ticket.title)).await, live, "ticket {n}");
+    }
+    for _ in 0..2 {
+        assert_eq!(fsck::fsck(&Secret::new(database.url()), false).await.unwrap().problems, [""; 0]);
+        store.index_texts().await.unwrap();
+    }
+}

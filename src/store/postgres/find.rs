@@ -79,8 +79,12 @@ pub(super) async fn tickets_with(pool: &PgPool, words: &Words, notes: bool) -> R
 /// The tickets that have every word.
 fn together(indexed: Vec<TicketSet>, unindexed: &[Vec<i64>], stale: &[i64]) -> TicketSet {
     let each = indexed.into_iter().zip(unindexed).map(|(mut tickets, new)| {
-        stale.iter().for_each(|id| tickets.remove(*id));
-        new.iter().for_each(|id| tickets.insert(*id));
+        for id in stale {
+            tickets.remove(*id);
+        }
+        for id in new {
+            tickets.insert(*id);
+        }
         tickets
     });
     each.reduce(|mut all, tickets| {

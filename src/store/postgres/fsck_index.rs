@@ -55,7 +55,9 @@ pub(super) async fn found(tx: &mut PgConnection, stretch: i64) -> Result<Values,
     while let Some(row) = rows.try_next().await? {
         let mut value = Postings::from_bytes(row.try_get("tickets")?).unwrap_or_default();
         let was_empty = value.is_empty();
-        stale.iter().for_each(|id| value.remove(postings::place(*id).1));
+        for id in &stale {
+            value.remove(postings::place(*id).1);
+        }
         // One that only stale tickets had is right; one that nobody had is not.
         if was_empty || !value.is_empty() {
             values.insert((row.try_get("kind")?, row.try_get("term")?), value);

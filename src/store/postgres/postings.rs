@@ -172,13 +172,17 @@ mod tests {
 
     fn postings(places: &BTreeSet<u16>) -> Postings {
         let mut postings = Postings::default();
-        places.iter().for_each(|place| postings.insert(*place));
+        for place in places {
+            postings.insert(*place);
+        }
         postings
     }
 
     fn set(ids: &BTreeSet<i64>) -> TicketSet {
         let mut set = TicketSet::default();
-        ids.iter().for_each(|id| set.insert(*id));
+        for id in ids {
+            set.insert(*id);
+        }
         set
     }
 
@@ -201,7 +205,9 @@ mod tests {
             both.intersect(&set(&other));
             prop_assert_eq!(both.ids(), one.intersection(&other).copied().collect::<Vec<_>>());
             let mut left = set(&one);
-            other.iter().for_each(|id| left.remove(*id));
+            for id in &other {
+                left.remove(*id);
+            }
             prop_assert_eq!(left.ids(), one.difference(&other).copied().collect::<Vec<_>>());
             prop_assert_eq!(left.len(), one.difference(&other).count());
         }

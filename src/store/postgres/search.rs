@@ -87,48 +87,15 @@ async fn forget(tx: &mut PgConnection, ticket: i64, comment: i64) -> Result<(), 
     forget_all(tx, &[ticket], &[comment]).await
 }
 
-/// Holds off who moves texts to the index, until the commit is over: they must not move one of a ticket that leaves it.
-const STAY: &str = "SELECT pg_advisory_xact_lock_shared(8391837, 3)";
-
-/// Of tickets, of which the texts go out of the index: puts down that what it says of them is not true any more.
-macro_rules! leave {
-    ($touched:literal) => {
-        concat!(
-            "WITH touched AS (",
-            $touched,
-            "), moved AS (DELETE FROM taquilla.search_kept k USING touched WHERE k.ticket_id = touched.ticket_id RETURNING k.*), \
-             stale AS (INSERT INTO taquilla.search_stale AS s (ticket_id, terms) \
-             SELECT m.ticket_id, array_agg(DISTINCT term) FROM moved m, unnest(tsvector_to_array(m.terms)) AS term GROUP BY m.ticket_id \
-             ON CONFLICT (ticket_id) DO UPDATE SET terms = s.terms || excluded.terms) \
-             INSERT INTO taquilla.search_terms SELECT * FROM moved"
-        )
-    };
-}
-
 /// Removes the terms of texts: tickets and their comments (0 for the ticket's own texts), pair by pair.
 pub(super) async fn forget_all(tx: &mut PgConnection, tickets: &[i64], comments: &[i64]) -> Result<(), Fault> {
-    sqlx::query(STAY).execute(&mut *tx).await?;
-    let leave = leave!(
-        "SELECT DISTINCT k.ticket_id FROM unnest($1::bigint[], $2::bigint[]) AS gone(ticket_id, comment_id) \
-         JOIN taquilla.search_kept k USING (ticket_id, comment_id)"
-    );
-    sqlx::query(leave).bind(tickets).bind(comments).execute(&mut *tx).await?;
-    // Another statement, since it has to see what somebody else has moved while that one waited.
-    sqlx::query(
-        "DELETE FROM taquilla.search_terms s USING unnest($1::bigint[], $2::bigint[]) AS gone(ticket_id, comment_id) \
-         WHERE s.ticket_id = gone.ticket_id AND s.comment_id = gone.comment_id",
-    )
-    .bind(tickets)
-    .bind(comments)
-    .execute(tx)
-    .await?;
+    sqlx::query("SELECT taquilla.forget_texts($1, $2)").bind(tickets).bind(comments).execute(tx).await?;
     Ok(())
 }
 
 /// Takes a ticket that is deleted or restored out of the index: of deleted ones it has none, and who restores one finds it again.
 pub(super) async fn leave(tx: &mut PgConnection, ticket: i64) -> Result<(), Fault> {
-    sqlx::query(STAY).execute(&mut *tx).await?;
-    sqlx::query(leave!("SELECT $1::bigint AS ticket_id")).bind(ticket).execute(tx).await?;
+    sqlx::query("SELECT taquilla.leave_index($1)").bind([ticket]).execute(tx).await?;
     Ok(())
 }
 

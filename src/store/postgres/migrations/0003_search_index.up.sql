@@ -33,3 +33,33 @@ CREATE TABLE taquilla.search_stale (
 -- What it has is moved away; and what comes is looked through one by one until it is so many KiB.
 ALTER TABLE taquilla.search_terms SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 ALTER INDEX taquilla.search_terms_terms SET (gin_pending_list_limit = 256);
+
+-- Removes texts, by ticket and comment, that are changed or deleted. What the index says of those tickets is not true any more then,
+-- so all their texts leave it. The lock holds off who moves texts to the index until the transaction is over: they must not move
+-- one of a ticket that leaves it. Each statement has a snapshot of its own, so the last one sees what others have moved meanwhile.
+CREATE FUNCTION taquilla.forget_texts(tickets bigint[], comments bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(8391837, 3);
+    PERFORM taquilla.leave_index(ARRAY(
+        SELECT DISTINCT k.ticket_id FROM unnest(tickets, comments) AS gone(ticket_id, comment_id)
+        JOIN taquilla.search_kept k USING (ticket_id, comment_id)
+    ));
+    DELETE FROM taquilla.search_terms s USING unnest(tickets, comments) AS gone(ticket_id, comment_id)
+    WHERE s.ticket_id = gone.ticket_id AND s.comment_id = gone.comment_id;
+END
+$$;
+
+-- Takes all texts of tickets out of the index.
+CREATE FUNCTION taquilla.leave_index(tickets bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(8391837, 3);
+    WITH moved AS (
+        DELETE FROM taquilla.search_kept k WHERE k.ticket_id = ANY(tickets) RETURNING *
+    ), stale AS (
+        INSERT INTO taquilla.search_stale AS s (ticket_id, terms)
+        SELECT m.ticket_id, array_agg(DISTINCT term) FROM moved m, unnest(tsvector_to_array(m.terms)) AS term GROUP BY m.ticket_id
+        ON CONFLICT (ticket_id) DO UPDATE SET terms = s.terms || excluded.terms
+    )
+    INSERT INTO taquilla.search_terms SELECT * FROM moved;
+END
+$$;

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{
     find::{Kind, entries},
     postings::{self, Postings},
+    values::Instant,
 };
 
 /// How often it is looked whether there is something to do.
@@ -40,9 +41,9 @@ const WAITING: &str = "SELECT stretch, sum(n)::bigint FROM (\
 const TAKE: &str = "WITH taken AS (DELETE FROM taquilla.search_terms WHERE ticket_id BETWEEN $1 AND $2 RETURNING *), \
     kept AS (INSERT INTO taquilla.search_kept SELECT * FROM taken), \
     gone AS (DELETE FROM taquilla.search_stale WHERE ticket_id BETWEEN $1 AND $2 RETURNING *) \
-    SELECT k.ticket_id, k.internal, tsvector_to_array(k.terms) AS terms, false AS gone FROM taken k \
+    SELECT k.ticket_id, k.internal, tsvector_to_array(k.terms) AS terms, t.created_at FROM taken k \
     JOIN taquilla.tickets t ON t.id = k.ticket_id WHERE t.deleted_at IS NULL \
-    UNION ALL SELECT ticket_id, false, terms, true FROM gone";
+    UNION ALL SELECT ticket_id, false, terms, NULL FROM gone";
 
 /// Moves texts when there are enough of them. Ends when it is aborted.
 pub(super) async fn run(pool: PgPool) {
@@ -111,36 +112,47 @@ struct Change {
     go: Vec<u16>,
 }
 
-/// By kind and term, how the values of a stretch change.
+/// How a stretch changes.
 #[derive(Debug, Default)]
-struct Changes(BTreeMap<(i16, String), Change>);
+struct Changes {
+    /// Its values, by kind and term.
+    values: BTreeMap<(i16, String), Change>,
+    /// When the newest ticket that comes was opened.
+    newest: Option<Instant>,
+}
 
 impl Changes {
     /// Takes what waits of these tickets, which lie in one stretch.
     async fn taken(tx: &mut PgConnection, first: i64, last: i64) -> Result<Self, sqlx::Error> {
         // Sorted in the end, since most terms come many times.
         let mut changes: HashMap<(Kind, String), Change> = HashMap::new();
+        let mut newest = None;
         let mut rows = sqlx::query(TAKE).bind(first).bind(last).fetch(tx);
         while let Some(row) = rows.try_next().await? {
             let (_, place) = postings::place(row.try_get("ticket_id")?);
             let terms: Vec<String> = row.try_get("terms")?;
-            if row.try_get("gone")? {
-                for (kind, term) in terms.iter().flat_map(|term| entries(term, false).chain(entries(term, true))) {
-                    changes.entry((kind, term.to_owned())).or_default().go.push(place);
-                }
-            } else {
+            if let Some(created_at) = row.try_get::<Option<Instant>, _>("created_at")? {
+                newest = newest.max(Some(created_at));
                 let internal = row.try_get("internal")?;
                 for (kind, term) in terms.iter().flat_map(|term| entries(term, internal)) {
                     changes.entry((kind, term.to_owned())).or_default().come.push(place);
                 }
+            } else {
+                for (kind, term) in terms.iter().flat_map(|term| entries(term, false).chain(entries(term, true))) {
+                    changes.entry((kind, term.to_owned())).or_default().go.push(place);
+                }
             }
         }
-        Ok(Self(changes.into_iter().map(|((kind, term), change)| ((kind as i16, term), change)).collect()))
+        let values = changes.into_iter().map(|((kind, term), change)| ((kind as i16, term), change)).collect();
+        Ok(Self { values, newest })
     }
 
-    /// Changes the values.
+    /// Makes them.
     async fn write(self, tx: &mut PgConnection, stretch: i64) -> Result<(), sqlx::Error> {
-        let changes: Vec<((i16, String), Change)> = self.0.into_iter().collect();
+        if let Some(newest) = self.newest {
+            set_newest(tx, stretch, newest).await?;
+        }
+        let changes: Vec<((i16, String), Change)> = self.values.into_iter().collect();
         for changes in changes.chunks(VALUES) {
             let (kinds, terms): (Vec<i16>, Vec<&str>) = changes.iter().map(|((kind, term), _)| (*kind, term.as_str())).unzip();
             let sql = "SELECT w.at, i.tickets FROM unnest($1::smallint[], $2::text[]) WITH ORDINALITY AS w(kind, term, at) \
@@ -176,6 +188,14 @@ impl Changes {
         }
         Ok(())
     }
+}
+
+/// Notes that a ticket of a stretch was opened then, for which there may be a newer one.
+pub(super) async fn set_newest(tx: &mut PgConnection, stretch: i64, newest: Instant) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO taquilla.search_stretches AS s (stretch, newest) VALUES ($1, $2) \
+               ON CONFLICT (stretch) DO UPDATE SET newest = greatest(s.newest, excluded.newest)";
+    sqlx::query(sql).bind(stretch).bind(newest).execute(tx).await?;
+    Ok(())
 }
 
 /// Values of a stretch that are written together, as columns.

@@ -200,7 +200,7 @@ impl Check<'_> {
     async fn search_index(&mut self) -> Result<(), Fault> {
         for stretch in fsck_index::stretches(self.tx).await? {
             let right = fsck_index::right(self.tx, stretch).await?;
-            if fsck_index::found(self.tx, stretch).await? == right {
+            if fsck_index::found(self.tx, stretch).await?.is(&right) {
                 continue;
             }
             let (first, last) = postings::ids_of(stretch);

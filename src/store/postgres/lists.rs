@@ -24,24 +24,44 @@ type Builder = QueryBuilder<Postgres>;
 
 /// Reads one page.
 pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>) -> Read<Slice<Arc<Ticket>, SortKey>> {
-    let (most, begins) = (page.limit.saturating_add(1), page.after.is_none());
-    let exact = query.counts_exactly();
-    let list = List::of(pool, query).await?;
-    if list.size == Some(0) {
-        return Ok(Slice { rows: Vec::new(), next: None, total: begins.then_some(Total::Exact(0)) });
+    let Some(words) = query.words.as_ref().filter(|_| !query.deleted) else {
+        return read(pool, List { query, among: Among::Any, size: None }, page).await;
+    };
+    let found = tickets_with(pool, words, query.scope.sees_notes()).await?;
+    let size = found.tickets.len();
+    if size == 0 {
+        return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
     }
+    let words_alone = TicketQuery { words: query.words.clone(), ..TicketQuery::all(Scope::All) };
+    if *query == words_alone
+        && page.after.is_none()
+        && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
+    {
+        let slice = read(pool, List { query, among: Among::of(&some), size: Some(size) }, page).await?;
+        if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
+            return Ok(slice);
+        }
+    }
+    let size = (*query == TicketQuery { sort: query.sort, ..words_alone }).then_some(size);
+    read(pool, List { query, among: Among::of(&found.tickets), size }, page).await
+}
+
+/// Reads one page of a list.
+async fn read(pool: &PgPool, list: List<'_>, page: Page<SortKey>) -> Read<Slice<Arc<Ticket>, SortKey>> {
+    let (query, most, begins) = (list.query, page.limit.saturating_add(1), page.after.is_none());
+    let exact = query.counts_exactly();
     let counts = begins && !exact && list.size.is_none();
     let mut select = Builder::new("");
     if counts || list.walks() {
-        let most_looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
-        first(&mut select, &list, page.after, [most_looked_for, most]);
+        let looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
+        first(&mut select, &list, page.after, [looked_for, most]);
     } else {
         select.push("SELECT ").push(TICKET).push(" FROM taquilla.tickets t WHERE ");
         list.filter(&mut select, page.after);
         order(&mut select, query);
         select.push(" LIMIT ").push_bind(count(most));
     }
-    let found = select.build().persistent(has_one_plan(query)).fetch_all(pool).await?;
+    let found = select.build().persistent(list.has_one_plan()).fetch_all(pool).await?;
     let mut tickets = found.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
     let more = tickets.len() > page.limit;
     tickets.truncate(page.limit);
@@ -89,18 +109,16 @@ const PAGE: usize = 50;
 /// Stretches of which there may be marks.
 const MOST_MARKED: i64 = 4_096;
 
-impl<'a> List<'a> {
-    async fn of(pool: &PgPool, query: &'a TicketQuery) -> Read<Self> {
-        let Some(words) = query.words.as_ref().filter(|_| !query.deleted) else { return Ok(Self { query, among: Among::Any, size: None }) };
-        let tickets = tickets_with(pool, words, query.scope.sees_notes()).await?;
-        let size = tickets.len();
-        let words_alone = TicketQuery { words: query.words.clone(), sort: query.sort, ..TicketQuery::all(Scope::All) };
-        Ok(Self { query, among: Among::of(&tickets), size: (size == 0 || *query == words_alone).then_some(size) })
-    }
-
+impl List<'_> {
     /// Whether the server goes through the list in its order.
     const fn walks(&self) -> bool {
         matches!(self.among, Among::Marked(..))
+    }
+
+    /// Whether the server may keep one plan for all values. Between a rare tag and a frequent one the right plans differ by orders of
+    /// magnitude, and the plan for any tag, which the server would go over to, takes each for a rare one.
+    const fn has_one_plan(&self) -> bool {
+        self.query.tags.is_empty() && (self.query.words.is_none() || !self.query.deleted)
     }
 
     /// Its conditions, joined by AND, with that of what comes after a place in its order.
@@ -160,12 +178,6 @@ fn order(select: &mut Builder, query: &TicketQuery) {
         Some(column) => select.push(" ORDER BY ").push(column).push(direction).push(", id").push(direction),
         None => select.push(" ORDER BY id").push(direction),
     };
-}
-
-/// Whether the server may keep one plan for all values. Between a rare word or tag and a frequent one the right plans differ by
-/// orders of magnitude, and the plan for any word, which the server would go over to, takes each for a rare one.
-const fn has_one_plan(query: &TicketQuery) -> bool {
-    query.words.is_none() && query.tags.is_empty()
 }
 
 fn count(n: usize) -> i64 {

@@ -81,6 +81,10 @@ impl Postings {
         self.0[usize::from(place >> 6)] &= !(1 << (place & 63));
     }
 
+    fn contains(&self, place: u16) -> bool {
+        self.0[usize::from(place >> 6)] & (1 << (place & 63)) != 0
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
@@ -128,6 +132,24 @@ impl TicketSet {
         if let Some(postings) = self.0.get_mut(&stretch) {
             postings.remove(place);
         }
+    }
+
+    pub(super) fn contains(&self, id: i64) -> bool {
+        let (stretch, place) = place(id);
+        self.0.get(&stretch).is_some_and(|postings| postings.contains(place))
+    }
+
+    /// Those of the highest stretches that together have at least so many, and the other stretches, from the highest one down; `None`
+    /// when it has fewer.
+    pub(super) fn highest(&self, wanted: usize) -> Option<(Self, Vec<i64>)> {
+        let (mut some, mut size) = (BTreeMap::new(), 0);
+        let mut stretches = self.0.iter().rev();
+        while size < wanted {
+            let (stretch, postings) = stretches.next()?;
+            size += postings.len();
+            some.insert(*stretch, postings.clone());
+        }
+        Some((Self(some), stretches.map(|(stretch, _)| *stretch).collect()))
     }
 
     /// Leaves those that the other one has too.

@@ -93,7 +93,8 @@ pub(super) async fn forget_all(tx: &mut PgConnection, tickets: &[i64], comments:
     Ok(())
 }
 
-/// Takes a ticket that is deleted or restored out of the index: of deleted ones it has none, and who restores one finds it again.
+/// Takes a ticket out of the index that is deleted, of which it has none, or restored, of which it should have all texts again; or
+/// one of which the time of opening changes, by which they are ordered.
 pub(super) async fn leave(tx: &mut PgConnection, ticket: i64) -> Result<(), Fault> {
     sqlx::query("SELECT taquilla.leave_index($1)").bind([ticket]).execute(tx).await?;
     Ok(())

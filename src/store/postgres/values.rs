@@ -19,7 +19,7 @@ const SERVER_EPOCH: i64 = 946_684_800_000_000;
 const SERVER_MIN: i64 = -211_813_488_000_000_000;
 
 /// An instant as `timestamptz`; the largest number stands for infinity.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Instant(pub(super) i64);
 
 impl Instant {

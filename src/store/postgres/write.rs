@@ -156,9 +156,13 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
         .bind(instant(row.first_response_decided_at))
         .bind(instant(row.resolution_decided_at));
     let Some(old) = statement.fetch_optional(&mut *tx).await? else { return Err(Fault::Overtaken) };
-    let (was_there, was_deleted): (bool, bool) = (old.try_get(0)?, old.try_get::<Option<Instant>, _>("deleted_at")?.is_some());
-    if was_there && was_deleted != row.deleted_at.is_some() {
-        search::leave(tx, row.id.0).await?;
+    let was_there: bool = old.try_get(0)?;
+    if was_there {
+        let was_deleted = old.try_get::<Option<Instant>, _>("deleted_at")?.is_some();
+        let was_created_at = old.try_get::<Instant, _>("created_at")?.stamp();
+        if was_deleted != row.deleted_at.is_some() || was_created_at != row.created_at {
+            search::leave(tx, row.id.0).await?;
+        }
     }
     let before = if was_there { Some(standing(&old)?) } else { None };
     for (key, amount) in moves(before.as_ref(), Some(&Standing::from(row))) {

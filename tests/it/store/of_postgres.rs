@@ -333,6 +333,8 @@ async fn a_check_finds_what_does_not_agree_and_mends_it() {
         "UPDATE taquilla.search_index SET tickets = tickets || '\\x0100' WHERE term = 'word7'",
         "INSERT INTO taquilla.search_index VALUES (0, 'nobody', 7, '\\x0100')",
         "UPDATE taquilla.search_index SET tickets = '\\x01'",
+        "DELETE FROM taquilla.search_stretches",
+        "UPDATE taquilla.search_stretches SET newest = '1970-01-01'",
     ] {
         finds_and_mends(&mut connection, &url, damage).await;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use taquilla::{
     store::{
-        Changes, IdKind, Store,
+        Changes, IdKind, Store, Tickets as _,
         postgres::{PgStore, fsck, migrate},
     },
     tickets::{
@@ -14,7 +14,7 @@ use taquilla::{
         query::{Scope, TicketQuery},
         search::Words,
     },
-    types::{Secret, TicketId},
+    types::{Page, Secret, TicketId, Total},
 };
 
 use super::{ask::ids, build::*};
@@ -79,6 +79,47 @@ async fn texts_that_wait_are_moved_when_they_are_many() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), moved).await.expect("they are moved");
     assert_eq!(found(&*store, "special 2077").await, [2_077]);
+}
+
+/// Ids that are far from each other: lists of the newest begin with the highest of them, unless others were opened later.
+#[tokio::test]
+async fn the_newest_tickets_with_a_word_are_found_wherever_their_ids_are() {
+    let database = Database::new().await;
+    let store = open(&database).await;
+    let mut all: Vec<Ticket> = Vec::new();
+    let mut check = async |all: &[Ticket], what: &str| {
+        let query = TicketQuery { words: Words::parse("special"), ..TicketQuery::all(Scope::All) };
+        let mut live: Vec<&Ticket> = all.iter().filter(|ticket| query.matches(ticket, &[])).collect();
+        live.sort_by(|a, b| query.sort.cmp(query.sort.key(a), query.sort.key(b)));
+        let expected: Vec<i64> = live.iter().map(|ticket| ticket.id.0).collect();
+        for limit in [1, 3, 50] {
+            assert_eq!(ids(&*store, &query, limit).await, expected, "{what}, {limit}");
+            let first = store.tickets(&query, Page { after: None, limit }).await.unwrap();
+            assert_eq!(first.total, Some(Total::Exact(expected.len())), "{what}, {limit}");
+        }
+    };
+    let mut changes = Changes::new();
+    for n in 1..=40_i64 {
+        // In the main the newest have the highest ids; two have not.
+        let created_at = if n % 17 == 0 { at(900 + n) } else { at(n) };
+        all.push(Ticket { created_at, ..ticket(n * 20_000) });
+        changes = changes.insert(all.last().unwrap().clone());
+    }
+    commit(&*store, changes).await;
+    check(&all, "before they are moved").await;
+    store.index_texts().await.unwrap();
+    check(&all, "as they are").await;
+    for (n, created_at, deleted_at) in [(3, at(1_000), None), (4, at(4), Some(at(1_001))), (39, at(0), None), (40, at(40), Some(at(1_001)))]
+    {
+        all[n - 1] = changed(&all[n - 1], |ticket| (ticket.created_at, ticket.deleted_at) = (created_at, deleted_at));
+        commit(&*store, Changes::new().update(all[n - 1].clone())).await;
+        check(&all, "one has changed").await;
+        if n % 2 == 0 {
+            store.index_texts().await.unwrap();
+            check(&all, "it is moved").await;
+        }
+    }
+    assert_eq!(fsck::fsck(&Secret::new(database.url()), false).await.unwrap().problems, [""; 0]);
 }
 
 /// Two writers for each ticket, who change its texts, delete and restore it, and add to it, while two others move texts and one looks.

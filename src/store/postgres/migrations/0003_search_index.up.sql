@@ -23,6 +23,12 @@ CREATE TABLE taquilla.search_index (
 -- 4 KiB at most: neither compressed nor kept elsewhere.
 ALTER TABLE taquilla.search_index ALTER COLUMN tickets SET STORAGE PLAIN;
 
+-- When the newest of the tickets was opened of which the index has told something, or later.
+CREATE TABLE taquilla.search_stretches (
+    stretch bigint PRIMARY KEY,
+    newest  timestamptz NOT NULL
+);
+
 -- Tickets of which the index says what is not true any more: all their texts are in search_terms, or they are deleted. With every
 -- term by which the index has them.
 CREATE TABLE taquilla.search_stale (

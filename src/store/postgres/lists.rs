@@ -129,7 +129,7 @@ impl List<'_> {
             Among::These(ids) => drop(select.push(" AND id = ANY(").push_bind(ids.clone()).push(")")),
             Among::Marked(highest, maps) => {
                 select.push(" AND get_bit((").push_bind(maps.clone()).push("::bytea[])[(").push_bind(*highest);
-                select.push(" - id / ").push_bind(STRETCH).push(" + 1)::integer], id % ").push_bind(STRETCH).push(") = 1");
+                select.push(" - id / ").push_bind(STRETCH).push(" + 1)::integer], (id % ").push_bind(STRETCH).push(")::integer) = 1");
             }
         }
         if let Some(after) = after {

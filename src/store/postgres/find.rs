@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt as _;
 use sqlx::{PgPool, Row as _};
 
 use super::{postings::TicketSet, rows::Read, search::asked, values::Instant};
@@ -29,31 +30,34 @@ pub(super) fn entries(term: &str, internal: bool) -> impl Iterator<Item = (Kind,
     std::iter::once((word, term)).chain(ends.map(move |end| (beginning, &term[..end])))
 }
 
-/// Words by their number, from 1: the whole ones in their order, then the beginning. Of each, values of the index, and tickets
-/// with texts that it does not have yet. As word 0 come tickets of which the index does not speak the truth, and of each stretch
-/// when its newest ticket was opened. Deleted tickets are in none of these.
+/// Words by their number, from 1: the whole ones in their order, then the beginning. Of each, values of the index; and tickets
+/// of which the index does not count (`wrong`), or which have a text with the word all the same (`right`). As word 0 comes, of each
+/// stretch, when its newest ticket was opened. Deleted tickets are in none of these.
 const FIND: &str = "\
-    SELECT array_position($2, i.term)::bigint AS word, i.stretch, i.tickets, NULL::bigint[] AS ids, NULL::timestamptz AS newest \
-    FROM taquilla.search_index i WHERE i.kind = ANY($1) AND i.term = ANY($2) \
+    SELECT array_position($2, i.term)::bigint AS word, i.stretch, i.tickets, NULL::bigint[] AS wrong_ids, NULL::bigint[] AS right_ids, \
+    NULL::timestamptz AS newest FROM taquilla.search_index i WHERE i.kind = ANY($1) AND i.term = ANY($2) \
     UNION ALL \
-    SELECT cardinality($2) + 1, i.stretch, i.tickets, NULL, NULL FROM taquilla.search_index i \
+    SELECT cardinality($2) + 1, i.stretch, i.tickets, NULL, NULL, NULL FROM taquilla.search_index i \
     WHERE i.kind = ANY($3) AND i.term >= $4 AND i.term <= $5 \
     UNION ALL \
-    SELECT q.word, NULL, NULL, new.ids, NULL FROM unnest($6::text[]) WITH ORDINALITY AS q(asked, word), LATERAL (\
-    SELECT array_agg(s.ticket_id) AS ids FROM taquilla.search_terms s JOIN taquilla.tickets t ON t.id = s.ticket_id \
-    WHERE s.terms @@ q.asked::tsquery AND ($7 OR NOT s.internal) AND t.deleted_at IS NULL) AS new \
+    SELECT q.word, NULL, NULL, wrong.ids, new.ids || kept.ids, NULL FROM unnest($6::text[]) WITH ORDINALITY AS q(asked, word), \
+    LATERAL (SELECT coalesce(array_agg(s.ticket_id), '{}') AS ids FROM taquilla.search_new s \
+    JOIN taquilla.tickets t ON t.id = s.ticket_id \
+    WHERE s.terms @@ q.asked::tsquery AND ($7 OR NOT s.internal) AND t.deleted_at IS NULL) AS new, \
+    LATERAL (SELECT coalesce(array_agg(s.ticket_id), '{}') AS ids FROM taquilla.search_stale s \
+    WHERE s.terms @@ q.asked::tsquery AND ($7 OR NOT s.internal)) AS wrong, \
+    LATERAL (SELECT coalesce(array_agg(s.ticket_id), '{}') AS ids FROM taquilla.search_kept s \
+    WHERE s.ticket_id = ANY(wrong.ids) AND s.terms @@ q.asked::tsquery AND ($7 OR NOT s.internal)) AS kept \
     UNION ALL \
-    SELECT 0, NULL, NULL, array_agg(ticket_id), NULL FROM taquilla.search_stale \
-    UNION ALL \
-    SELECT 0, stretch, NULL, NULL, newest FROM taquilla.search_stretches";
+    SELECT 0, stretch, NULL, NULL, NULL, newest FROM taquilla.search_stretches";
 
 /// Tickets that have every word.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// All of them.
     pub(super) tickets: TicketSet,
-    /// Tickets, not only of those, of which the index does not have every text.
-    unindexed: Vec<i64>,
+    /// Tickets, not only of those, that were found without the index.
+    beside: Vec<i64>,
     /// Of each stretch, when the newest of the other tickets was opened, or later, in µs.
     newest: HashMap<i64, i64>,
 }
@@ -67,7 +71,7 @@ pub(super) async fn tickets_with(pool: &PgPool, words: &Words, notes: bool) -> R
         (kinds(Kind::Word, Kind::NoteWord), format!("{}{LAST}", words.prefix))
     };
     let asked: Vec<String> = words.whole.iter().map(|word| asked(word, false)).chain([asked(&words.prefix, true)]).collect();
-    let rows = sqlx::query(FIND)
+    let mut rows = sqlx::query(FIND)
         .bind(kinds(Kind::Word, Kind::NoteWord))
         .bind(&words.whole)
         .bind(beginnings)
@@ -75,58 +79,62 @@ pub(super) async fn tickets_with(pool: &PgPool, words: &Words, notes: bool) -> R
         .bind(last)
         .bind(&asked)
         .bind(notes)
-        .fetch_all(pool)
-        .await?;
-    let mut read = Parts { indexed: vec![TicketSet::default(); asked.len()], unindexed: vec![Vec::new(); asked.len()], ..Parts::default() };
-    for row in &rows {
+        .fetch(pool);
+    let (mut parts, mut newest) = (vec![Part::default(); asked.len()], HashMap::new());
+    while let Some(row) = rows.try_next().await? {
         let word = usize::try_from(row.try_get::<i64, _>("word")?).ok().and_then(|word| word.checked_sub(1));
-        if let Some(ids) = row.try_get::<Option<Vec<i64>>, _>("ids")? {
-            *word.and_then(|word| read.unindexed.get_mut(word)).unwrap_or(&mut read.stale) = ids;
-        } else if let Some(stretch) = row.try_get("stretch")? {
-            match word.and_then(|word| read.indexed.get_mut(word)) {
-                Some(tickets) => tickets.unite(stretch, row.try_get("tickets")?)?,
-                None => drop(read.newest.insert(stretch, row.try_get::<Instant, _>("newest")?.stamp().as_micros())),
-            }
+        match (word.and_then(|word| parts.get_mut(word)), row.try_get::<Option<i64>, _>("stretch")?) {
+            (Some(part), Some(stretch)) => part.tickets.unite(stretch, row.try_get("tickets")?)?,
+            (Some(part), None) => (part.wrong, part.right) = (row.try_get("wrong_ids")?, row.try_get("right_ids")?),
+            (None, Some(stretch)) => drop(newest.insert(stretch, row.try_get::<Instant, _>("newest")?.stamp().as_micros())),
+            (None, None) => {}
         }
     }
-    Ok(read.together())
+    Ok(together(parts, newest))
 }
 
-/// What the statement told, the first two by word.
-#[derive(Debug, Default)]
-struct Parts {
-    indexed: Vec<TicketSet>,
-    unindexed: Vec<Vec<i64>>,
-    stale: Vec<i64>,
-    newest: HashMap<i64, i64>,
+/// What was told of a word.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    /// What the index says.
+    tickets: TicketSet,
+    /// Where it is not to be believed.
+    wrong: Vec<i64>,
+    /// Tickets that have the word, whatever it says.
+    right: Vec<i64>,
 }
 
-impl Parts {
-    fn together(self) -> Found {
-        let each = self.indexed.into_iter().zip(&self.unindexed).map(|(mut tickets, new)| {
-            for id in &self.stale {
-                tickets.remove(*id);
-            }
-            for id in new {
-                tickets.insert(*id);
-            }
-            tickets
-        });
-        let tickets = each.reduce(|mut all, tickets| {
-            all.intersect(&tickets);
-            all
-        });
-        Found { tickets: tickets.unwrap_or_default(), unindexed: self.unindexed.concat(), newest: self.newest }
-    }
+fn together(parts: Vec<Part>, newest: HashMap<i64, i64>) -> Found {
+    let mut beside = Vec::new();
+    let each = parts.into_iter().map(|mut part| {
+        for id in part.wrong {
+            part.tickets.remove(id);
+        }
+        for id in part.right {
+            part.tickets.insert(id);
+            beside.push(id);
+        }
+        part.tickets
+    });
+    let tickets = each.reduce(|mut all, tickets| {
+        all.intersect(&tickets);
+        all
+    });
+    Found { tickets: tickets.unwrap_or_default(), beside, newest }
 }
 
 impl Found {
+    /// The highest stretch of which anything is known.
+    pub(super) fn highest_stretch(&self) -> i64 {
+        self.newest.keys().copied().chain(self.tickets.span().map(|(_, highest)| highest)).max().unwrap_or(0)
+    }
+
     /// Some of the tickets, at least so many, and an instant: none of the others was opened after it. They are those of the highest
     /// ids, which are the newest in the main, so that these are enough for a list of the newest in all but rare cases. `None` when
     /// that would be nearly all of them.
     pub(super) fn newest(&self, wanted: usize) -> Option<(TicketSet, Timestamp)> {
         let (mut some, others) = self.tickets.highest(wanted)?;
-        for id in self.unindexed.iter().filter(|id| self.tickets.contains(**id)) {
+        for id in self.beside.iter().filter(|id| self.tickets.contains(**id)) {
             some.insert(*id);
         }
         let newest = others.iter().filter_map(|stretch| self.newest.get(stretch)).max();
@@ -139,12 +147,12 @@ impl Found {
 mod tests {
     use super::*;
 
-    fn found(ids: impl IntoIterator<Item = i64>, unindexed: &[i64]) -> Found {
+    fn found(ids: impl IntoIterator<Item = i64>, beside: &[i64]) -> Found {
         let mut tickets = TicketSet::default();
         for id in ids {
             tickets.insert(id);
         }
-        Found { tickets, unindexed: unindexed.to_vec(), newest: (0..9).map(|stretch| (stretch, 10 * stretch)).collect() }
+        Found { tickets, beside: beside.to_vec(), newest: (0..9).map(|stretch| (stretch, 10 * stretch)).collect() }
     }
 
     #[test]
@@ -158,15 +166,14 @@ mod tests {
 
     #[test]
     fn words_may_be_in_texts_of_which_the_index_has_some() {
-        let set = |ids: &[i64]| found(ids.iter().copied(), &[]).tickets;
-        let parts = |stale: &[i64]| Parts {
-            indexed: vec![set(&[1, 2, 3]), set(&[2, 3, 4])],
-            unindexed: vec![vec![4, 40_000], vec![1, 40_000]],
-            stale: stale.to_vec(),
-            newest: HashMap::new(),
+        let part = |tickets: &[i64], wrong: &[i64], right: &[i64]| Part {
+            tickets: found(tickets.iter().copied(), &[]).tickets,
+            wrong: wrong.to_vec(),
+            right: right.to_vec(),
         };
-        assert_eq!(parts(&[]).together().tickets.ids(), [1, 2, 3, 4, 40_000]);
-        assert_eq!(parts(&[1, 2]).together().tickets.ids(), [3, 4, 40_000]);
+        let ids = |parts| together(parts, HashMap::new()).tickets.ids();
+        assert_eq!(ids(vec![part(&[1, 2, 3], &[], &[4, 40_000]), part(&[2, 3, 4], &[], &[1, 40_000])]), [1, 2, 3, 4, 40_000]);
+        assert_eq!(ids(vec![part(&[1, 2, 3], &[1, 2], &[2]), part(&[1, 2, 3], &[], &[])]), [2, 3]);
     }
 
     #[test]

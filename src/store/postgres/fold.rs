@@ -1,12 +1,12 @@
 //! Moving texts to the search index: many at a time, so that each value of the index is written once for all of them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
 use futures_util::TryStreamExt as _;
-use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
+use sqlx::{Connection as _, PgConnection, PgPool, Row as _, postgres::PgRow};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
@@ -21,41 +21,57 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 const WORTH: i64 = 2_000;
 /// When more than this wait in all stretches together, all of them are moved.
 const MOST_WAITING: i64 = 20_000;
-/// Texts that are moved together, but for those of one ticket, which are never parted.
-const TOGETHER: i64 = 20_000;
+/// Texts and terms that are moved together, but for those of one ticket, which are never parted.
+const MOST_TEXTS: i64 = 5_000;
+const MOST_TERMS: i64 = 250_000;
 /// Values of the index that are read and written together; one has 4 KiB at most.
 const VALUES: usize = 500;
+/// Failures that follow one another after which it is told.
+const TELLING: u32 = 10;
 
 /// Whoever moves texts because they are many holds this, so that other instances leave it to them.
 const ONE: &str = "SELECT pg_try_advisory_xact_lock(8391837, 4)";
-/// Waits for those who take texts out of the index, or move them, and holds them off.
-const ALONE: &str = "SELECT pg_advisory_xact_lock(8391837, 3)";
+/// Waits for those who take tickets out of the index, or move texts, and holds them off. Not for long: others queue behind it.
+const ALONE: [&str; 2] = ["SET LOCAL lock_timeout = '500ms'", "SELECT pg_advisory_xact_lock(8391837, 3)"];
 
-/// Texts and tickets that wait, by stretch. The number of bits is that of the postings.
-const WAITING: &str = "SELECT stretch, sum(n)::bigint FROM (\
-    SELECT ticket_id >> 15 AS stretch, count(*) AS n FROM taquilla.search_terms GROUP BY 1 UNION ALL \
-    SELECT ticket_id >> 15, count(*) FROM taquilla.search_stale GROUP BY 1) AS waiting GROUP BY stretch ORDER BY stretch DESC";
+/// Texts that wait, by stretch, the highest first; of many, only those of the highest. The number of bits is that of the postings.
+const WAITING: &str = "SELECT ticket_id >> 15, count(*) FROM (\
+    (SELECT ticket_id FROM taquilla.search_new ORDER BY ticket_id DESC LIMIT 100000) UNION ALL \
+    (SELECT ticket_id FROM taquilla.search_stale ORDER BY ticket_id DESC LIMIT 100000)) AS waiting GROUP BY 1 ORDER BY 1 DESC";
 
-/// Takes the texts of tickets from the first to the last one, and what the index must forget of them. Deleted tickets are not in
-/// the index.
-const TAKE: &str = "WITH taken AS (DELETE FROM taquilla.search_terms WHERE ticket_id BETWEEN $1 AND $2 RETURNING *), \
-    kept AS (INSERT INTO taquilla.search_kept SELECT * FROM taken), \
-    gone AS (DELETE FROM taquilla.search_stale WHERE ticket_id BETWEEN $1 AND $2 RETURNING *) \
+/// The tickets of texts that wait, from the first to the last one, and how many terms the texts have.
+const AHEAD: &str =
+    "SELECT ticket_id, length(terms) FROM taquilla.search_new WHERE ticket_id BETWEEN $1 AND $2 ORDER BY ticket_id LIMIT $3";
+
+/// Takes the texts of tickets. Deleted tickets are not in the index.
+const TAKE: &str = "WITH taken AS (DELETE FROM taquilla.search_new WHERE ticket_id BETWEEN $1 AND $2 RETURNING *), \
+    kept AS (INSERT INTO taquilla.search_kept SELECT * FROM taken) \
     SELECT k.ticket_id, k.internal, tsvector_to_array(k.terms) AS terms, t.created_at FROM taken k \
-    JOIN taquilla.tickets t ON t.id = k.ticket_id WHERE t.deleted_at IS NULL \
-    UNION ALL SELECT ticket_id, false, terms, NULL FROM gone";
+    JOIN taquilla.tickets t ON t.id = k.ticket_id WHERE t.id BETWEEN $1 AND $2 AND t.deleted_at IS NULL";
+
+/// Takes the texts that the index must forget.
+const FORGET: &str =
+    "DELETE FROM taquilla.search_stale WHERE ticket_id BETWEEN $1 AND $2 RETURNING ticket_id, internal, tsvector_to_array(terms) AS terms";
+
+/// All other texts of such tickets, which may have the same terms.
+const REMEMBER: &str = "SELECT k.ticket_id, k.internal, tsvector_to_array(k.terms) AS terms FROM taquilla.search_kept k \
+    JOIN taquilla.tickets t ON t.id = k.ticket_id WHERE k.ticket_id = ANY($1) AND t.deleted_at IS NULL";
 
 /// Moves texts when there are enough of them. Ends when it is aborted.
 pub(super) async fn run(pool: PgPool) {
     let mut look = interval(BETWEEN_LOOKS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failures = 0;
     loop {
         look.tick().await;
-        if let Err(error) = tend(&pool).await {
-            tracing::debug!(%error, "texts were not moved to the search index; they are found without it");
-        }
-        if pool.is_closed() {
-            return;
+        match tend(&pool).await {
+            Ok(()) => failures = 0,
+            Err(error) => {
+                failures += 1;
+                if failures == TELLING {
+                    tracing::warn!(%error, "texts cannot be moved to the search index: they are found, but more slowly; it is tried again");
+                }
+            }
         }
     }
 }
@@ -64,20 +80,25 @@ async fn tend(pool: &PgPool) -> Result<(), sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let waiting = waiting(&mut connection).await?;
     let all = waiting.iter().map(|(_, n)| n).sum::<i64>() > MOST_WAITING;
+    let mut outcome = Ok(());
     for (stretch, _) in waiting.into_iter().filter(|(_, n)| all || *n >= WORTH) {
-        if !fold(&mut connection, stretch, true).await? {
-            break;
-        }
+        // One that cannot be moved does not hold up the others.
+        outcome = outcome.and(fold(&mut connection, stretch, true).await);
     }
-    Ok(())
+    outcome
 }
 
 /// Moves all texts that wait.
 pub(super) async fn fold_all(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    for (stretch, _) in waiting(connection).await? {
-        fold(connection, stretch, false).await?;
+    loop {
+        let waiting = waiting(connection).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for (stretch, _) in waiting {
+            fold(connection, stretch, false).await?;
+        }
     }
-    Ok(())
 }
 
 async fn waiting(connection: &mut PgConnection) -> Result<Vec<(i64, i64)>, sqlx::Error> {
@@ -85,24 +106,39 @@ async fn waiting(connection: &mut PgConnection) -> Result<Vec<(i64, i64)>, sqlx:
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// Moves the texts of a stretch; with `leave` it does not when another instance is at it, and tells so by `false`.
-async fn fold(connection: &mut PgConnection, stretch: i64, leave: bool) -> Result<bool, sqlx::Error> {
+/// Moves the texts of a stretch; with `leave` not when another instance is at it.
+async fn fold(connection: &mut PgConnection, stretch: i64, leave: bool) -> Result<(), sqlx::Error> {
     let (mut first, last) = postings::ids_of(stretch);
-    while first <= last {
+    loop {
         let mut tx = connection.begin().await?;
         if leave && !sqlx::query_scalar::<_, bool>(ONE).fetch_one(&mut *tx).await? {
-            return Ok(false);
+            return Ok(());
         }
-        sqlx::query(ALONE).execute(&mut *tx).await?;
-        let until = "SELECT ticket_id FROM taquilla.search_terms WHERE ticket_id BETWEEN $1 AND $2 ORDER BY ticket_id OFFSET $3 LIMIT 1";
-        let until: Option<i64> = sqlx::query_scalar(until).bind(first).bind(last).bind(TOGETHER).fetch_optional(&mut *tx).await?;
-        let until = until.unwrap_or(last);
-        let changes = Changes::taken(&mut tx, first, until).await?;
-        changes.write(&mut tx, stretch).await?;
+        for statement in ALONE.into_iter().skip(usize::from(!leave)) {
+            sqlx::query(statement).execute(&mut *tx).await?;
+        }
+        let until = portion(&mut tx, first, last).await?;
+        Changes::taken(&mut tx, first, until).await?.write(&mut tx, stretch).await?;
         tx.commit().await?;
+        if until == last {
+            return Ok(());
+        }
         first = until + 1;
     }
-    Ok(true)
+}
+
+/// The last of the tickets whose texts are moved together.
+async fn portion(tx: &mut PgConnection, first: i64, last: i64) -> Result<i64, sqlx::Error> {
+    let rows = sqlx::query(AHEAD).bind(first).bind(last).bind(MOST_TEXTS).fetch_all(tx).await?;
+    let mut terms = 0;
+    for row in &rows {
+        terms += i64::from(row.try_get::<i32, _>(1)?);
+        if terms > MOST_TERMS {
+            return row.try_get(0);
+        }
+    }
+    let full = i64::try_from(rows.len()).is_ok_and(|n| n == MOST_TEXTS);
+    rows.last().filter(|_| full).map_or(Ok(last), |row| row.try_get(0))
 }
 
 /// How a value of the index changes: places that come, and places that go before.
@@ -122,28 +158,49 @@ struct Changes {
 }
 
 impl Changes {
-    /// Takes what waits of these tickets, which lie in one stretch.
+    /// Takes what waits of these tickets, which lie in one stretch. Each statement sees what was committed before it: a text that
+    /// is changed after it was taken is then among those to be forgotten, now or the next time.
     async fn taken(tx: &mut PgConnection, first: i64, last: i64) -> Result<Self, sqlx::Error> {
         // Sorted in the end, since most terms come many times.
-        let mut changes: HashMap<(Kind, String), Change> = HashMap::new();
+        let mut values: HashMap<(Kind, String), Change> = HashMap::new();
         let mut newest = None;
-        let mut rows = sqlx::query(TAKE).bind(first).bind(last).fetch(tx);
+        let mut rows = sqlx::query(TAKE).bind(first).bind(last).fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
-            let (_, place) = postings::place(row.try_get("ticket_id")?);
-            let terms: Vec<String> = row.try_get("terms")?;
-            if let Some(created_at) = row.try_get::<Option<Instant>, _>("created_at")? {
-                newest = newest.max(Some(created_at));
-                let internal = row.try_get("internal")?;
-                for (kind, term) in terms.iter().flat_map(|term| entries(term, internal)) {
-                    changes.entry((kind, term.to_owned())).or_default().come.push(place);
-                }
-            } else {
-                for (kind, term) in terms.iter().flat_map(|term| entries(term, false).chain(entries(term, true))) {
-                    changes.entry((kind, term.to_owned())).or_default().go.push(place);
+            newest = newest.max(Some(row.try_get::<Instant, _>("created_at")?));
+            let text = Text::read(&row)?;
+            for (kind, term) in text.entries() {
+                values.entry((kind, term.to_owned())).or_default().come.push(text.place);
+            }
+        }
+        drop(rows);
+        let mut forgotten: HashMap<u16, HashSet<(Kind, String)>> = HashMap::new();
+        let mut tickets = BTreeSet::new();
+        let mut rows = sqlx::query(FORGET).bind(first).bind(last).fetch(&mut *tx);
+        while let Some(row) = rows.try_next().await? {
+            let text = Text::read(&row)?;
+            tickets.insert(row.try_get::<i64, _>("ticket_id")?);
+            let forgotten = forgotten.entry(text.place).or_default();
+            forgotten.extend(text.entries().map(|(kind, term)| (kind, term.to_owned())));
+        }
+        drop(rows);
+        for (place, entries) in &forgotten {
+            for entry in entries {
+                values.entry(entry.clone()).or_default().go.push(*place);
+            }
+        }
+        let tickets: Vec<i64> = tickets.into_iter().collect();
+        let mut rows = sqlx::query(REMEMBER).bind(tickets).fetch(tx);
+        while let Some(row) = rows.try_next().await? {
+            let text = Text::read(&row)?;
+            let Some(forgotten) = forgotten.get(&text.place) else { continue };
+            for (kind, term) in text.entries() {
+                let entry = (kind, term.to_owned());
+                if forgotten.contains(&entry) {
+                    values.entry(entry).or_default().come.push(text.place);
                 }
             }
         }
-        let values = changes.into_iter().map(|((kind, term), change)| ((kind as i16, term), change)).collect();
+        let values = values.into_iter().map(|((kind, term), change)| ((kind as i16, term), change)).collect();
         Ok(Self { values, newest })
     }
 
@@ -173,7 +230,7 @@ impl Changes {
                 change.go.iter().for_each(|place| value.remove(*place));
                 change.come.iter().for_each(|place| value.insert(*place));
                 if !value.is_empty() {
-                    put.add(*kind, term, &value);
+                    put.add(*kind, term, value.to_bytes());
                 } else if was_there {
                     emptied.0.push(*kind);
                     emptied.1.push(term.as_str());
@@ -187,6 +244,25 @@ impl Changes {
             }
         }
         Ok(())
+    }
+}
+
+/// A text, as its terms.
+struct Text {
+    place: u16,
+    internal: bool,
+    terms: Vec<String>,
+}
+
+impl Text {
+    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let (_, place) = postings::place(row.try_get("ticket_id")?);
+        Ok(Self { place, internal: row.try_get("internal")?, terms: row.try_get("terms")? })
+    }
+
+    /// What the index has of it.
+    fn entries(&self) -> impl Iterator<Item = (Kind, &str)> {
+        self.terms.iter().flat_map(|term| entries(term, self.internal))
     }
 }
 
@@ -207,10 +283,10 @@ pub(super) struct Put<'a> {
 }
 
 impl<'a> Put<'a> {
-    pub(super) fn add(&mut self, kind: i16, term: &'a str, value: &Postings) {
+    pub(super) fn add(&mut self, kind: i16, term: &'a str, value: Vec<u8>) {
         self.kinds.push(kind);
         self.terms.push(term);
-        self.tickets.push(value.to_bytes());
+        self.tickets.push(value);
     }
 
     pub(super) async fn write(self, tx: &mut PgConnection, stretch: i64) -> Result<(), sqlx::Error> {

@@ -36,6 +36,10 @@ pub async fn fsck(url: &Secret, rebuild: bool) -> Result<FsckReport, StoreError>
     if let Some(step) = pending.first() {
         return Err(StoreError::Unavailable(format!("step {} of the schema is pending: run `taquilla migrate up`", step.version)));
     }
+    if rebuild {
+        // Who moves texts to the search index must not write what it has read before.
+        sqlx::query("SELECT pg_advisory_lock(8391837, 3)").execute(&mut connection).await.map_err(|error| told(&error))?;
+    }
     let mut tries = 1;
     let checked = loop {
         match check(&mut connection, rebuild).await {
@@ -104,7 +108,7 @@ impl Check<'_> {
             }
         }
         let lost: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM (SELECT ticket_id FROM taquilla.search_terms UNION ALL SELECT ticket_id FROM taquilla.search_kept) s \
+            "SELECT count(*) FROM (SELECT ticket_id FROM taquilla.search_new UNION ALL SELECT ticket_id FROM taquilla.search_kept) s \
              WHERE NOT EXISTS (SELECT FROM taquilla.tickets t WHERE t.id = s.ticket_id)",
         )
         .fetch_one(&mut *self.tx)
@@ -128,7 +132,7 @@ impl Check<'_> {
 
     async fn terms(&mut self, tickets: &[i64]) -> Result<HashMap<i64, Terms>, Fault> {
         let sql = "SELECT ticket_id, comment_id, internal, tsvector_to_array(terms) FROM (\
-                   SELECT * FROM taquilla.search_terms UNION ALL SELECT * FROM taquilla.search_kept) s WHERE ticket_id = ANY($1)";
+                   SELECT * FROM taquilla.search_new UNION ALL SELECT * FROM taquilla.search_kept) s WHERE ticket_id = ANY($1)";
         let mut terms: HashMap<i64, Terms> = HashMap::new();
         for row in sqlx::query(sql).bind(tickets).fetch_all(&mut *self.tx).await? {
             let of = terms.entry(row.try_get(0)?).or_default().entry((row.try_get(1)?, row.try_get(2)?)).or_default();
@@ -182,8 +186,7 @@ impl Check<'_> {
         self.problem(format!("the search index does not agree with the texts of ticket {}", ticket.id));
         if self.rebuild {
             // What the index says of a text that it should not have is found, and mended, afterwards.
-            for table in ["DELETE FROM taquilla.search_terms WHERE ticket_id = $1", "DELETE FROM taquilla.search_kept WHERE ticket_id = $1"]
-            {
+            for table in ["DELETE FROM taquilla.search_new WHERE ticket_id = $1", "DELETE FROM taquilla.search_kept WHERE ticket_id = $1"] {
                 sqlx::query(table).bind(ticket.id.0).execute(&mut *self.tx).await?;
             }
             let mut terms = search::Terms::default();
@@ -200,7 +203,7 @@ impl Check<'_> {
     async fn search_index(&mut self) -> Result<(), Fault> {
         for stretch in fsck_index::stretches(self.tx).await? {
             let right = fsck_index::right(self.tx, stretch).await?;
-            if fsck_index::found(self.tx, stretch).await?.is(&right) {
+            if fsck_index::found(self.tx, stretch, &right).await?.is(&right) {
                 continue;
             }
             let (first, last) = postings::ids_of(stretch);

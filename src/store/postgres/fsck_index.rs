@@ -1,7 +1,6 @@
-//! What the search index should have: the words of the texts that were moved to it, but for those of deleted tickets and of
-//! those of which it is known not to speak the truth.
+//! What the search index should have: the words of the texts that were moved to it, but for those of deleted tickets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, Row as _};
@@ -13,11 +12,13 @@ use super::{
     values::Instant,
 };
 
+/// By kind and term, the places of tickets, as the index keeps them.
+type Values = BTreeMap<(i16, String), Vec<u8>>;
+
 /// What the index says of a stretch.
 #[derive(Debug, Default)]
 pub(super) struct Stretch {
-    /// By kind and term.
-    values: BTreeMap<(i16, String), Postings>,
+    values: Values,
     /// When its newest ticket was opened.
     newest: Option<Instant>,
 }
@@ -43,44 +44,71 @@ pub(super) async fn stretches(tx: &mut PgConnection) -> Result<Vec<i64>, sqlx::E
 pub(super) async fn right(tx: &mut PgConnection, stretch: i64) -> Result<Stretch, sqlx::Error> {
     let sql = "SELECT k.ticket_id, k.internal, tsvector_to_array(k.terms) AS terms, t.created_at FROM taquilla.search_kept k \
                JOIN taquilla.tickets t ON t.id = k.ticket_id WHERE k.ticket_id BETWEEN $1 AND $2 AND t.deleted_at IS NULL \
-               AND NOT EXISTS (SELECT FROM taquilla.search_stale s WHERE s.ticket_id = k.ticket_id)";
+               ORDER BY k.ticket_id";
     let (first, last) = postings::ids_of(stretch);
-    let mut right = Stretch::default();
+    let (mut places, mut newest) = (BTreeMap::<(i16, String), Vec<u16>>::new(), None);
     let mut rows = sqlx::query(sql).bind(first).bind(last).fetch(tx);
     while let Some(row) = rows.try_next().await? {
-        right.newest = right.newest.max(Some(row.try_get("created_at")?));
+        newest = newest.max(Some(row.try_get::<Instant, _>("created_at")?));
         let (_, place) = postings::place(row.try_get("ticket_id")?);
         let (terms, internal): (Vec<String>, bool) = (row.try_get("terms")?, row.try_get("internal")?);
         for (kind, term) in terms.iter().flat_map(|term| entries(term, internal)) {
-            right.values.entry((kind as i16, term.to_owned())).or_default().insert(place);
+            let places = places.entry((kind as i16, term.to_owned())).or_default();
+            if places.last() != Some(&place) {
+                places.push(place);
+            }
         }
     }
-    Ok(right)
+    let values = places.into_iter().map(|(key, places)| {
+        let mut value = Postings::default();
+        for place in places {
+            value.insert(place);
+        }
+        (key, value.to_bytes())
+    });
+    Ok(Stretch { values: values.collect(), newest })
 }
 
-/// What the index says of a stretch, without what it says of tickets of which it is known not to speak the truth. A value that
-/// cannot be understood says nothing.
-pub(super) async fn found(tx: &mut PgConnection, stretch: i64) -> Result<Stretch, sqlx::Error> {
+/// What the index says of a stretch, but for that which does not count: of this, what is right. A value that cannot be understood
+/// says nothing.
+pub(super) async fn found(tx: &mut PgConnection, stretch: i64, right: &Stretch) -> Result<Stretch, sqlx::Error> {
     let (first, last) = postings::ids_of(stretch);
-    let stale = "SELECT ticket_id FROM taquilla.search_stale WHERE ticket_id BETWEEN $1 AND $2";
-    let stale: Vec<i64> = sqlx::query_scalar(stale).bind(first).bind(last).fetch_all(&mut *tx).await?;
+    let sql = "SELECT ticket_id, internal, tsvector_to_array(terms) AS terms FROM taquilla.search_stale WHERE ticket_id BETWEEN $1 AND $2";
+    let mut stale = BTreeMap::<(i16, String), BTreeSet<u16>>::new();
+    let mut rows = sqlx::query(sql).bind(first).bind(last).fetch(&mut *tx);
+    while let Some(row) = rows.try_next().await? {
+        let (_, place) = postings::place(row.try_get("ticket_id")?);
+        let (terms, internal): (Vec<String>, bool) = (row.try_get("terms")?, row.try_get("internal")?);
+        for (kind, term) in terms.iter().flat_map(|term| entries(term, internal)) {
+            stale.entry((kind as i16, term.to_owned())).or_default().insert(place);
+        }
+    }
+    drop(rows);
     let newest = "SELECT newest FROM taquilla.search_stretches WHERE stretch = $1";
     let newest: Option<Instant> = sqlx::query_scalar(newest).bind(stretch).fetch_optional(&mut *tx).await?;
     let sql = "SELECT kind, term, tickets FROM taquilla.search_index WHERE stretch = $1";
-    let mut found = Stretch { newest, ..Stretch::default() };
+    let mut values = Values::new();
     let mut rows = sqlx::query(sql).bind(stretch).fetch(tx);
     while let Some(row) = rows.try_next().await? {
-        let mut value = Postings::from_bytes(row.try_get("tickets")?).unwrap_or_default();
-        let was_empty = value.is_empty();
-        for id in &stale {
-            value.remove(postings::place(*id).1);
+        values.insert((row.try_get("kind")?, row.try_get("term")?), row.try_get("tickets")?);
+    }
+    for (key, places) in stale {
+        let read = |values: &Values| values.get(&key).and_then(|bytes| Postings::from_bytes(bytes).ok()).unwrap_or_default();
+        let (mut is, should) = (read(&values), read(&right.values));
+        for place in places {
+            if should.contains(place) {
+                is.insert(place);
+            } else {
+                is.remove(place);
+            }
         }
-        // One that only stale tickets had is right; one that nobody had is not.
-        if was_empty || !value.is_empty() {
-            found.values.insert((row.try_get("kind")?, row.try_get("term")?), value);
+        if is.is_empty() {
+            values.remove(&key);
+        } else {
+            values.insert(key, is.to_bytes());
         }
     }
-    Ok(found)
+    Ok(Stretch { values, newest })
 }
 
 /// Has the index say of a stretch what is right.
@@ -91,7 +119,7 @@ pub(super) async fn rebuild(tx: &mut PgConnection, stretch: i64, right: &Stretch
     sqlx::query("DELETE FROM taquilla.search_index WHERE stretch = $1").bind(stretch).execute(&mut *tx).await?;
     let mut put = Put::default();
     for (at, ((kind, term), value)) in right.values.iter().enumerate() {
-        put.add(*kind, term, value);
+        put.add(*kind, term, value.clone());
         if at % TOGETHER == TOGETHER - 1 {
             std::mem::take(&mut put).write(tx, stretch).await?;
         }

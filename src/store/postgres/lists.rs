@@ -37,13 +37,13 @@ pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>
         && page.after.is_none()
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
     {
-        let slice = read(pool, List { query, among: Among::of(&some), size: Some(size) }, page).await?;
+        let slice = read(pool, List { query, among: Among::of(&some, found.highest_stretch(), query), size: Some(size) }, page).await?;
         if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
             return Ok(slice);
         }
     }
     let size = (*query == TicketQuery { sort: query.sort, ..words_alone }).then_some(size);
-    read(pool, List { query, among: Among::of(&found.tickets), size }, page).await
+    read(pool, List { query, among: Among::of(&found.tickets, found.highest_stretch(), query), size }, page).await
 }
 
 /// Reads one page of a list.
@@ -56,7 +56,9 @@ async fn read(pool: &PgPool, list: List<'_>, page: Page<SortKey>) -> Read<Slice<
         let looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
         first(&mut select, &list, page.after, [looked_for, most]);
     } else {
-        select.push("SELECT ").push(TICKET).push(" FROM taquilla.tickets t WHERE ");
+        select.push("SELECT ").push(TICKET).push(" FROM ");
+        list.rows(&mut select);
+        select.push(" WHERE ");
         list.filter(&mut select, page.after);
         order(&mut select, query);
         select.push(" LIMIT ").push_bind(count(most));
@@ -121,15 +123,27 @@ impl List<'_> {
         self.query.tags.is_empty() && (self.query.words.is_none() || !self.query.deleted)
     }
 
+    /// The tickets to which its conditions apply. Those that are known are looked up before anything else: going through the list
+    /// to find them is never better, whatever the planner thinks of it.
+    fn rows(&self, select: &mut Builder) {
+        match &self.among {
+            Among::These(ids) => {
+                select.push("(SELECT * FROM taquilla.tickets WHERE id = ANY(").push_bind(ids.clone()).push(") OFFSET 0) AS t");
+            }
+            Among::Any | Among::Marked(..) => drop(select.push("taquilla.tickets t")),
+        }
+    }
+
     /// Its conditions, joined by AND, with that of what comes after a place in its order.
     fn filter(&self, select: &mut Builder, after: Option<SortKey>) {
         filter(select, self.query);
         match &self.among {
-            Among::Any => {}
-            Among::These(ids) => drop(select.push(" AND id = ANY(").push_bind(ids.clone()).push(")")),
+            Among::Any | Among::These(_) => {}
             Among::Marked(highest, maps) => {
-                select.push(" AND get_bit((").push_bind(maps.clone()).push("::bytea[])[(").push_bind(*highest);
-                select.push(" - id / ").push_bind(STRETCH).push(" + 1)::integer], (id % ").push_bind(STRETCH).push(")::integer) = 1");
+                // Not "= 1", which the planner takes for rare: a list of few is no list to go through.
+                select.push(" AND get_bit((").push_bind(maps.clone()).push("::bytea[])[least(greatest(").push_bind(*highest);
+                select.push(" - id / ").push_bind(STRETCH).push(" + 1, 0), 2147483647)::integer], (id % ").push_bind(STRETCH);
+                select.push(")::integer) <> 0");
             }
         }
         if let Some(after) = after {
@@ -139,16 +153,16 @@ impl List<'_> {
 }
 
 impl Among {
-    fn of(tickets: &TicketSet) -> Self {
+    /// `end` is the highest stretch of the desk.
+    fn of(tickets: &TicketSet, end: i64, query: &TicketQuery) -> Self {
         let size = tickets.len();
         match tickets.span() {
             Some((lowest, highest)) if highest - lowest < MOST_MARKED => {
-                let passed = usize::try_from((highest - lowest + 1) * STRETCH).unwrap_or(usize::MAX);
-                if size.saturating_mul(LOOK_UP) < (passed / size.max(1)).saturating_mul(PAGE) {
-                    Self::These(tickets.ids())
-                } else {
-                    Self::Marked(highest, tickets.maps())
-                }
+                let stretches = |n: i64| usize::try_from(n.saturating_mul(STRETCH)).unwrap_or(usize::MAX);
+                // Orders begin at the lowest or the highest ids, in the main; what lies before the first ticket is passed in vain.
+                let before = stretches(if query.sort.descending { end - highest } else { lowest });
+                let passed = (stretches(highest - lowest + 1) / size.max(1)).saturating_mul(PAGE).saturating_add(before);
+                if size.saturating_mul(LOOK_UP) < passed { Self::These(tickets.ids()) } else { Self::Marked(highest, tickets.maps()) }
             }
             _ => Self::These(tickets.ids()),
         }
@@ -162,7 +176,9 @@ fn first(select: &mut Builder, list: &List<'_>, after: Option<SortKey>, [found, 
     if let Some(column) = column(list.query.sort.by) {
         select.push(", ").push(column);
     }
-    select.push(" FROM taquilla.tickets t WHERE ");
+    select.push(" FROM ");
+    list.rows(select);
+    select.push(" WHERE ");
     list.filter(select, after);
     order(select, list.query);
     select.push(" LIMIT ").push_bind(count(found));
@@ -262,7 +278,7 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
 /// That a deleted ticket has a word. The index of words has none of them; they are few.
 fn among_deleted(select: &mut Builder, scope: Scope, word: &str) {
     let notes = if scope.sees_notes() { "" } else { " AND NOT s.internal" };
-    select.push(" AND id IN (SELECT s.ticket_id FROM taquilla.search_terms s WHERE s.terms @@ ").push_bind(word.to_owned());
+    select.push(" AND id IN (SELECT s.ticket_id FROM taquilla.search_new s WHERE s.terms @@ ").push_bind(word.to_owned());
     select.push("::tsquery").push(notes);
     select.push(" UNION ALL SELECT s.ticket_id FROM taquilla.search_kept s JOIN taquilla.tickets d ON d.id = s.ticket_id");
     select.push(" WHERE d.deleted_at IS NOT NULL AND s.terms @@ ").push_bind(word.to_owned()).push("::tsquery").push(notes).push(")");

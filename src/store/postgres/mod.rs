@@ -92,7 +92,8 @@ pub struct PgStore {
     lost: Arc<Lost>,
     asked: reads::Asked,
     meters: Arc<Meters>,
-    _helpers: [AbortOnDrop; 2],
+    _sequencer: AbortOnDrop,
+    folder: AbortOnDrop,
 }
 
 /// Counts a commit among those that wait, for as long as it does.
@@ -155,7 +156,7 @@ impl PgStore {
         warn_of_shortcuts(&inner).await.map_err(|error| told(&error))?;
         let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);
         let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone(), meters.clone()).await.map_err(|error| told(&error))?;
-        let helpers = [AbortOnDrop(tokio::spawn(sequencer.run())), AbortOnDrop(tokio::spawn(fold::run(inner.clone())))];
+        let (sequencer, folder) = (AbortOnDrop(tokio::spawn(sequencer.run())), AbortOnDrop(tokio::spawn(fold::run(inner.clone()))));
         Ok(Arc::new(Self {
             pool,
             inner,
@@ -165,7 +166,8 @@ impl PgStore {
             lost,
             asked: reads::Asked::new(),
             meters,
-            _helpers: helpers,
+            _sequencer: sequencer,
+            folder,
         }))
     }
 
@@ -258,6 +260,8 @@ impl Store for PgStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
+        // What it has not moved yet, it moves the next time.
+        self.folder.0.abort();
         self.pool.close().await;
         self.inner.close().await;
         Ok(())

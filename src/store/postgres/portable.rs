@@ -203,7 +203,7 @@ impl Portable for PgStore {
 }
 
 /// The planner learns what there is now.
-const ANALYZE: &str = "ANALYZE taquilla.tickets, taquilla.comments, taquilla.search_terms, taquilla.search_kept, \
+const ANALYZE: &str = "ANALYZE taquilla.tickets, taquilla.comments, taquilla.search_new, taquilla.search_kept, \
                        taquilla.search_index, taquilla.entries";
 
 impl PgStore {

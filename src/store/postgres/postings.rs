@@ -81,7 +81,7 @@ impl Postings {
         self.0[usize::from(place >> 6)] &= !(1 << (place & 63));
     }
 
-    fn contains(&self, place: u16) -> bool {
+    pub(super) fn contains(&self, place: u16) -> bool {
         self.0[usize::from(place >> 6)] & (1 << (place & 63)) != 0
     }
 

@@ -1,5 +1,5 @@
 //! The search terms of texts: the same terms as everywhere, as `tsvector`s that are made of them and of nothing else. A text
-//! that is new is added to those which the index does not have yet; when one is changed, all texts of its ticket are again.
+//! that is new is added to those which the index does not have yet; of one that is changed it is noted what it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub(super) fn terms_of(texts: &[&str]) -> Vec<String> {
 macro_rules! add_terms {
     ($rows:literal) => {
         concat!(
-            "INSERT INTO taquilla.search_terms (ticket_id, comment_id, part, internal, terms) \
+            "INSERT INTO taquilla.search_new (ticket_id, comment_id, part, internal, terms) \
              SELECT t.ticket_id, t.comment_id, t.part, t.internal, array_to_tsvector(t.terms) FROM jsonb_to_recordset(",
             $rows,
             ") AS t (ticket_id bigint, comment_id bigint, part smallint, internal boolean, terms text[])"
@@ -93,10 +93,10 @@ pub(super) async fn forget_all(tx: &mut PgConnection, tickets: &[i64], comments:
     Ok(())
 }
 
-/// Takes a ticket out of the index that is deleted, of which it has none, or restored, of which it should have all texts again; or
-/// one of which the time of opening changes, by which they are ordered.
-pub(super) async fn leave(tx: &mut PgConnection, ticket: i64) -> Result<(), Fault> {
-    sqlx::query("SELECT taquilla.leave_index($1)").bind([ticket]).execute(tx).await?;
+/// Takes tickets out of the index that are deleted, of which it has none, or restored, of which it should have all texts again; or
+/// those of which the time of opening changes, by which they are ordered.
+pub(super) async fn leave(tx: &mut PgConnection, tickets: &[i64]) -> Result<(), Fault> {
+    sqlx::query("SELECT taquilla.leave_index($1)").bind(tickets).execute(tx).await?;
     Ok(())
 }
 

@@ -163,6 +163,10 @@ async fn terms(tx: &mut PgConnection, rows: &[Row]) -> Result<(), Fault> {
             _ => return Ok(()),
         }
     }
+    if matches!(rows.first(), Some(Row::Ticket(_))) {
+        // One that is there may have been deleted since.
+        search::leave(tx, &tickets).await?;
+    }
     search::forget_all(tx, &tickets, &comments).await?;
     search::add(tx, Value::Array(terms)).await
 }

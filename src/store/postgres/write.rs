@@ -161,7 +161,7 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
         let was_deleted = old.try_get::<Option<Instant>, _>("deleted_at")?.is_some();
         let was_created_at = old.try_get::<Instant, _>("created_at")?.stamp();
         if was_deleted != row.deleted_at.is_some() || was_created_at != row.created_at {
-            search::leave(tx, row.id.0).await?;
+            search::leave(tx, &[row.id.0]).await?;
         }
     }
     let before = if was_there { Some(standing(&old)?) } else { None };

@@ -312,8 +312,8 @@ async fn a_check_finds_what_does_not_agree_and_mends_it() {
     for damage in [
         "UPDATE taquilla.tickets SET public_comments = 7 WHERE id = 3",
         "UPDATE taquilla.tickets SET due_at = now() WHERE id = 4",
-        "DELETE FROM taquilla.search_terms WHERE ticket_id = 5 AND comment_id = 0",
-        "UPDATE taquilla.search_terms SET internal = true WHERE ticket_id = 6 AND comment_id = 0",
+        "DELETE FROM taquilla.search_new WHERE ticket_id = 5 AND comment_id = 0",
+        "UPDATE taquilla.search_new SET internal = true WHERE ticket_id = 6 AND comment_id = 0",
         "INSERT INTO taquilla.figure_moves VALUES (1, 0, 0, 5, 0)",
         "DELETE FROM taquilla.figures; DELETE FROM taquilla.figure_moves",
     ] {
@@ -327,7 +327,7 @@ async fn a_check_finds_what_does_not_agree_and_mends_it() {
     for damage in [
         "DELETE FROM taquilla.search_stale",
         "DELETE FROM taquilla.search_kept WHERE ticket_id = 5 AND comment_id = 0",
-        "DELETE FROM taquilla.search_kept WHERE ticket_id = 5; DELETE FROM taquilla.search_terms WHERE ticket_id = 5",
+        "DELETE FROM taquilla.search_kept WHERE ticket_id = 5; DELETE FROM taquilla.search_new WHERE ticket_id = 5",
         "DELETE FROM taquilla.search_index WHERE term = 'ticket'",
         "UPDATE taquilla.search_index SET tickets = '\\x' WHERE term = 'special'",
         "UPDATE taquilla.search_index SET tickets = tickets || '\\x0100' WHERE term = 'word7'",

@@ -73,7 +73,7 @@ async fn texts_that_wait_are_moved_when_they_are_many() {
     commit(&*store, changes).await;
     let mut connection = database.connect().await;
     let moved = async {
-        while sqlx::query_scalar::<_, i64>("SELECT count(*) FROM taquilla.search_terms").fetch_one(&mut connection).await.unwrap() > 0 {
+        while sqlx::query_scalar::<_, i64>("SELECT count(*) FROM taquilla.search_new").fetch_one(&mut connection).await.unwrap() > 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -87,7 +87,7 @@ async fn the_newest_tickets_with_a_word_are_found_wherever_their_ids_are() {
     let database = Database::new().await;
     let store = open(&database).await;
     let mut all: Vec<Ticket> = Vec::new();
-    let mut check = async |all: &[Ticket], what: &str| {
+    let check = async |all: &[Ticket], what: &str| {
         let query = TicketQuery { words: Words::parse("special"), ..TicketQuery::all(Scope::All) };
         let mut live: Vec<&Ticket> = all.iter().filter(|ticket| query.matches(ticket, &[])).collect();
         live.sort_by(|a, b| query.sort.cmp(query.sort.key(a), query.sort.key(b)));

@@ -18,9 +18,13 @@ use super::{
 /// How often it is looked whether there is something to do.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// So many texts of one stretch are worth a writing of its values, most of which they touch.
-const WORTH: i64 = 2_000;
+const WORTH: i64 = 4_000;
 /// When more than this wait in all stretches together, all of them are moved.
 const MOST_WAITING: i64 = 20_000;
+/// Every so many looks all of them are moved, too, when there are some: searches are quicker then.
+const LOOKS_BETWEEN_SWEEPS: u32 = 60;
+/// How many are some.
+const SOME: i64 = 200;
 /// Texts and terms that are moved together, but for those of one ticket, which are never parted.
 const MOST_TEXTS: i64 = 5_000;
 const MOST_TERMS: i64 = 250_000;
@@ -61,10 +65,12 @@ const REMEMBER: &str = "SELECT k.ticket_id, k.internal, tsvector_to_array(k.term
 pub(super) async fn run(pool: PgPool) {
     let mut look = interval(BETWEEN_LOOKS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failures = 0;
+    let (mut looks, mut failures) = (0_u32, 0);
     loop {
         look.tick().await;
-        match tend(&pool).await {
+        looks = looks.wrapping_add(1);
+        let most = if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS) { SOME } else { MOST_WAITING };
+        match tend(&pool, most).await {
             Ok(()) => failures = 0,
             Err(error) => {
                 failures += 1;
@@ -76,10 +82,11 @@ pub(super) async fn run(pool: PgPool) {
     }
 }
 
-async fn tend(pool: &PgPool) -> Result<(), sqlx::Error> {
+/// Moves the texts of stretches that are worth it; those of all when they are more than `most`.
+async fn tend(pool: &PgPool, most: i64) -> Result<(), sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let waiting = waiting(&mut connection).await?;
-    let all = waiting.iter().map(|(_, n)| n).sum::<i64>() > MOST_WAITING;
+    let all = waiting.iter().map(|(_, n)| n).sum::<i64>() > most;
     let mut outcome = Ok(());
     for (stretch, _) in waiting.into_iter().filter(|(_, n)| all || *n >= WORTH) {
         // One that cannot be moved does not hold up the others.

@@ -67,7 +67,7 @@ async fn texts_that_wait_are_moved_when_they_are_many() {
     let database = Database::new().await;
     let store = open(&database).await;
     let mut changes = Changes::new();
-    for _ in 0..2_100 {
+    for _ in 0..4_100 {
         changes = changes.insert(ticket(store.reserve(IdKind::Ticket).await.unwrap()));
     }
     commit(&*store, changes).await;
@@ -78,7 +78,7 @@ async fn texts_that_wait_are_moved_when_they_are_many() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), moved).await.expect("they are moved");
-    assert_eq!(found(&*store, "special 2077").await, [2_077]);
+    assert_eq!(found(&*store, "special 4077").await, [4_077]);
 }
 
 /// Ids that are far from each other: lists of the newest begin with the highest of them, unless others were opened later.

@@ -32,7 +32,7 @@ pub(super) fn entries(term: &str, internal: bool) -> impl Iterator<Item = (Kind,
 
 /// Words by their number, from 1: the whole ones in their order, then the beginning. Of each, values of the index; and tickets
 /// of which the index does not count (`wrong`), or which have a text with the word all the same (`right`). As word 0 comes, of each
-/// stretch, when its newest ticket was opened. Deleted tickets are in none of these.
+/// stretch, when its newest ticket was opened. Deleted tickets are not in the index, but may be in the rest.
 const FIND: &str = "\
     SELECT array_position($2, i.term)::bigint AS word, i.stretch, i.tickets, NULL::bigint[] AS wrong_ids, NULL::bigint[] AS right_ids, \
     NULL::timestamptz AS newest FROM taquilla.search_index i WHERE i.kind = ANY($1) AND i.term = ANY($2) \
@@ -42,8 +42,7 @@ const FIND: &str = "\
     UNION ALL \
     SELECT q.word, NULL, NULL, wrong.ids, new.ids || kept.ids, NULL FROM unnest($6::text[]) WITH ORDINALITY AS q(asked, word), \
     LATERAL (SELECT coalesce(array_agg(s.ticket_id), '{}') AS ids FROM taquilla.search_new s \
-    JOIN taquilla.tickets t ON t.id = s.ticket_id \
-    WHERE s.terms @@ q.asked::tsquery AND ($7 OR NOT s.internal) AND t.deleted_at IS NULL) AS new, \
+    WHERE s.terms @@ q.asked::tsquery AND ($7 OR NOT s.internal)) AS new, \
     LATERAL (SELECT coalesce(array_agg(s.ticket_id), '{}') AS ids FROM taquilla.search_stale s \
     WHERE s.terms @@ q.asked::tsquery AND ($7 OR NOT s.internal)) AS wrong, \
     LATERAL (SELECT coalesce(array_agg(s.ticket_id), '{}') AS ids FROM taquilla.search_kept s \
@@ -54,15 +53,15 @@ const FIND: &str = "\
 /// Tickets that have every word.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// All of them.
+    /// All of them, and perhaps deleted ones.
     pub(super) tickets: TicketSet,
-    /// Tickets, not only of those, that were found without the index.
+    /// Those that were found without the index, among which deleted ones are.
     beside: Vec<i64>,
     /// Of each stretch, when the newest of the other tickets was opened, or later, in µs.
     newest: HashMap<i64, i64>,
 }
 
-/// Finds the tickets, deleted ones excepted, that have every word; `notes` says whether those of internal notes count.
+/// Finds the tickets that have every word, deleted ones only by chance; `notes` says whether those of internal notes count.
 pub(super) async fn tickets_with(pool: &PgPool, words: &Words, notes: bool) -> Read<Found> {
     let kinds = |word: Kind, note: Kind| if notes { vec![word as i16, note as i16] } else { vec![word as i16] };
     let (beginnings, last) = if words.prefix.chars().nth(BEGINNING).is_none() {
@@ -120,10 +119,20 @@ fn together(parts: Vec<Part>, newest: HashMap<i64, i64>) -> Found {
         all.intersect(&tickets);
         all
     });
-    Found { tickets: tickets.unwrap_or_default(), beside, newest }
+    let tickets = tickets.unwrap_or_default();
+    beside.retain(|id| tickets.contains(*id));
+    beside.sort_unstable();
+    beside.dedup();
+    Found { tickets, beside, newest }
 }
 
 impl Found {
+    /// How many tickets there are, without deleted ones, as far as it is known: exactly, or that there are more than so many.
+    pub(super) fn size(&self, cap: usize) -> Option<usize> {
+        let size = self.tickets.len();
+        (self.beside.is_empty() || size - self.beside.len() > cap).then_some(size)
+    }
+
     /// The highest stretch of which anything is known.
     pub(super) fn highest_stretch(&self) -> i64 {
         self.newest.keys().copied().chain(self.tickets.span().map(|(_, highest)| highest)).max().unwrap_or(0)
@@ -134,7 +143,7 @@ impl Found {
     /// that would be nearly all of them.
     pub(super) fn newest(&self, wanted: usize) -> Option<(TicketSet, Timestamp)> {
         let (mut some, others) = self.tickets.highest(wanted)?;
-        for id in self.beside.iter().filter(|id| self.tickets.contains(**id)) {
+        for id in &self.beside {
             some.insert(*id);
         }
         let newest = others.iter().filter_map(|stretch| self.newest.get(stretch)).max();
@@ -157,11 +166,19 @@ mod tests {
 
     #[test]
     fn the_newest_are_in_the_highest_stretches_or_not_indexed_yet() {
-        let found = found((0..300).map(|n| n * 1_000), &[3_000, 3_001]);
+        let found = found((0..300).map(|n| n * 1_000), &[3_000]);
         let (some, newest) = found.newest(60).unwrap();
         assert_eq!(some.ids(), [3_000].into_iter().chain((230..300).map(|n| n * 1_000)).collect::<Vec<_>>());
         assert_eq!(newest, Timestamp::from_micros(60), "of stretch 6, the next lower one");
         assert!(found.newest(150).is_none(), "that would be more than half of them");
+    }
+
+    #[test]
+    fn a_size_is_known_unless_deleted_tickets_make_a_difference() {
+        assert_eq!(found(1..=9, &[]).size(10), Some(9));
+        assert_eq!(found(1..=9, &[3]).size(10), None);
+        assert_eq!(found(1..=12, &[3]).size(10), Some(12));
+        assert_eq!(found(1..=12, &[3, 4]).size(10), None);
     }
 
     #[test]

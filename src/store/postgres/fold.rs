@@ -22,7 +22,7 @@ const WORTH: i64 = 4_000;
 /// When more than this wait in all stretches together, all of them are moved.
 const MOST_WAITING: i64 = 20_000;
 /// Every so many looks all of them are moved, too, when there are some: searches are quicker then.
-const LOOKS_BETWEEN_SWEEPS: u32 = 60;
+const LOOKS_BETWEEN_SWEEPS: u32 = 30;
 /// How many are some.
 const SOME: i64 = 200;
 /// Texts and terms that are moved together, but for those of one ticket, which are never parted.

@@ -28,21 +28,22 @@ pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>
         return read(pool, List { query, among: Among::Any, size: None }, page).await;
     };
     let found = tickets_with(pool, words, query.scope.sees_notes()).await?;
-    let size = found.tickets.len();
-    if size == 0 {
+    let size = found.size(COUNT_CAP);
+    if size == Some(0) {
         return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
     }
     let words_alone = TicketQuery { words: query.words.clone(), ..TicketQuery::all(Scope::All) };
     if *query == words_alone
         && page.after.is_none()
+        && size.is_some()
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
     {
-        let slice = read(pool, List { query, among: Among::of(&some, found.highest_stretch(), query), size: Some(size) }, page).await?;
+        let slice = read(pool, List { query, among: Among::of(&some, found.highest_stretch(), query), size }, page).await?;
         if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
             return Ok(slice);
         }
     }
-    let size = (*query == TicketQuery { sort: query.sort, ..words_alone }).then_some(size);
+    let size = size.filter(|_| *query == TicketQuery { sort: query.sort, ..words_alone });
     read(pool, List { query, among: Among::of(&found.tickets, found.highest_stretch(), query), size }, page).await
 }
 
@@ -89,7 +90,7 @@ const fn capped(size: usize) -> Total {
 struct List<'a> {
     query: &'a TicketQuery,
     among: Among,
-    /// How many tickets it has, where the words alone tell it.
+    /// How many tickets it has, or some number above those that are counted, where the words alone tell it.
     size: Option<usize>,
 }
 

@@ -10,6 +10,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, Row as _, postgres::PgRow};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
+    fault::is_conflict,
     find::{Kind, entries},
     postings::{self, Postings},
     values::Instant,
@@ -30,6 +31,8 @@ const MOST_TEXTS: i64 = 5_000;
 const MOST_TERMS: i64 = 250_000;
 /// Values of the index that are read and written together; one has 4 KiB at most.
 const VALUES: usize = 500;
+/// How often a movement is tried against others that are faster.
+const MOST_TRIES: u32 = 5;
 /// Failures that follow one another after which it is told.
 const TELLING: u32 = 10;
 
@@ -38,10 +41,12 @@ const ONE: &str = "SELECT pg_try_advisory_xact_lock(8391837, 4)";
 /// Waits for those who take tickets out of the index, or move texts, and holds them off. Not for long: others queue behind it.
 const ALONE: [&str; 2] = ["SET LOCAL lock_timeout = '500ms'", "SELECT pg_advisory_xact_lock(8391837, 3)"];
 
-/// Texts that wait, by stretch, the highest first; of many, only those of the highest. The number of bits is that of the postings.
+/// Texts that wait, by stretch, the highest first; of more than so many, only those of the highest. The number of bits is that of
+/// the postings.
 const WAITING: &str = "SELECT ticket_id >> 15, count(*) FROM (\
-    (SELECT ticket_id FROM taquilla.search_new ORDER BY ticket_id DESC LIMIT 100000) UNION ALL \
-    (SELECT ticket_id FROM taquilla.search_stale ORDER BY ticket_id DESC LIMIT 100000)) AS waiting GROUP BY 1 ORDER BY 1 DESC";
+    (SELECT ticket_id FROM taquilla.search_new ORDER BY ticket_id DESC LIMIT $1) UNION ALL \
+    (SELECT ticket_id FROM taquilla.search_stale ORDER BY ticket_id DESC LIMIT $1)) AS waiting GROUP BY 1 ORDER BY 1 DESC";
+const MOST_SEEN: i64 = 100_000;
 
 /// The tickets of texts that wait, from the first to the last one, and how many terms the texts have.
 const AHEAD: &str =
@@ -99,17 +104,25 @@ async fn tend(pool: &PgPool, most: i64) -> Result<(), sqlx::Error> {
 pub(super) async fn fold_all(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     loop {
         let waiting = waiting(connection).await?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
+        let seen: i64 = waiting.iter().map(|(_, n)| n).sum();
         for (stretch, _) in waiting {
-            fold(connection, stretch, false).await?;
+            let mut tries = 1;
+            while let Err(error) = fold(connection, stretch, false).await {
+                if !is_conflict(&error) || tries == MOST_TRIES {
+                    return Err(error);
+                }
+                tries += 1;
+            }
+        }
+        // What has come since is not waited for.
+        if seen < MOST_SEEN {
+            return Ok(());
         }
     }
 }
 
 async fn waiting(connection: &mut PgConnection) -> Result<Vec<(i64, i64)>, sqlx::Error> {
-    let rows = sqlx::query(WAITING).fetch_all(connection).await?;
+    let rows = sqlx::query(WAITING).bind(MOST_SEEN).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 

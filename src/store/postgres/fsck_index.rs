@@ -69,8 +69,7 @@ pub(super) async fn right(tx: &mut PgConnection, stretch: i64) -> Result<Stretch
     Ok(Stretch { values: values.collect(), newest })
 }
 
-/// What the index says of a stretch, but for that which does not count: of this, what is right. A value that cannot be understood
-/// says nothing.
+/// What the index says of a stretch, but for that which does not count: of this, what is right.
 pub(super) async fn found(tx: &mut PgConnection, stretch: i64, right: &Stretch) -> Result<Stretch, sqlx::Error> {
     let (first, last) = postings::ids_of(stretch);
     let sql = "SELECT ticket_id, internal, tsvector_to_array(terms) AS terms FROM taquilla.search_stale WHERE ticket_id BETWEEN $1 AND $2";
@@ -93,8 +92,9 @@ pub(super) async fn found(tx: &mut PgConnection, stretch: i64, right: &Stretch) 
         values.insert((row.try_get("kind")?, row.try_get("term")?), row.try_get("tickets")?);
     }
     for (key, places) in stale {
-        let read = |values: &Values| values.get(&key).and_then(|bytes| Postings::from_bytes(bytes).ok()).unwrap_or_default();
-        let (mut is, should) = (read(&values), read(&right.values));
+        let read = |values: &Values| values.get(&key).map_or_else(|| Ok(Postings::default()), |bytes| Postings::from_bytes(bytes));
+        // One that cannot be understood stays as it is, which is not right.
+        let (Ok(mut is), Ok(should)) = (read(&values), read(&right.values)) else { continue };
         for place in places {
             if should.contains(place) {
                 is.insert(place);

@@ -58,6 +58,9 @@ BEGIN
         WHERE k.ticket_id = gone.ticket_id AND k.comment_id = gone.comment_id RETURNING k.*
     )
     INSERT INTO taquilla.search_stale SELECT * FROM removed;
+    -- Once more: what was taken out of the index meanwhile, with its ticket, is a new one again.
+    DELETE FROM taquilla.search_new s USING unnest(tickets, comments) AS gone(ticket_id, comment_id)
+    WHERE s.ticket_id = gone.ticket_id AND s.comment_id = gone.comment_id;
 END
 $$;
 

@@ -101,13 +101,14 @@ async function look(email, places) {
   });
 }
 
-/** Goes down the list to the last of so many rows. */
+/** Goes down the list to the last of so many rows. Where the rows end one stays until more have come, however often one presses. */
 const wholeList = (rows) => async (page) => {
-  for (let at = 1; at < rows; at += 10) {
+  const last = page.locator(`.row-active[aria-rowindex="${rows + 1}"]`);
+  for (const until = Date.now() + 60_000; (await last.count()) === 0; ) {
+    assert.ok(Date.now() < until, `row ${rows} is not reached`);
     for (let n = 0; n < 10; n++) await page.keyboard.press("j");
-    assert.deepEqual(await page.evaluate(alive), [], `row ${at}`);
+    assert.deepEqual(await page.evaluate(alive), []);
   }
-  await page.locator(`.row-active[aria-rowindex="${rows + 1}"]`).waitFor();
 };
 
 const everyComment = (count) => async (page) => {

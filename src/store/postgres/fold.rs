@@ -22,7 +22,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 const WORTH: i64 = 4_000;
 /// When more than this wait in all stretches together, all of them are moved.
 const MOST_WAITING: i64 = 20_000;
-/// Every so many looks all of them are moved, too, when there are some: searches are quicker then.
+/// At the first of so many looks all of them are moved, too, when there are some: searches are quicker then.
 const LOOKS_BETWEEN_SWEEPS: u32 = 30;
 /// How many are some.
 const SOME: i64 = 200;
@@ -73,8 +73,8 @@ pub(super) async fn run(pool: PgPool) {
     let (mut looks, mut failures) = (0_u32, 0);
     loop {
         look.tick().await;
-        looks = looks.wrapping_add(1);
         let most = if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS) { SOME } else { MOST_WAITING };
+        looks = looks.wrapping_add(1);
         match tend(&pool, most).await {
             Ok(()) => failures = 0,
             Err(error) => {

@@ -81,7 +81,7 @@ def _script(cluster, database, desk):
         "SELECT nextval('taquilla.ticket_ids') AS ticket \\gset",
         "BEGIN;",
         insert("tickets", f"id = {ticket}", id=":ticket"),
-        insert("search_terms", f"ticket_id = {ticket}", ticket_id=":ticket"),
+        insert("search_new", f"ticket_id = {ticket}", ticket_id=":ticket"),
         moves,
         "INSERT INTO taquilla.commits (token, entries) VALUES (:ticket, 1) RETURNING nr \\gset",
         insert("entries", f"ticket_id = {ticket}", commit_nr=":nr", ticket_id=":ticket"),

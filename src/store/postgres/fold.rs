@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     fault::is_conflict,
-    find::{Kind, entries},
+    lookup::{Kind, entries},
     postings::{self, Postings},
     values::Instant,
 };
@@ -226,8 +226,8 @@ impl Changes {
 
     /// Makes them.
     async fn write(self, tx: &mut PgConnection, stretch: i64) -> Result<(), sqlx::Error> {
-        if let Some(newest) = self.newest {
-            set_newest(tx, stretch, newest).await?;
+        if !self.values.is_empty() {
+            note(tx, stretch, self.newest).await?;
         }
         let changes: Vec<((i16, String), Change)> = self.values.into_iter().collect();
         for changes in changes.chunks(VALUES) {
@@ -286,10 +286,14 @@ impl Text {
     }
 }
 
-/// Notes that a ticket of a stretch was opened then, for which there may be a newer one.
-pub(super) async fn set_newest(tx: &mut PgConnection, stretch: i64, newest: Instant) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO taquilla.search_stretches AS s (stretch, newest) VALUES ($1, $2) \
-               ON CONFLICT (stretch) DO UPDATE SET newest = greatest(s.newest, excluded.newest)";
+/// Notes that what the index says of a stretch changes, and when its newest ticket was opened, for which there may be a newer one.
+///
+/// Whoever changes the index is alone, so each version is above those of all changes that can be seen by then; and above those of an
+/// index that was thrown away, since it is at least the time of the server's clock, in µs.
+pub(super) async fn note(tx: &mut PgConnection, stretch: i64, newest: Option<Instant>) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO taquilla.search_stretches AS s (stretch, newest, version) SELECT $1, coalesce($2, '-infinity'), \
+               greatest((SELECT max(version) + 1 FROM taquilla.search_stretches), extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
+               ON CONFLICT (stretch) DO UPDATE SET newest = greatest(s.newest, excluded.newest), version = excluded.version";
     sqlx::query(sql).bind(stretch).bind(newest).execute(tx).await?;
     Ok(())
 }

@@ -170,15 +170,14 @@ impl Check<'_> {
 
     async fn texts(&mut self, ticket: &Ticket, comments: &[Comment], found: Terms) -> Result<(), Fault> {
         let mut right: Terms = BTreeMap::new();
-        let mut expect = |comment: i64, internal: bool, texts: &[&str]| {
-            let terms: BTreeSet<String> = search::terms_of(texts).into_iter().collect();
+        let mut expect = |comment: i64, internal: bool, terms: Vec<String>| {
             if !terms.is_empty() {
-                right.insert((comment, internal), terms);
+                right.insert((comment, internal), terms.into_iter().collect());
             }
         };
-        expect(0, false, &[&ticket.title, &ticket.description]);
+        expect(0, false, search::ticket_terms(ticket));
         for comment in comments.iter().filter(|c| c.deleted_at.is_none()) {
-            expect(comment.id.0, comment.is_internal, &[&comment.content]);
+            expect(comment.id.0, comment.is_internal, search::terms_of(&[&comment.content]));
         }
         if right == found {
             return Ok(());

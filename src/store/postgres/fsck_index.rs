@@ -6,8 +6,8 @@ use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, Row as _};
 
 use super::{
-    find::entries,
-    fold::{Put, set_newest},
+    fold::{self, Put},
+    lookup::entries,
     postings::{self, Postings},
     values::Instant,
 };
@@ -113,9 +113,7 @@ pub(super) async fn found(tx: &mut PgConnection, stretch: i64, right: &Stretch) 
 
 /// Has the index say of a stretch what is right.
 pub(super) async fn rebuild(tx: &mut PgConnection, stretch: i64, right: &Stretch) -> Result<(), sqlx::Error> {
-    if let Some(newest) = right.newest {
-        set_newest(tx, stretch, newest).await?;
-    }
+    fold::note(tx, stretch, right.newest).await?;
     sqlx::query("DELETE FROM taquilla.search_index WHERE stretch = $1").bind(stretch).execute(&mut *tx).await?;
     let mut put = Put::default();
     for (at, ((kind, term), value)) in right.values.iter().enumerate() {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use sqlx::{PgPool, Postgres, QueryBuilder, Row as _};
 
 use super::{
-    find::tickets_with,
+    Lost,
+    fault::told,
+    find::{self, Found},
+    lookup::Lookup,
     postings::{STRETCH, TicketSet},
     rows::{self, Read, TICKET},
     search::asked,
@@ -13,6 +16,7 @@ use super::{
 };
 use crate::{
     analytics::figures::Kind,
+    store::StoreError,
     tickets::{
         model::Ticket,
         query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
@@ -22,40 +26,57 @@ use crate::{
 
 type Builder = QueryBuilder<Postgres>;
 
+/// Where lists are read.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) pool: PgPool,
+    pub(super) lost: Arc<Lost>,
+    pub(super) lookup: Arc<Lookup>,
+}
+
+/// What a page of a list is.
+type Tickets = Slice<Arc<Ticket>, SortKey>;
+
 /// Reads one page.
-pub(super) async fn page(pool: &PgPool, query: &TicketQuery, page: Page<SortKey>) -> Read<Slice<Arc<Ticket>, SortKey>> {
-    let Some(words) = query.words.as_ref().filter(|_| !query.deleted) else {
-        return read(pool, List { query, among: Among::Any, size: None }, page).await;
-    };
-    let found = tickets_with(pool, words, query.scope.sees_notes()).await?;
+pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKey>) -> Result<Tickets, StoreError> {
+    let Source { pool, lost, lookup } = source;
+    let wanted = if query.deleted { Vec::new() } else { find::wanted(query) };
+    if wanted.is_empty() {
+        return asking!(lost, read(pool, &List { query, among: Among::Any, size: None }, page));
+    }
+    let looked = lookup.look_up(pool, lost, wanted.concat()).await?;
+    let found = Found::of(&wanted, &looked).map_err(|error| told(&error))?;
     let size = found.size(COUNT_CAP);
     if size == Some(0) {
         return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
     }
-    let words_alone = TicketQuery { words: query.words.clone(), ..TicketQuery::all(Scope::All) };
-    if *query == words_alone
+    // Only what was looked up decides, so that its size is the list's.
+    let plain = TicketQuery { words: query.words.clone(), tags: query.tags.clone(), ..TicketQuery::all(Scope::All) };
+    if *query == plain
         && page.after.is_none()
         && size.is_some()
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
     {
-        let slice = read(pool, List { query, among: Among::of(&some, found.highest_stretch(), query), size }, page).await?;
+        let list = List { query, among: Among::of(&some, found.highest_stretch(), query), size };
+        let slice = asking!(lost, read(pool, &list, page))?;
         if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
             return Ok(slice);
         }
     }
-    let size = size.filter(|_| *query == TicketQuery { sort: query.sort, ..words_alone });
-    read(pool, List { query, among: Among::of(&found.tickets, found.highest_stretch(), query), size }, page).await
+    let size = size.filter(|_| *query == TicketQuery { sort: query.sort, ..plain });
+    let list = List { query, among: Among::of(&found.tickets, found.highest_stretch(), query), size };
+    asking!(lost, read(pool, &list, page))
 }
 
 /// Reads one page of a list.
-async fn read(pool: &PgPool, list: List<'_>, page: Page<SortKey>) -> Read<Slice<Arc<Ticket>, SortKey>> {
+async fn read(pool: &PgPool, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
     let (query, most, begins) = (list.query, page.limit.saturating_add(1), page.after.is_none());
     let exact = query.counts_exactly();
     let counts = begins && !exact && list.size.is_none();
     let mut select = Builder::new("");
     if counts || list.walks() {
         let looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
-        first(&mut select, &list, page.after, [looked_for, most]);
+        first(&mut select, list, page.after, [looked_for, most]);
     } else {
         select.push("SELECT ").push(TICKET).push(" FROM ");
         list.rows(&mut select);
@@ -118,10 +139,10 @@ impl List<'_> {
         matches!(self.among, Among::Marked(..))
     }
 
-    /// Whether the server may keep one plan for all values. Between a rare tag and a frequent one the right plans differ by orders of
-    /// magnitude, and the plan for any tag, which the server would go over to, takes each for a rare one.
+    /// Whether the server may keep one plan for all values. Between a rare word and a frequent one the right plans differ by orders of
+    /// magnitude, and the plan for any word, which the server would go over to, takes each for a rare one.
     const fn has_one_plan(&self) -> bool {
-        self.query.tags.is_empty() && (self.query.words.is_none() || !self.query.deleted)
+        !self.query.deleted || self.query.tags.is_empty() && self.query.words.is_none()
     }
 
     /// The tickets to which its conditions apply. Those that are known are looked up before anything else: going through the list
@@ -254,7 +275,7 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
         let numbers: Vec<i16> = query.priority.iter().map(|priority| *priority as i16).collect();
         select.push(" AND priority = ANY(").push_bind(numbers).push(")");
     }
-    if !query.tags.is_empty() {
+    if query.deleted && !query.tags.is_empty() {
         select.push(" AND tags && ").push_bind(query.tags.clone());
     }
     for (condition, at) in [

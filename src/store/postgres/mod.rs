@@ -26,6 +26,7 @@ mod ids;
 mod judge;
 mod lists;
 mod log;
+mod lookup;
 pub mod migrate;
 mod portable;
 mod postings;

@@ -1,6 +1,6 @@
 //! In which tickets a word is, as the search index keeps it, and sets of tickets made of that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use super::rows::Read;
 
@@ -47,7 +47,7 @@ impl Postings {
     }
 
     /// Adds those that these bytes tell of.
-    fn unite(&mut self, bytes: &[u8]) -> Read<()> {
+    pub(super) fn unite(&mut self, bytes: &[u8]) -> Read<()> {
         if bytes.len() == BYTES {
             for (word, eight) in self.0.iter_mut().zip(bytes.chunks_exact(8)) {
                 *word |= eight.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
@@ -91,6 +91,12 @@ impl Postings {
 
     fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn unite_with(&mut self, other: &Self) {
+        for (word, other) in self.0.iter_mut().zip(other.0.iter()) {
+            *word |= other;
+        }
     }
 
     fn intersect(&mut self, other: &Self) {
@@ -150,6 +156,16 @@ impl TicketSet {
             some.insert(*stretch, postings.clone());
         }
         Some((Self(some), stretches.map(|(stretch, _)| *stretch).collect()))
+    }
+
+    /// Adds those of the other one.
+    pub(super) fn unite_all(&mut self, other: Self) {
+        for (stretch, postings) in other.0 {
+            match self.0.entry(stretch) {
+                btree_map::Entry::Vacant(none) => drop(none.insert(postings)),
+                btree_map::Entry::Occupied(mut own) => own.get_mut().unite_with(&postings),
+            }
+        }
     }
 
     /// Leaves those that the other one has too.
@@ -226,6 +242,9 @@ mod tests {
             let mut both = set(&one);
             both.intersect(&set(&other));
             prop_assert_eq!(both.ids(), one.intersection(&other).copied().collect::<Vec<_>>());
+            let mut all = set(&one);
+            all.unite_all(set(&other));
+            prop_assert_eq!(all.ids(), one.union(&other).copied().collect::<Vec<_>>());
             let mut left = set(&one);
             for id in &other {
                 left.remove(*id);

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     PgStore, lists,
+    lookup::Lookup,
     rows::{self, Read},
     search::asked,
     together::{ByKey, Together},
@@ -45,6 +46,7 @@ pub(super) struct Asked {
     singles: ByKey<String, (serde_json::Value, i64)>,
     names: Together<(), Vec<UserId>, Arc<HashMap<UserId, String>>>,
     lists: Together<(TicketQuery, Page<SortKey>), (), List>,
+    lookup: Arc<Lookup>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
     pub(super) revisions: Together<(), (), Option<u64>>,
 }
@@ -63,6 +65,7 @@ impl Asked {
             }),
             names: Together::default(),
             lists: Together::default(),
+            lookup: Arc::new(Lookup::new()),
             counters: Together::default(),
             revisions: Together::default(),
         }
@@ -95,10 +98,11 @@ impl Tickets for PgStore {
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
-        let (pool, lost, wanted) = (self.pool.clone(), self.lost.clone(), query.clone());
+        let source = lists::Source { pool: self.pool.clone(), lost: self.lost.clone(), lookup: self.asked.lookup.clone() };
+        let wanted = query.clone();
         let read = self.asked.lists.ask((query.clone(), page), (), move |_| {
-            let (pool, lost, query) = (pool.clone(), lost.clone(), wanted.clone());
-            async move { asking!(lost, lists::page(&pool, &query, page)).map(Arc::new) }
+            let (source, query) = (source.clone(), wanted.clone());
+            async move { lists::page(&source, &query, page).await.map(Arc::new) }
         });
         Ok(Arc::unwrap_or_clone(read.await?))
     }

@@ -1,5 +1,5 @@
-//! The search terms of texts: the same terms as everywhere, as `tsvector`s that are made of them and of nothing else. A text
-//! that is new is added to those which the index does not have yet; of one that is changed it is noted what it was.
+//! The search terms of texts: the same terms as everywhere, as `tsvector`s that are made of them, and of a ticket's tags, and of
+//! nothing else. A text that is new is added to those which the index does not have yet; of one that is changed it is noted what it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,19 @@ const MOST_BYTES: usize = 500_000;
 /// The terms of texts, each once.
 pub(super) fn terms_of(texts: &[&str]) -> Vec<String> {
     texts.iter().flat_map(|text| terms(text)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// What a tag is found by: no word of a text has this sign.
+pub(super) fn tag_term(tag: &str) -> String {
+    format!("{TAG}{tag}")
+}
+pub(super) const TAG: char = '#';
+
+/// The terms of a ticket's own texts, with its tags, each once.
+pub(super) fn ticket_terms(row: &Ticket) -> Vec<String> {
+    let mut terms = terms_of(&[&row.title, &row.description]);
+    terms.extend(row.tags.iter().map(|tag| tag_term(tag)));
+    terms
 }
 
 /// An `INSERT` of rows of terms, which the parameter of this name holds as JSON.
@@ -43,7 +56,7 @@ impl Terms {
         if !new {
             forget(tx, row.id.0, 0).await?;
         }
-        self.put(row.id.0, 0, term_rows(row.id.0, 0, false, &[&row.title, &row.description]));
+        self.put(row.id.0, 0, ticket_rows(row));
         Ok(())
     }
 
@@ -53,8 +66,7 @@ impl Terms {
         if !new {
             forget(tx, ticket, comment).await?;
         }
-        let visible = row.deleted_at.is_none().then(|| term_rows(ticket, comment, row.is_internal, &[&row.content]));
-        self.put(ticket, comment, visible.into_iter().flatten());
+        self.put(ticket, comment, comment_rows(row));
         Ok(())
     }
 
@@ -100,10 +112,20 @@ pub(super) async fn leave(tx: &mut PgConnection, tickets: &[i64]) -> Result<(), 
     Ok(())
 }
 
-/// The rows that a text's terms make, as their columns.
-pub(super) fn term_rows(ticket: i64, comment: i64, internal: bool, texts: &[&str]) -> impl Iterator<Item = Value> + use<> {
+/// The rows that the terms of a ticket's own texts make, as their columns.
+pub(super) fn ticket_rows(row: &Ticket) -> impl Iterator<Item = Value> + use<> {
+    term_rows(row.id.0, 0, false, ticket_terms(row))
+}
+
+/// Those of a comment; a deleted one has none.
+pub(super) fn comment_rows(row: &Comment) -> impl Iterator<Item = Value> + use<> {
+    let terms = if row.deleted_at.is_none() { terms_of(&[&row.content]) } else { Vec::new() };
+    term_rows(row.ticket_id.0, row.id.0, row.is_internal, terms)
+}
+
+fn term_rows(ticket: i64, comment: i64, internal: bool, terms: Vec<String>) -> impl Iterator<Item = Value> {
     (0_i16..)
-        .zip(parts(terms_of(texts)))
+        .zip(parts(terms))
         .map(move |(part, terms)| json!({ "ticket_id": ticket, "comment_id": comment, "part": part, "internal": internal, "terms": terms }))
 }
 

@@ -151,14 +151,12 @@ async fn terms(tx: &mut PgConnection, rows: &[Row]) -> Result<(), Fault> {
             Row::Ticket(row) => {
                 tickets.push(row.id.0);
                 comments.push(0);
-                terms.extend(search::term_rows(row.id.0, 0, false, &[&row.title, &row.description]));
+                terms.extend(search::ticket_rows(row));
             }
             Row::Comment(row) => {
                 tickets.push(row.ticket_id.0);
                 comments.push(row.id.0);
-                if row.deleted_at.is_none() {
-                    terms.extend(search::term_rows(row.ticket_id.0, row.id.0, row.is_internal, &[&row.content]));
-                }
+                terms.extend(search::comment_rows(row));
             }
             _ => return Ok(()),
         }

@@ -62,6 +62,86 @@ async fn texts_are_found_after_a_step_back_and_forth() {
     }
 }
 
+/// The tickets with this tag, the oldest first.
+async fn tagged(store: &dyn Store, tag: &str) -> Vec<i64> {
+    let mut found = ids(store, &TicketQuery { tags: vec![tag.into()], ..TicketQuery::all(Scope::All) }, 50).await;
+    found.sort_unstable();
+    found
+}
+
+/// Before step 6 tags were no terms: a desk that has been open since before has its tickets in all places where texts are.
+#[tokio::test]
+async fn tickets_have_their_tags_after_a_step_back_and_forth() {
+    let database = Database::new().await;
+    let url = Secret::new(database.url());
+    let store = open(&database).await;
+    let mut changes = Changes::new();
+    // Frequent enough for a bit for each ticket, in one of two stretches.
+    for n in (1..=2_100).chain([40_000, 40_001]) {
+        let tags = if n % 500 == 0 { vec!["all".into(), "néw \\ 'one'".into()] } else { vec!["all".into()] };
+        changes = changes.insert(Ticket { tags, ..ticket(n) });
+    }
+    commit(&*store, changes).await;
+    store.index_texts().await.unwrap();
+    // One with nothing but a tag, one changed, one deleted, one new.
+    let (title, description) = ("?".to_owned(), "!".to_owned());
+    let bare = Ticket { title, description, tags: vec!["all".into()], ..ticket(50_000) };
+    commit(&*store, Changes::new().insert(bare).insert(Ticket { tags: vec!["late".into()], ..ticket(50_001) })).await;
+    let edited = changed(&stored(&*store, TicketId(500)).await, |ticket| ticket.tags = vec!["late".into()]);
+    let gone = changed(&stored(&*store, TicketId(1_000)).await, |ticket| ticket.deleted_at = Some(at(99)));
+    commit(&*store, Changes::new().update(edited).update(gone)).await;
+    let all: Vec<i64> = (1..=2_100).chain([40_000, 40_001, 50_000]).filter(|n| ![500, 1_000].contains(n)).collect();
+    let check = async |store: &dyn Store| {
+        assert_eq!(tagged(store, "all").await, all);
+        assert_eq!(tagged(store, "néw \\ 'one'").await, [1_500, 2_000, 40_000]);
+        assert_eq!(tagged(store, "late").await, [500, 50_001]);
+        assert_eq!(tagged(store, "al").await, [0; 0]);
+        assert_eq!(found(store, "#all").await, [0; 0], "no word is a tag");
+        let deleted = TicketQuery { tags: vec!["all".into()], deleted: true, ..TicketQuery::all(Scope::All) };
+        assert_eq!(ids(store, &deleted, 50).await, [1_000]);
+    };
+    check(&*store).await;
+    store.close().await.unwrap();
+    migrate::down(&url, 5).await.unwrap();
+    let mut connection = database.connect().await;
+    let left = "SELECT count(*) FROM (SELECT terms FROM taquilla.search_new UNION ALL SELECT terms FROM taquilla.search_kept UNION ALL \
+                SELECT terms FROM taquilla.search_stale) s, unnest(tsvector_to_array(terms)) AS term WHERE term LIKE '#%'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut connection).await.unwrap(), 0);
+    let store = open(&database).await;
+    for _ in 0..2 {
+        check(&*store).await;
+        assert_eq!(fsck::fsck(&url, false).await.unwrap().problems, [""; 0]);
+        store.index_texts().await.unwrap();
+    }
+}
+
+/// What a desk remembers of the index is as old as when it read it; another instance changes it meanwhile.
+#[tokio::test]
+async fn what_another_instance_moves_is_found() {
+    let database = Database::new().await;
+    let (store, other) = (open(&database).await, open(&database).await);
+    let mut expected = Vec::new();
+    for round in 0..4_i64 {
+        let (kept, gone) = (round * 40_000 + 1, round * 40_000 + 2);
+        for n in [kept, gone] {
+            commit(&*other, opened(&Ticket { title: "zebra zebu".into(), ..ticket(n) })).await;
+        }
+        other.index_texts().await.unwrap();
+        let without = |ids: &[i64]| ids.iter().copied().chain([kept, gone]).collect::<Vec<_>>();
+        for typed in ["zebra", "zeb", "z", "zebra ze"] {
+            assert_eq!(found(&*store, typed).await, without(&expected), "{typed}, round {round}");
+        }
+        let renamed = changed(&stored(&*other, TicketId(gone)).await, |ticket| ticket.title = "okapi".into());
+        commit(&*other, Changes::new().update(renamed)).await;
+        other.index_texts().await.unwrap();
+        expected.push(kept);
+        for typed in ["zebra", "zeb", "z", "zebra ze"] {
+            assert_eq!(found(&*store, typed).await, expected, "{typed}, round {round}, one less");
+        }
+        assert_eq!(found(&*store, "oka").await.len(), expected.len());
+    }
+}
+
 #[tokio::test]
 async fn texts_that_wait_are_moved_when_they_are_many() {
     let database = Database::new().await;

@@ -1,0 +1,1 @@
+ALTER TABLE taquilla.search_stretches DROP COLUMN version;

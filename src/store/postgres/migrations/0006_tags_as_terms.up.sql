@@ -1,0 +1,37 @@
+-- Tags are found as words are. In the terms of a ticket's own texts, and in the index, they begin with a sign that no word has.
+CREATE OR REPLACE FUNCTION pg_temp.tag_terms(tags text[]) RETURNS tsvector LANGUAGE sql AS
+    $$ SELECT array_to_tsvector(array_agg('#' || tag)) FROM unnest(tags) AS tag $$;
+UPDATE taquilla.search_new s SET terms = s.terms || pg_temp.tag_terms(t.tags)
+    FROM taquilla.tickets t WHERE t.id = s.ticket_id AND s.comment_id = 0 AND s.part = 0 AND t.tags <> '{}';
+UPDATE taquilla.search_kept s SET terms = s.terms || pg_temp.tag_terms(t.tags)
+    FROM taquilla.tickets t WHERE t.id = s.ticket_id AND s.comment_id = 0 AND s.part = 0 AND t.tags <> '{}';
+INSERT INTO taquilla.search_new (ticket_id, comment_id, part, internal, terms)
+    SELECT t.id, 0, 0, false, pg_temp.tag_terms(t.tags) FROM taquilla.tickets t WHERE t.tags <> '{}'
+    AND NOT EXISTS (SELECT FROM taquilla.search_new s WHERE s.ticket_id = t.id AND s.comment_id = 0)
+    AND NOT EXISTS (SELECT FROM taquilla.search_kept s WHERE s.ticket_id = t.id AND s.comment_id = 0);
+
+-- The tickets of a tag in a stretch, as the index keeps them.
+CREATE OR REPLACE FUNCTION pg_temp.places_of(ids bigint[]) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE
+    value bytea := '';
+    place bigint;
+BEGIN
+    IF cardinality(ids) * 2 < 4096 THEN
+        SELECT string_agg(set_byte(set_byte('\x0000', 0, (id & 255)::integer), 1, ((id & 32767) >> 8)::integer), '' ORDER BY id)
+            INTO value FROM unnest(ids) AS id;
+    ELSE
+        value := decode(repeat('00', 4096), 'hex');
+        FOREACH place IN ARRAY ids LOOP
+            value := set_bit(value, place & 32767, 1);
+        END LOOP;
+    END IF;
+    RETURN value;
+END
+$$;
+INSERT INTO taquilla.search_index (kind, term, stretch, tickets)
+    SELECT 0, '#' || tag, stretch, pg_temp.places_of(array_agg(id)) FROM (
+        SELECT t.id, t.id >> 15 AS stretch, tag FROM taquilla.tickets t
+        JOIN taquilla.search_kept s ON s.ticket_id = t.id AND s.comment_id = 0 AND s.part = 0, unnest(t.tags) AS tag
+        WHERE t.deleted_at IS NULL) AS tagged
+    GROUP BY tag, stretch;
+UPDATE taquilla.search_stretches SET version = (SELECT max(version) + 1 FROM taquilla.search_stretches);

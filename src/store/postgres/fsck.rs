@@ -89,7 +89,7 @@ impl Check<'_> {
     async fn tickets(&mut self) -> Result<(), Fault> {
         let mut after = 0_i64;
         loop {
-            let sql = "SELECT * FROM taquilla.tickets WHERE id > $1 ORDER BY id LIMIT $2";
+            let sql = rows::tickets!(", due_at FROM taquilla.tickets WHERE id > $1 ORDER BY id LIMIT $2");
             let found = sqlx::query(sql).bind(after).bind(TOGETHER).fetch_all(&mut *self.tx).await?;
             let Some(last) = found.last() else { break };
             after = last.try_get("id")?;

@@ -126,7 +126,7 @@ const fn by_id(kind: RowKind) -> &'static str {
         RowKind::Session => "SELECT * FROM taquilla.sessions WHERE id > $1 ORDER BY id LIMIT $2",
         RowKind::ApiToken => "SELECT * FROM taquilla.api_tokens WHERE id > $1 ORDER BY id LIMIT $2",
         RowKind::Preferences => "SELECT * FROM taquilla.preferences WHERE user_id > $1 ORDER BY user_id LIMIT $2",
-        RowKind::Ticket => "SELECT * FROM taquilla.tickets WHERE id > $1 ORDER BY id LIMIT $2",
+        RowKind::Ticket => rows::tickets!(" FROM taquilla.tickets WHERE id > $1 ORDER BY id LIMIT $2"),
         _ => "SELECT * FROM taquilla.users WHERE id > $1 ORDER BY id LIMIT $2",
     }
 }
@@ -235,8 +235,7 @@ async fn settle(connection: &mut PgConnection) -> Result<(), Fault> {
     let mut sums = Moves::new();
     let mut after = 0_i64;
     loop {
-        let sql = "SELECT * FROM taquilla.tickets WHERE id > $1 ORDER BY id LIMIT $2";
-        let found = sqlx::query(sql).bind(after).bind(TOGETHER).fetch_all(&mut *tx).await?;
+        let found = sqlx::query(by_id(RowKind::Ticket)).bind(after).bind(TOGETHER).fetch_all(&mut *tx).await?;
         let Some(last) = found.last() else { break };
         after = last.try_get("id")?;
         for row in &found {

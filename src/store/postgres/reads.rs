@@ -54,9 +54,15 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn new() -> Self {
         Self {
-            tickets: ByKey::new("SELECT * FROM taquilla.tickets WHERE id = ANY($1)", "id", |row| rows::ticket(row).map(Arc::new)),
-            users: ByKey::new("SELECT * FROM taquilla.users WHERE id = ANY($1)", "id", |row| rows::user(row).map(Arc::new)),
-            sessions: ByKey::new("SELECT * FROM taquilla.sessions WHERE id = ANY($1)", "id", |row| rows::session(row).map(Arc::new)),
+            tickets: ByKey::new(rows::tickets!(" FROM taquilla.tickets WHERE id = ANY((SELECT $1::bigint[])::bigint[])"), "id", |row| {
+                rows::ticket(row).map(Arc::new)
+            }),
+            users: ByKey::new("SELECT * FROM taquilla.users WHERE id = ANY((SELECT $1::bigint[])::bigint[])", "id", |row| {
+                rows::user(row).map(Arc::new)
+            }),
+            sessions: ByKey::new("SELECT * FROM taquilla.sessions WHERE id = ANY((SELECT $1::bigint[])::bigint[])", "id", |row| {
+                rows::session(row).map(Arc::new)
+            }),
             api_tokens: ByKey::new("SELECT * FROM taquilla.api_tokens WHERE hash = ANY($1) ORDER BY id", "hash", |row| {
                 rows::api_token(row).map(Arc::new)
             }),

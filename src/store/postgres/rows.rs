@@ -1,7 +1,7 @@
 //! Rows as the database gives them, made into what they are.
 
 use serde::de::DeserializeOwned;
-use sqlx::{Row as _, postgres::PgRow, types::Json};
+use sqlx::{Decode, Postgres, Row as _, Type, postgres::PgRow, types::Json};
 
 use super::values::{Instant, of_word};
 use crate::{
@@ -20,10 +20,19 @@ use crate::{
 /// What reading a row gives.
 pub(super) type Read<T> = Result<T, sqlx::Error>;
 
-pub(super) const TICKET: &str = "id, title, description, status, priority, tags, channel, creator_id, opened_by_id, assigned_agent_id, \
-     created_at, updated_at, first_response_at, first_response_due_at, resolved_at, resolution_due_at, first_resolved_at, closed_at, \
-     status_since, reopen_count, first_response, resolution, first_response_decided_at, resolution_decided_at, \
-     targets, public_comments, internal_notes, deleted_at, version";
+/// A statement that gives tickets: their columns in the order in which [`ticket`] reads them, and what follows on those.
+macro_rules! tickets {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, title, description, status, priority, tags, channel, creator_id, opened_by_id, assigned_agent_id, created_at, \
+             updated_at, first_response_at, first_response_due_at, resolved_at, resolution_due_at, first_resolved_at, closed_at, \
+             status_since, reopen_count, first_response, resolution, first_response_decided_at, resolution_decided_at, targets, \
+             public_comments, internal_notes, deleted_at, version",
+            $rest
+        )
+    };
+}
+pub(super) use tickets;
 
 /// The columns of an account, without its terms: the driver looks their type up by a statement of its own, which ends one that has
 /// no name.
@@ -53,42 +62,72 @@ fn digest(row: &PgRow, column: &str) -> Read<Digest32> {
     row.try_get::<&[u8], _>(column)?.try_into().map_err(|_| damaged("a digest has 32 bytes"))
 }
 
-fn priority(row: &PgRow) -> Read<Priority> {
-    let place = usize::try_from(row.try_get::<i16, _>("priority")?).ok();
-    place.and_then(|place| Priority::ALL.get(place).copied()).ok_or_else(|| damaged("no such priority"))
+fn priority(place: i16) -> Read<Priority> {
+    usize::try_from(place).ok().and_then(|place| Priority::ALL.get(place).copied()).ok_or_else(|| damaged("no such priority"))
 }
 
+/// Columns by their place: looking each of them up by its name takes a good part of reading a page of tickets.
+struct Columns<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    fn next<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> Read<T> {
+        self.next += 1;
+        self.row.try_get(self.next - 1)
+    }
+
+    fn user(&mut self) -> Read<UserId> {
+        self.next().map(UserId)
+    }
+
+    fn at(&mut self) -> Read<Timestamp> {
+        self.next().map(Instant::stamp)
+    }
+
+    fn maybe_at(&mut self) -> Read<Option<Timestamp>> {
+        Ok(self.next::<Option<Instant>>()?.map(Instant::stamp))
+    }
+
+    fn named<T: DeserializeOwned>(&mut self) -> Read<T> {
+        of_word(self.next()?)
+    }
+}
+
+/// A ticket, of a row that begins with its columns ([`TICKET`]).
 pub(super) fn ticket(row: &PgRow) -> Read<Ticket> {
+    let mut columns = Columns { row, next: 0 };
     Ok(Ticket {
-        id: TicketId(row.try_get("id")?),
-        title: row.try_get("title")?,
-        description: row.try_get("description")?,
-        status: named(row, "status")?,
-        priority: priority(row)?,
-        tags: row.try_get("tags")?,
-        channel: named(row, "channel")?,
-        creator_id: UserId(row.try_get("creator_id")?),
-        opened_by_id: UserId(row.try_get("opened_by_id")?),
-        assigned_agent_id: row.try_get::<Option<i64>, _>("assigned_agent_id")?.map(UserId),
-        created_at: at(row, "created_at")?,
-        updated_at: at(row, "updated_at")?,
-        first_response_at: maybe_at(row, "first_response_at")?,
-        first_response_due_at: maybe_at(row, "first_response_due_at")?,
-        resolved_at: maybe_at(row, "resolved_at")?,
-        resolution_due_at: maybe_at(row, "resolution_due_at")?,
-        first_resolved_at: maybe_at(row, "first_resolved_at")?,
-        closed_at: maybe_at(row, "closed_at")?,
-        status_since: at(row, "status_since")?,
-        reopen_count: row.try_get("reopen_count")?,
-        first_response: named(row, "first_response")?,
-        resolution: named(row, "resolution")?,
-        first_response_decided_at: maybe_at(row, "first_response_decided_at")?,
-        resolution_decided_at: maybe_at(row, "resolution_decided_at")?,
-        targets: row.try_get::<Json<Targets>, _>("targets")?.0.0,
-        public_comments: row.try_get("public_comments")?,
-        internal_notes: row.try_get("internal_notes")?,
-        deleted_at: maybe_at(row, "deleted_at")?,
-        version: row.try_get("version")?,
+        id: TicketId(columns.next()?),
+        title: columns.next()?,
+        description: columns.next()?,
+        status: columns.named()?,
+        priority: priority(columns.next()?)?,
+        tags: columns.next()?,
+        channel: columns.named()?,
+        creator_id: columns.user()?,
+        opened_by_id: columns.user()?,
+        assigned_agent_id: columns.next::<Option<i64>>()?.map(UserId),
+        created_at: columns.at()?,
+        updated_at: columns.at()?,
+        first_response_at: columns.maybe_at()?,
+        first_response_due_at: columns.maybe_at()?,
+        resolved_at: columns.maybe_at()?,
+        resolution_due_at: columns.maybe_at()?,
+        first_resolved_at: columns.maybe_at()?,
+        closed_at: columns.maybe_at()?,
+        status_since: columns.at()?,
+        reopen_count: columns.next()?,
+        first_response: columns.named()?,
+        resolution: columns.named()?,
+        first_response_decided_at: columns.maybe_at()?,
+        resolution_decided_at: columns.maybe_at()?,
+        targets: columns.next::<Json<Targets>>()?.0.0,
+        public_comments: columns.next()?,
+        internal_notes: columns.next()?,
+        deleted_at: columns.maybe_at()?,
+        version: columns.next()?,
     })
 }
 
@@ -98,7 +137,7 @@ pub(super) fn standing(row: &PgRow) -> Read<Standing> {
     Ok(Standing {
         created_at: at(row, "created_at")?,
         status: named(row, "status")?,
-        priority: priority(row)?,
+        priority: priority(row.try_get("priority")?)?,
         assigned_agent_id: row.try_get::<Option<i64>, _>("assigned_agent_id")?.map(UserId),
         due_at: (due.0 != i64::MAX).then(|| due.stamp()),
         first_response_at: maybe_at(row, "first_response_at")?,

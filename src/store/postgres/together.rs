@@ -161,7 +161,8 @@ type Found<K, V> = Arc<HashMap<K, Result<V, StoreError>>>;
 /// Rows of one table, each wanted by its key.
 pub(super) struct ByKey<K, V> {
     together: Together<(), K, Found<K, V>>,
-    /// Asks for the rows whose key is in the array `$1`. Of several with one key the last is the one.
+    /// Asks for the rows whose key is in the array `$1`. Of several with one key the last is the one. (`ANY((SELECT $1))`, since the
+    /// server would plan for each array anew if it saw how many keys are in it.)
     statement: &'static str,
     /// The name of the key's column.
     column: &'static str,

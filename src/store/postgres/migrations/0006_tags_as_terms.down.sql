@@ -7,3 +7,4 @@ DELETE FROM taquilla.search_new WHERE terms = '';
 DELETE FROM taquilla.search_kept WHERE terms = '';
 DELETE FROM taquilla.search_stale WHERE terms = '';
 DELETE FROM taquilla.search_index WHERE term LIKE '#%';
+CREATE INDEX tickets_tags ON taquilla.tickets USING gin (tags);

@@ -35,3 +35,4 @@ INSERT INTO taquilla.search_index (kind, term, stretch, tickets)
         WHERE t.deleted_at IS NULL) AS tagged
     GROUP BY tag, stretch;
 UPDATE taquilla.search_stretches SET version = (SELECT max(version) + 1 FROM taquilla.search_stretches);
+DROP INDEX taquilla.tickets_tags;

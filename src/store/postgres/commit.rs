@@ -80,7 +80,10 @@ impl PgStore {
         let committed = tx.commit().await;
         self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());
         match committed {
-            Ok(()) => Ok(Outcome::Done(nr)),
+            Ok(()) => {
+                connection.keep();
+                Ok(Outcome::Done(nr))
+            }
             Err(error) if is_lost(&error) => {
                 self.suspect();
                 Ok(Outcome::Unknown(nr))
@@ -129,6 +132,7 @@ impl PgStore {
                 .await?
                 .is_some();
         tx.rollback().await?;
+        connection.keep();
         Ok(found)
     }
 }

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use sqlx::{PgConnection, PgPool, Postgres, Row as _, postgres::PgArguments, query::Query};
+use sqlx::{PgConnection, Postgres, Row as _, postgres::PgArguments, query::Query};
 
 use super::{
     PgStore,
+    connections::Connections,
     fault::{Fault, told},
     rows::Read,
     values::Instant,
@@ -77,7 +78,7 @@ const BACKLOG: &str = "SELECT \
     (SELECT min(first) FROM (VALUES ('open'), ('in_progress'), ('pending')) AS active(status), LATERAL \
     (SELECT min(t.created_at) AS first FROM taquilla.tickets t WHERE t.deleted_at IS NULL AND t.status = active.status) AS oldest)";
 
-async fn counters(pool: &PgPool, spans: &[Span]) -> Read<Vec<(Key, Amount)>> {
+async fn counters(pool: &Connections, spans: &[Span]) -> Read<Vec<(Key, Amount)>> {
     let kinds: Vec<i16> = spans.iter().map(|span| i16::from(span.kind.code())).collect();
     let from: Vec<i32> = spans.iter().map(|span| span.from).collect();
     let to: Vec<i32> = spans.iter().map(|span| span.to).collect();
@@ -100,7 +101,7 @@ async fn counters(pool: &PgPool, spans: &[Span]) -> Read<Vec<(Key, Amount)>> {
 const REVISION: &str = "SELECT coalesce((SELECT max(last_seq) FROM taquilla.commits WHERE entries > 0), 0), \
     EXISTS (SELECT FROM taquilla.commits WHERE last_seq IS NULL AND xid >= $1 AND entries > 0)";
 
-async fn revision(pool: &PgPool, below: i64) -> Read<Option<u64>> {
+async fn revision(pool: &Connections, below: i64) -> Read<Option<u64>> {
     let row = sqlx::query(REVISION).bind(below).fetch_one(pool).await?;
     let (end, under_way): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
     Ok(u64::try_from(end).ok().filter(|_| !under_way))

@@ -7,9 +7,9 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, Row as _};
 
-use super::{Lost, fault::Fault, together::Together};
+use super::{Lost, connections::Connections, fault::Fault, together::Together};
 use crate::store::{Changes, IdKind, Row, StoreError, Write};
 
 /// Ids that were drawn for several, of whom each takes the next one.
@@ -55,7 +55,7 @@ const fn hold_and_move(kind: IdKind) -> [&'static str; 2] {
 
 impl Ids {
     /// Draws the next id, together with whoever wants one at the same time. One that was drawn and not heard of is a gap.
-    pub(super) async fn draw(&self, pool: &PgPool, lost: &Arc<Lost>, kind: IdKind) -> Result<i64, StoreError> {
+    pub(super) async fn draw(&self, pool: &Connections, lost: &Arc<Lost>, kind: IdKind) -> Result<i64, StoreError> {
         let (pool, lost) = (pool.clone(), lost.clone());
         let drawn = self.together.ask(kind, (), move |wanted| {
             let (pool, lost) = (pool.clone(), lost.clone());

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgPool, Postgres, QueryBuilder, Row as _};
+use sqlx::{Postgres, QueryBuilder, Row as _};
 
 use super::{
     Lost,
+    connections::Connections,
     fault::told,
     find::{self, Found},
     lookup::Lookup,
@@ -29,7 +30,7 @@ type Builder = QueryBuilder<Postgres>;
 /// Where lists are read.
 #[derive(Clone)]
 pub(super) struct Source {
-    pub(super) pool: PgPool,
+    pub(super) pool: Connections,
     pub(super) lost: Arc<Lost>,
     pub(super) lookup: Arc<Lookup>,
 }
@@ -69,7 +70,7 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
 }
 
 /// Reads one page of a list.
-async fn read(pool: &PgPool, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
+async fn read(pool: &Connections, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
     let (query, most, begins) = (list.query, page.limit.saturating_add(1), page.after.is_none());
     let exact = query.counts_exactly();
     let counts = begins && !exact && list.size.is_none();
@@ -309,7 +310,7 @@ fn among_deleted(select: &mut Builder, scope: Scope, word: &str) {
 }
 
 /// The size of a list that is counted exactly: from the counters where they tell it, else counted.
-async fn total(pool: &PgPool, query: &TicketQuery) -> Read<Total> {
+async fn total(pool: &Connections, query: &TicketQuery) -> Read<Total> {
     let mut select = Builder::new("SELECT ");
     if !query.deleted && query.scope == Scope::All && query.creator.is_none() {
         counted(&mut select, query);

@@ -8,10 +8,11 @@ use std::{
 
 use futures_util::TryStreamExt as _;
 use quick_cache::{Weighter, sync::Cache};
-use sqlx::{PgPool, Row as _};
+use sqlx::Row as _;
 
 use super::{
     Lost,
+    connections::Connections,
     postings::{Postings, TicketSet},
     rows::Read,
     search::{TAG, asked},
@@ -188,7 +189,7 @@ impl Lookup {
     ///
     /// # Errors
     /// The database's; an index that cannot be understood.
-    pub(super) async fn look_up(&self, pool: &PgPool, lost: &Arc<Lost>, terms: Vec<Term>) -> Result<Arc<Looked>, StoreError> {
+    pub(super) async fn look_up(&self, pool: &Connections, lost: &Arc<Lost>, terms: Vec<Term>) -> Result<Arc<Looked>, StoreError> {
         let all_known = terms.iter().flat_map(Term::entries).all(|entry| self.known.contains_key(&entry));
         let (pool, lost, known) = (pool.clone(), lost.clone(), self.known.clone());
         let read = self.together.ask(all_known, terms, move |wanted: Vec<Vec<Term>>| {
@@ -202,7 +203,7 @@ impl Lookup {
     }
 }
 
-async fn look_up(pool: &PgPool, known: &Cache<Entry, Arc<Values>, ByBytes>, terms: &BTreeSet<Term>) -> Read<Looked> {
+async fn look_up(pool: &Connections, known: &Cache<Entry, Arc<Values>, ByBytes>, terms: &BTreeSet<Term>) -> Read<Looked> {
     let entries: BTreeSet<Entry> = terms.iter().flat_map(Term::entries).collect();
     // What is nowhere in the index is as of before everything.
     let before: Vec<Arc<Values>> = entries

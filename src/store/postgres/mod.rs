@@ -16,6 +16,7 @@ macro_rules! asking {
 
 pub(super) mod aside;
 mod commit;
+mod connections;
 mod fault;
 mod figures;
 mod find;
@@ -51,6 +52,7 @@ use sqlx::{
 };
 
 use self::{
+    connections::Connections,
     fault::told,
     ids::Ids,
     log::{AbortOnDrop, Numbers, Sequencer},
@@ -83,7 +85,7 @@ pub struct Options {
 /// The store on PostgreSQL.
 pub struct PgStore {
     /// For requests.
-    pool: PgPool,
+    pool: Connections,
     /// For what runs beside them, so that it never waits for them.
     inner: PgPool,
     /// How a connection beside them is made.
@@ -153,6 +155,7 @@ impl PgStore {
         migrate::bring_up(&connect, options.auto_migrate).await?;
         let lost = Arc::new(Lost::default());
         let pool = pool_of(options.connections, &lost).connect_lazy_with(connect.clone());
+        let pool = Connections::new(pool, options.connections, lost.clone());
         let inner = pool_of(INNER_CONNECTIONS, &lost).connect_lazy_with(connect.clone());
         warn_of_shortcuts(&inner).await.map_err(|error| told(&error))?;
         let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);

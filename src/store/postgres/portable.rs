@@ -184,6 +184,7 @@ impl Portable for PgStore {
             let mut tx = connection.begin().await?;
             take_in::records(&mut tx, records).await?;
             tx.commit().await?;
+            connection.keep();
             Ok(())
         };
         done.await.map_err(unfit)?;

@@ -49,8 +49,9 @@ impl Postings {
     /// Adds those that these bytes tell of.
     pub(super) fn unite(&mut self, bytes: &[u8]) -> Read<()> {
         if bytes.len() == BYTES {
-            for (word, eight) in self.0.iter_mut().zip(bytes.chunks_exact(8)) {
-                *word |= eight.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            let (eights, _) = bytes.as_chunks::<8>();
+            for (word, eight) in self.0.iter_mut().zip(eights) {
+                *word |= u64::from_le_bytes(*eight);
             }
             return Ok(());
         }

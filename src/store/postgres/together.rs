@@ -13,12 +13,12 @@ use std::{
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use sqlx::{
-    Decode, Encode, PgPool, Postgres, Row as _, Type,
+    Decode, Encode, Postgres, Row as _, Type,
     postgres::{PgHasArrayType, PgRow},
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{Lost, fault::told, rows::Read};
+use super::{Lost, connections::Connections, fault::told, rows::Read};
 use crate::store::StoreError;
 
 /// Those who go with the next statement: what each of them wants, and where the answer goes.
@@ -178,7 +178,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> ByKey<K, V> {
     ///
     /// # Errors
     /// The database's; a row that cannot be understood.
-    pub(super) async fn get(&self, pool: &PgPool, lost: &Arc<Lost>, key: K) -> Result<Option<V>, StoreError> {
+    pub(super) async fn get(&self, pool: &Connections, lost: &Arc<Lost>, key: K) -> Result<Option<V>, StoreError> {
         let (pool, lost) = (pool.clone(), lost.clone());
         let (statement, column, read) = (self.statement, self.column, self.read);
         let found = self.together.ask((), key.clone(), move |mut keys: Vec<K>| {

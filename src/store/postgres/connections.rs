@@ -16,7 +16,7 @@ use futures_util::{
 };
 use parking_lot::Mutex;
 use sqlx::{
-    Describe, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
+    Connection as _, Describe, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
     pool::PoolConnection,
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
@@ -29,6 +29,11 @@ use super::{ACQUIRE, Lost};
 
 /// For how long a connection stays away from the pool.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long one is waited for of which it is not known whether it works.
+const PING: Duration = Duration::from_secs(1);
+/// One that was idle for so long is closed: a burst is over.
+const TOO_MANY: Duration = Duration::from_secs(300);
 
 /// Connections to one database; statements can be sent to it as to a pool.
 #[derive(Clone)]
@@ -67,14 +72,28 @@ impl Connections {
         }
         let permit = timeout(ACQUIRE, self.0.permits.clone().acquire_owned()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
-        let found = self.0.at_hand.lock().pop();
-        // One that the pool has back it looks at, and closes when it is broken.
-        let found = found.filter(|at_hand| at_hand.taken.elapsed() < LONGEST && !self.0.lost.doubts(at_hand.idle_since.elapsed()));
-        let (connection, taken) = match found {
+        let (connection, taken) = match self.at_hand().await {
             Some(AtHand { connection, taken, .. }) => (connection, taken),
             None => (self.0.pool.acquire().await?, Instant::now()),
         };
         Ok(Connection { pooled: Some(connection), taken, shared: self.0.clone(), _permit: permit })
+    }
+
+    /// One that is at hand and works.
+    async fn at_hand(&self) -> Option<AtHand> {
+        loop {
+            let mut found = self.0.at_hand.lock().pop()?;
+            if self.0.lost.doubts(found.idle_since.elapsed()) {
+                // Not left to the pool, which would wait for the answer of one that is silently gone, and have nobody in its place.
+                if !matches!(timeout(PING, found.connection.ping()).await, Ok(Ok(()))) {
+                    drop(found.connection.detach());
+                    continue;
+                }
+            }
+            if found.taken.elapsed() < LONGEST {
+                return Some(found);
+            }
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -86,8 +105,10 @@ impl Connections {
         // From here on none stays at hand.
         self.0.permits.close();
         let at_hand = std::mem::take(&mut *self.0.at_hand.lock());
+        // It is closed from the call on, and closes those that it has back.
+        let closed = self.0.pool.close();
         drop(at_hand);
-        self.0.pool.close().await;
+        closed.await;
     }
 }
 
@@ -118,6 +139,8 @@ impl Connection {
     /// Keeps it at hand, now that everything which was begun on it has ended well.
     pub(super) fn keep(mut self) {
         let mut at_hand = self.shared.at_hand.lock();
+        // The one that was used the longest ago is the first.
+        let idle = at_hand.first().is_some_and(|first| first.idle_since.elapsed() > TOO_MANY).then(|| at_hand.remove(0));
         // Looked at under the lock, which the closing takes afterwards.
         if !self.shared.permits.is_closed()
             && let Some(connection) = self.pooled.take()
@@ -125,6 +148,7 @@ impl Connection {
             at_hand.push(AtHand { connection, taken: self.taken, idle_since: Instant::now() });
         }
         drop(at_hand);
+        drop(idle.map(|idle| idle.connection.detach()));
     }
 }
 

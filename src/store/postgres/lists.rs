@@ -140,10 +140,15 @@ impl List<'_> {
         matches!(self.among, Among::Marked(..))
     }
 
-    /// Whether the server may keep one plan for all values. Between a rare word and a frequent one the right plans differ by orders of
-    /// magnitude, and the plan for any word, which the server would go over to, takes each for a rare one.
-    const fn has_one_plan(&self) -> bool {
-        !self.query.deleted || self.query.tags.is_empty() && self.query.words.is_none()
+    /// Whether the server may keep one plan for all values. Where few or many tickets may fit, the right plans differ by orders of
+    /// magnitude, and the plan for any value, which the server would go over to, takes it for one of the middle: between a rare word and a
+    /// frequent one, between what is overdue and all times, or when the order is not that of the filter's index.
+    fn has_one_plan(&self) -> bool {
+        let query = self.query;
+        let looked_through = query.deleted && (!query.tags.is_empty() || query.words.is_some());
+        let times = [query.created_after, query.created_before, query.updated_after, query.updated_before, query.overdue_at];
+        let narrow = query.scope != Scope::All || query.creator.is_some() || query.assignee.is_some() || !query.status.is_empty();
+        !looked_through && times.iter().all(Option::is_none) && (query.sort.by == SortBy::CreatedAt || !narrow)
     }
 
     /// The tickets to which its conditions apply. Those that are known are looked up before anything else: going through the list
@@ -266,9 +271,9 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
     }
     match query.status.as_slice() {
         [] => {}
-        // One value keeps the order of an index that begins with it.
-        [one] => drop(select.push(" AND status = ").push_bind(one.name())),
-        // In the statement's text, where the server sees whether an index of active tickets has them all.
+        // In the statement's text, where the server sees whether an index of active tickets has them all. One value keeps the order
+        // of an index that begins with it.
+        [one] => drop(select.push(" AND status = '").push(one.name()).push("'")),
         several => {
             let names: Vec<&str> = several.iter().map(|status| status.name()).collect();
             select.push(" AND status IN ('").push(names.join("', '")).push("')");

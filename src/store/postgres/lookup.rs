@@ -151,7 +151,8 @@ impl Looked {
 ///
 /// Of many words that begin so, nothing is looked at unless anything has changed; then all of them, since most stretches have.
 const LOOK_UP: &str = "\
-    WITH entries AS MATERIALIZED (SELECT * FROM unnest((SELECT $1::smallint[]), (SELECT $2::text[]), (SELECT $3::text[]), (SELECT $4::bigint[])) \
+    WITH entries AS MATERIALIZED (SELECT kind, first, last, nr, \
+    CASE WHEN version <= (SELECT max(version) FROM taquilla.search_stretches) THEN version ELSE -1 END AS version FROM unnest((SELECT $1::smallint[]), (SELECT $2::text[]), (SELECT $3::text[]), (SELECT $4::bigint[])) \
     WITH ORDINALITY AS e(kind, first, last, version, nr)) \
     SELECT e.nr AS entry, NULL::bigint AS word, i.stretch, i.tickets, NULL::bigint[] AS wrong, NULL::bigint[] AS right_ids, \
     NULL::timestamptz AS newest, NULL::bigint AS version FROM entries e JOIN taquilla.search_stretches s ON s.version > e.version \
@@ -262,7 +263,8 @@ impl Values {
         if version == self.version {
             return self.clone();
         }
-        let mut values = self.values.clone();
+        // A database that was set back to an earlier state tells everything anew.
+        let mut values = if version < self.version { BTreeMap::new() } else { self.values.clone() };
         values.retain(|stretch, _| versions.get(stretch).is_some_and(|version| *version <= self.version));
         values.extend(changed.into_iter().map(|(stretch, value)| (stretch, Arc::from(value))));
         Arc::new(Self { version, values })
@@ -299,6 +301,8 @@ mod tests {
         let now = now(&[(0, 10), (1, 21), (2, 23), (3, 22)], &[(2, 4), (3, 5)]);
         let expected = values(23, &[(0, 1), (2, 4), (3, 5)]);
         assert_eq!((now.version, &now.values), (expected.version, &expected.values), "1 has none any more, 9 has gone");
+        let back = before.changed([(2, vec![7, 0])].into(), &[(0, 10), (2, 15)].into());
+        assert_eq!((back.version, &back.values), (15, &values(15, &[(2, 7)]).values), "set back, all is told anew");
     }
 
     #[test]

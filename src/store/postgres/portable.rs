@@ -205,7 +205,7 @@ impl Portable for PgStore {
 
 /// The planner learns what there is now.
 const ANALYZE: &str = "ANALYZE taquilla.tickets, taquilla.comments, taquilla.search_new, taquilla.search_kept, \
-                       taquilla.search_index, taquilla.entries";
+                       taquilla.search_index, taquilla.search_stretches, taquilla.search_stale, taquilla.entries";
 
 impl PgStore {
     /// Moves all texts to the search index, however few wait for it. Others may read and write meanwhile.

@@ -29,7 +29,6 @@ use super::{ACQUIRE, Lost};
 
 /// For how long a connection stays away from the pool.
 const LONGEST: Duration = Duration::from_secs(60);
-
 /// How long one is waited for of which it is not known whether it works.
 const PING: Duration = Duration::from_secs(1);
 /// One that was idle for so long is closed: a burst is over.

@@ -269,15 +269,11 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
         Some(Assignee::Is(id)) => drop(select.push(" AND assigned_agent_id = ").push_bind(id.0)),
         None => {}
     }
-    match query.status.as_slice() {
-        [] => {}
-        // In the statement's text, where the server sees whether an index of active tickets has them all. One value keeps the order
-        // of an index that begins with it.
-        [one] => drop(select.push(" AND status = '").push(one.name()).push("'")),
-        several => {
-            let names: Vec<&str> = several.iter().map(|status| status.name()).collect();
-            select.push(" AND status IN ('").push(names.join("', '")).push("')");
-        }
+    if !query.status.is_empty() {
+        // In the statement's text, where the server sees whether an index of active tickets has them all. Of one value it makes "=", which
+        // keeps the order of an index that begins with it.
+        let names: Vec<&str> = query.status.iter().map(|status| status.name()).collect();
+        select.push(" AND status IN ('").push(names.join("', '")).push("')");
     }
     if !query.priority.is_empty() {
         let numbers: Vec<i16> = query.priority.iter().map(|priority| *priority as i16).collect();

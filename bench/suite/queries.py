@@ -4,6 +4,7 @@ import json
 import random
 import re
 from collections import Counter
+from itertools import combinations
 
 from .desk import PASSWORD, PEOPLE
 from .load import Query
@@ -46,6 +47,13 @@ class Sample:
         self.agent = desk.get("/auth/me")[0]["id"]
         self.deep = self._deep(desk)
         self.shares = self._shares()
+        self.whole_texts = [self._whole_text(desk, ticket) for ticket in self.tickets]
+
+    @staticmethod
+    def _whole_text(desk, ticket):
+        """All that a search looks through."""
+        comments, _ = desk.get(f"/tickets/{ticket['id']}/comments?limit=200")
+        return "\n".join([ticket["title"], ticket["description"], *(comment["content"] for comment in comments)])
 
     @staticmethod
     def _deep(desk):
@@ -82,10 +90,13 @@ class Sample:
         return self.draw.choices(words, [1 / rank for rank in range(1, len(words) + 1)], k=count)
 
     def rare_pairs(self):
-        """Two words of one ticket, of which each is in at most 1 % of all."""
-        rare = {word for word, share in self.shares if share <= 0.01}
-        both = (sorted(self.words(ticket) & rare) for ticket in self.tickets)
-        return [" ".join(self.draw.sample(words, 2)) for words in both if len(words) >= 2]
+        """Two words or numbers of one ticket, its comments included, of which each is in at most 1 % of all: as many
+        different pairs as there are. What all clients ask for at the same time is found once for all of them."""
+        texts = [set(re.findall(r"[a-z0-9]{3,}", text.lower())) for text in self.whole_texts]
+        counts = Counter(word for words in texts for word in words)
+        rare = {word for word, count in counts.items() if count <= len(texts) * 0.01}
+        found = {pair for words in texts for pair in combinations(sorted(words & rare), 2)}
+        return [" ".join(pair) for pair in self.draw.sample(sorted(found), min(len(found), LINES))]
 
     def frequent_pairs(self):
         """Two words, of which each is in at least 10 % of all tickets."""

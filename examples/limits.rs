@@ -129,17 +129,18 @@ type Commit = (Written, Sender<()>);
 struct Written {
     /// Rows at keys of their own.
     rows: Rows,
-    /// Its entry of the log, which shares a key with the entries around it.
-    entry: Vec<u8>,
+    /// What it adds to keys that it shares with the tickets around it: its entry of the log, and where that is.
+    shared: [Vec<u8>; 2],
 }
 
-/// So many entries share a key, as in the desk.
-const ENTRIES_OF_A_BLOCK: usize = 8;
+/// The keys that are shared, and by how many tickets, as in the desk.
+const SHARED: [(u8, usize); 2] = [(b'l', 16), (b'o', 8)];
 
 fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -> anyhow::Result<()> {
     let shape = runtime.block_on(shape())?;
     let bytes: usize = shape.rows.iter().map(|(key, value)| key.len() + value.len()).sum();
-    println!("{} keys and a log entry, {} bytes", shape.rows.len(), bytes + shape.entry.len());
+    let shared: usize = shape.shared.iter().map(Vec::len).sum();
+    println!("{} key and a log entry, {} bytes", shape.rows.len(), bytes + shared);
     let db = raw(folder)?;
     let (commits, queue) = sync_channel::<Commit>(1024);
     let number = AtomicU64::new(1);
@@ -181,23 +182,25 @@ fn raw(folder: &str) -> sled::Result<sled::Db> {
 /// Writes what is waiting in one batch with one sync, then tells everybody. With the library linked, a flush of sled
 /// syncs the file, as in the desk.
 fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
-    let (mut block, mut entries) = (Vec::new(), 0_usize);
-    let key = |entries: usize| [&b"l"[..], &((entries / ENTRIES_OF_A_BLOCK) as u64).to_be_bytes()].concat();
+    let (mut blocks, mut tickets) = ([Vec::new(), Vec::new()], 0_usize);
+    let key = |(letter, sharing): (u8, usize), ticket: usize| [&[letter][..], &((ticket / sharing) as u64).to_be_bytes()].concat();
     for first in queue {
         let (mut batch, mut waiting) = (sled::Batch::default(), Vec::new());
         for (written, tell) in std::iter::once(first).chain(queue.try_iter().take(MOST - 1)) {
             for (key, value) in written.rows {
                 batch.insert(key, value);
             }
-            block.extend(written.entry);
-            entries += 1;
-            if entries.is_multiple_of(ENTRIES_OF_A_BLOCK) {
-                batch.insert(key(entries - 1), std::mem::take(&mut block));
+            for ((kind, block), added) in SHARED.into_iter().zip(&mut blocks).zip(written.shared) {
+                block.extend(added);
+                if (tickets + 1).is_multiple_of(kind.1) {
+                    batch.insert(key(kind, tickets), std::mem::take(block));
+                }
             }
+            tickets += 1;
             waiting.push(tell);
         }
-        if !block.is_empty() {
-            batch.insert(key(entries), block.clone());
+        for (kind, block) in SHARED.into_iter().zip(&blocks).filter(|(_, block)| !block.is_empty()) {
+            batch.insert(key(kind, tickets), block.clone());
         }
         db.apply_batch(batch)?;
         db.flush()?;
@@ -226,16 +229,19 @@ async fn shape() -> anyhow::Result<Written> {
     app.store.close().await?;
     drop(app);
     let after = pairs(&rows)?;
-    // It stands behind the entries that were there.
-    let grown = after
-        .iter()
-        .find_map(|(key, block)| block.strip_prefix(before.get(key)?.as_slice()).filter(|new| key[0] == b'l' && !new.is_empty()));
-    let entry = grown.context("a new ticket has logged nothing")?.to_vec();
+    // It stands behind what was there.
+    let added = SHARED.map(|(letter, _)| {
+        after
+            .iter()
+            .find_map(|(key, block)| block.strip_prefix(before.get(key)?.as_slice()).filter(|new| key[0] == letter && !new.is_empty()))
+    });
+    let [Some(entry), Some(place)] = added else { bail!("a new ticket has logged nothing") };
+    let shared = [entry.to_vec(), place.to_vec()];
     let new: Rows = after.into_iter().filter(|(key, _)| !before.contains_key(key)).collect();
     if new.is_empty() {
         bail!("a new ticket has written nothing");
     }
-    Ok(Written { rows: new, entry })
+    Ok(Written { rows: new, shared })
 }
 
 fn pairs(folder: &std::path::Path) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>> {

@@ -56,3 +56,30 @@ fn a_comment_that_stands_at_two_keys_is_told() {
     let told = place.run(&["--json", "fsck"]).expect(1).json();
     assert!(told["problems"].to_string().contains("stands at a foreign key"), "{told}");
 }
+
+#[test]
+fn tickets_own_logs_are_told_to_be_wrong_and_made_anew_whatever_layout_they_are_of() {
+    let place = Place::new();
+    demo(&place, "40");
+    let fsck = |arguments: &[&str], code: i32| place.run(&[&["--json", "fsck"], arguments].concat()).expect(code).json();
+    let sound = fsck(&[], 0);
+    let logs = || {
+        let db = sled::open(place.path().join("data/store")).unwrap();
+        db.scan_prefix(b"o").map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap()).collect::<Vec<_>>()
+    };
+    let before = logs();
+    assert!(before.len() > 5, "{}", before.len());
+
+    let (key, value) = &before[1];
+    // Of another ticket, unreadable, and one that an earlier layout would have had.
+    change(&place, key, &[&[value[0] ^ 2], &value[1..]].concat());
+    change(&place, &before[3].0, &before[3].1[..7]);
+    change(&place, &[&b"i"[..], &39_i64.to_be_bytes(), &5_i64.to_be_bytes()].concat(), &[0]);
+    let told = fsck(&[], 1)["problems"].to_string();
+    for part in ["does not tell just its own entries", "a ticket's log that cannot be read", "the log of ticket 39 "] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(fsck(&["--rebuild"], 1)["rebuilt"], json!(true));
+    assert_eq!(fsck(&[], 0), sound);
+    assert_eq!(logs(), before);
+}

@@ -12,6 +12,7 @@ use super::{
     keys::{self, prefix},
     log,
     open::{Folder, OpenError, Options},
+    own::{self, Neighbours, Told},
     projection::Projection,
 };
 use crate::{
@@ -100,7 +101,7 @@ impl Check<'_> {
 
     /// The log has no holes, and each ticket's own log tells all of its entries and nothing else.
     fn log(&mut self, end: Seq) -> Result<(), StoreError> {
-        let mut wanted: BTreeMap<TicketId, Vec<(Seq, bool)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<Neighbours, Vec<Told>> = BTreeMap::new();
         let mut next: Seq = 1;
         let mut problems = Vec::new();
         for pair in self.engine.scan(&[prefix::ENTRY]) {
@@ -120,7 +121,9 @@ impl Check<'_> {
                 next = seq + 1;
                 match stored.read(self.engine) {
                     Ok(entry) if entry.seq != seq => problems.push(format!("log entry {seq} says that it is {}", entry.seq)),
-                    Ok(Entry { ticket_id: Some(ticket), internal, .. }) => wanted.entry(ticket).or_default().push((seq, internal)),
+                    Ok(Entry { ticket_id: Some(ticket), internal, .. }) => {
+                        wanted.entry(Neighbours::of(ticket)).or_default().push(Told::new(ticket, seq, internal));
+                    }
                     Ok(_) => {}
                     Err(error) => problems.push(error.to_string()),
                 }
@@ -135,40 +138,46 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn own_logs(&mut self, mut wanted: BTreeMap<TicketId, Vec<(Seq, bool)>>, problems: &mut Vec<String>) -> Result<(), StoreError> {
-        let mut keys_of: BTreeMap<TicketId, Vec<IVec>> = BTreeMap::new();
-        let mut told: BTreeMap<TicketId, Vec<(Seq, bool)>> = BTreeMap::new();
-        for pair in self.engine.scan(&[prefix::TICKET_ENTRY]) {
-            let (key, value) = pair?;
-            let ticket = TicketId(keys::first_id(&key).unwrap_or(0));
-            match log::told(&key, &value) {
-                Ok(entries) => told.entry(ticket).or_default().extend(entries),
-                Err(error) => problems.push(error.to_string()),
+    fn own_logs(&mut self, mut wanted: BTreeMap<Neighbours, Vec<Told>>, problems: &mut Vec<String>) -> Result<(), StoreError> {
+        let mut found: BTreeMap<Neighbours, (Vec<IVec>, Vec<Told>)> = wanted.keys().map(|of| (*of, Default::default())).collect();
+        for prefix in [prefix::TICKET_ENTRY, prefix::OWN_LOG] {
+            for pair in self.engine.scan(&[prefix]) {
+                let (key, value) = pair?;
+                let Some(neighbours) = Neighbours::at(&key) else {
+                    problems.push(codec::damaged(&key, "no number of a ticket").to_string());
+                    self.batch.remove(key);
+                    continue;
+                };
+                let (keys, told) = found.entry(neighbours).or_default();
+                match own::told(&key, &value) {
+                    Ok(entries) => told.extend(entries),
+                    Err(error) => problems.push(error.to_string()),
+                }
+                keys.push(key);
             }
-            keys_of.entry(ticket).or_default().push(key);
         }
-        for (ticket, keys) in keys_of {
-            let wanted = wanted.remove(&ticket).unwrap_or_default();
-            if told.remove(&ticket).unwrap_or_default() == wanted {
-                continue;
+        for (neighbours, (keys, told)) in found {
+            let wanted = wanted.remove(&neighbours).unwrap_or_default();
+            let of = |all: &[Told], ticket| -> Vec<Told> { all.iter().copied().filter(|told| told.is_of(ticket)).collect() };
+            let before = problems.len();
+            for ticket in neighbours.tickets() {
+                let (wanted, told) = (of(&wanted, ticket), of(&told, ticket));
+                if told.is_empty() && !wanted.is_empty() {
+                    problems.push(format!("ticket {ticket} lacks its log"));
+                } else if told != wanted {
+                    problems.push(format!("the log of ticket {ticket} does not tell just its own entries"));
+                }
             }
-            problems.push(format!("the log of ticket {ticket} does not tell just its own entries"));
-            for key in keys {
-                self.batch.remove(key);
+            if problems.len() > before {
+                for key in keys {
+                    self.batch.remove(key);
+                }
+                for (key, value) in own::stored(neighbours, wanted) {
+                    self.batch.insert(key, value);
+                }
             }
-            self.tell(ticket, wanted);
-        }
-        for (ticket, entries) in wanted {
-            problems.push(format!("ticket {ticket} lacks its log"));
-            self.tell(ticket, entries);
         }
         Ok(())
-    }
-
-    fn tell(&mut self, ticket: TicketId, entries: Vec<(Seq, bool)>) {
-        for (key, value) in log::own(ticket, entries) {
-            self.batch.insert(key, value);
-        }
     }
 
     /// The unique index of addresses and the accounts agree, and the roster holds just the active admins.

@@ -20,7 +20,9 @@ pub(super) mod prefix {
     pub(in crate::store::sled) const CHAIN: u8 = b'h';
     /// E-mail → user id: the unique index.
     pub(in crate::store::sled) const EMAIL: u8 = b'e';
-    /// Ticket, seq → whether the entry is internal: a ticket's own log.
+    /// Some tickets, seq: their own logs.
+    pub(in crate::store::sled) const OWN_LOG: u8 = b'o';
+    /// Ticket, seq: a ticket's own log, as layouts up to 4 had it.
     pub(in crate::store::sled) const TICKET_ENTRY: u8 = b'i';
     /// The further pieces of long values.
     pub(in crate::store::sled) const PIECE: u8 = b'x';
@@ -92,9 +94,8 @@ pub(super) fn ticket_entry(ticket: TicketId, seq: Seq) -> Vec<u8> {
     of_ids(prefix::TICKET_ENTRY, ticket.0, seq)
 }
 
-/// The prefix of a ticket's own log.
-pub(super) fn ticket_entries(ticket: TicketId) -> Vec<u8> {
-    of_id(prefix::TICKET_ENTRY, ticket.0)
+pub(super) fn own_log(tickets: i64, seq: Seq) -> Vec<u8> {
+    of_ids(prefix::OWN_LOG, tickets, seq)
 }
 
 pub(super) fn unlogged(ticket: TicketId) -> Vec<u8> {

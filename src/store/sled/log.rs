@@ -1,14 +1,10 @@
 //! The activity log as it is stored. sled splits a page at 16 keys and holds something in memory for every page, so
-//! entries that follow one another share a value, a block, under the number of the first of them. A ticket's own log is
-//! likewise a few values, stretches, each of which tells the numbers of many entries.
+//! entries that follow one another share a value, a block, under the number of the first of them.
 //!
 //! A block is its encoding's number, then each entry with its length before it. An entry of an earlier layout, or one
 //! that is too long for a block, stands alone at its own number.
 
-use std::{
-    collections::{HashMap, hash_map},
-    ops::{Range, RangeInclusive},
-};
+use std::ops::{Range, RangeInclusive};
 
 use sled::IVec;
 
@@ -16,21 +12,14 @@ use super::{
     codec::{self, Encoded},
     engine::Engine,
     keys,
+    own::{self, Pair},
 };
-use crate::{
-    activity::model::Entry,
-    store::StoreError,
-    types::{Seq, TicketId},
-};
+use crate::{activity::model::Entry, store::StoreError, types::Seq};
 
 /// A block has at most so many entries. Never less than any version before had: readers look so far back for it.
-const MOST_ENTRIES: Seq = 8;
+const MOST_ENTRIES: Seq = 16;
 /// The bytes that tell an entry's length.
 const LENGTH: usize = 2;
-/// A stretch has at most so many entries: it is written anew with each.
-const MOST_IN_STRETCH: usize = 32;
-/// The bytes of a further entry in a stretch.
-const FURTHER: usize = 8;
 
 /// An entry where it is stored.
 pub(super) struct Stored {
@@ -113,39 +102,6 @@ pub(super) fn last(engine: &Engine) -> Result<Seq, StoreError> {
     Ok(last.map_or(0, |stored| stored.seq))
 }
 
-/// The entries of a ticket's own log that a stretch tells, by their numbers, and whether they are internal.
-pub(super) fn told(key: &[u8], value: &[u8]) -> Result<Vec<(Seq, bool)>, StoreError> {
-    let bad = || codec::damaged(key, "a ticket's log that cannot be read");
-    let first = keys::last_id(key).ok_or_else(bad)?;
-    let (internal, further) = value.split_first().ok_or_else(bad)?;
-    let (further, []) = further.as_chunks::<FURTHER>() else { return Err(bad()) };
-    if *internal > 1 {
-        return Err(bad());
-    }
-    let further = further.iter().map(|bytes| i64::from_be_bytes(*bytes)).map(|number| (number >> 1, number & 1 == 1));
-    Ok(std::iter::once((first, *internal == 1)).chain(further).collect())
-}
-
-/// The numbers of a ticket's entries among `numbers`, and whether they are internal, in order.
-pub(super) fn of_ticket(
-    engine: &Engine,
-    ticket: TicketId,
-    numbers: RangeInclusive<Seq>,
-) -> Result<impl DoubleEndedIterator<Item = Result<(Seq, bool), StoreError>> + '_, StoreError> {
-    let upto = |seq| engine.range(keys::ticket_entry(ticket, 0)..=keys::ticket_entry(ticket, seq));
-    // The stretch that the first number may be in begins before it.
-    let begin = upto(*numbers.start()).next_back().transpose()?;
-    let begin = begin.map_or_else(|| keys::ticket_entry(ticket, *numbers.start()), |(key, _)| key.to_vec());
-    let found = engine.range(begin..=keys::ticket_entry(ticket, *numbers.end())).flat_map(|pair| {
-        let told = pair.and_then(|(key, value)| told(&key, &value));
-        told.map_or_else(|error| vec![Err(error)], |told| told.into_iter().map(Ok).collect())
-    });
-    Ok(found.filter(move |told| told.as_ref().map_or(true, |(seq, _)| numbers.contains(seq))))
-}
-
-/// A key and what is to stand there.
-type Pair = (Vec<u8>, Vec<u8>);
-
 /// A block to which entries are added.
 struct Block {
     first: Seq,
@@ -181,29 +137,6 @@ impl Block {
     }
 }
 
-/// Stretches of a ticket's own log; further entries are added to the last.
-#[derive(Default)]
-struct Own(Vec<Pair>);
-
-impl Own {
-    fn add(&mut self, ticket: TicketId, seq: Seq, internal: bool) {
-        // The first entry is a byte, for its number is in the key.
-        match self.0.last_mut().filter(|(_, value)| 1 + value.len() / FURTHER < MOST_IN_STRETCH) {
-            Some((_, value)) => value.extend_from_slice(&(seq << 1 | i64::from(internal)).to_be_bytes()),
-            None => self.0.push((keys::ticket_entry(ticket, seq), vec![u8::from(internal)])),
-        }
-    }
-}
-
-/// A ticket's own log, as it is stored.
-pub(super) fn own(ticket: TicketId, entries: impl IntoIterator<Item = (Seq, bool)>) -> Vec<Pair> {
-    let mut own = Own::default();
-    for (seq, internal) in entries {
-        own.add(ticket, seq, internal);
-    }
-    own.0
-}
-
 /// What a group of commits adds to the log.
 pub(super) struct Additions<'a> {
     engine: &'a Engine,
@@ -212,12 +145,12 @@ pub(super) struct Additions<'a> {
     /// The last block, once an entry has been added.
     block: Option<Block>,
     full: Vec<Pair>,
-    own: HashMap<TicketId, Own>,
+    own: own::Additions,
 }
 
 impl<'a> Additions<'a> {
     pub(super) fn new(engine: &'a Engine, end: Seq) -> Self {
-        Self { engine, end, block: None, full: Vec::new(), own: HashMap::new() }
+        Self { engine, end, block: None, full: Vec::new(), own: own::Additions::default() }
     }
 
     /// Adds the entry that follows; gives about how many bytes that takes.
@@ -225,14 +158,7 @@ impl<'a> Additions<'a> {
         let encoded = codec::encode_entry(entry)?;
         let size = encoded.first.len() + encoded.pieces.iter().map(Vec::len).sum::<usize>();
         if let Some(ticket) = entry.ticket_id {
-            let own = match self.own.entry(ticket) {
-                hash_map::Entry::Occupied(own) => own.into_mut(),
-                hash_map::Entry::Vacant(place) => {
-                    let last = self.engine.scan(&keys::ticket_entries(ticket)).next_back().transpose()?;
-                    place.insert(Own(last.map(|(key, value)| (key.to_vec(), value.to_vec())).into_iter().collect()))
-                }
-            };
-            own.add(ticket, entry.seq, entry.internal);
+            self.own.add(self.engine, ticket, entry.seq, entry.internal)?;
         }
         self.append(entry.seq, encoded)?;
         Ok(size)
@@ -263,12 +189,12 @@ impl<'a> Additions<'a> {
 
     /// What is to be written.
     pub(super) fn pairs(self) -> impl Iterator<Item = Pair> {
-        self.full.into_iter().chain(self.block.map(Block::pair)).chain(self.own.into_values().flat_map(|own| own.0))
+        self.full.into_iter().chain(self.block.map(Block::pair)).chain(self.own.pairs())
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
     use tempfile::TempDir;
@@ -276,10 +202,10 @@ mod tests {
     use super::*;
     use crate::{
         activity::model::{Action, ActorRef, NewEntry},
-        types::Timestamp,
+        types::{TicketId, Timestamp},
     };
 
-    fn engine() -> (Engine, TempDir) {
+    pub(in crate::store::sled) fn engine() -> (Engine, TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let db = sled::Config::new().path(dir.path()).cache_capacity(1 << 20).flush_every_ms(None).open().unwrap();
         (Engine::new(db, dir.path().to_owned()), dir)
@@ -295,7 +221,7 @@ mod tests {
         Entry::at_seq(seq, entry)
     }
 
-    fn write(engine: &Engine, pairs: impl Iterator<Item = Pair>) {
+    pub(in crate::store::sled) fn write(engine: &Engine, pairs: impl Iterator<Item = Pair>) {
         let mut batch = sled::Batch::default();
         pairs.for_each(|(key, value)| batch.insert(key, value));
         engine.apply(batch).unwrap();
@@ -312,9 +238,6 @@ mod tests {
     /// As layout 2 had it: each entry at a key of its own.
     fn add_alone(engine: &Engine, entries: &[Entry]) {
         write(engine, entries.iter().map(|entry| (keys::entry(entry.seq), codec::encode_entry(entry).unwrap().first)));
-        let own =
-            entries.iter().filter_map(|entry| Some((keys::ticket_entry(entry.ticket_id?, entry.seq), vec![u8::from(entry.internal)])));
-        write(engine, own);
     }
 
     fn read(engine: &Engine, numbers: RangeInclusive<Seq>) -> Vec<Entry> {
@@ -323,10 +246,6 @@ mod tests {
 
     fn end(entries: &[Entry]) -> Seq {
         entries.last().map_or(0, |entry| entry.seq)
-    }
-
-    fn keys_under(engine: &Engine, prefix: u8) -> usize {
-        engine.scan(&[prefix]).count()
     }
 
     proptest! {
@@ -359,14 +278,6 @@ mod tests {
                 prop_assert_eq!(&entry(&engine, expected.seq).unwrap(), expected);
             }
             prop_assert!(entry(&engine, end(&all) + 1).is_err());
-            for ticket in 1..4 {
-                let of = |all: &[Entry]| -> Vec<_> {
-                    all.iter().filter(|entry| entry.ticket_id == Some(TicketId(ticket))).map(|entry| (entry.seq, entry.internal)).collect()
-                };
-                let told = |numbers| of_ticket(&engine, TicketId(ticket), numbers).unwrap().map(Result::unwrap);
-                prop_assert!(told(0..=Seq::MAX).eq(of(&all)));
-                prop_assert!(told(low..=low + length).rev().eq(of(&expected).into_iter().rev()));
-            }
         }
     }
 
@@ -376,9 +287,7 @@ mod tests {
         for seq in 1..=800 {
             add(&engine, &[some(seq, seq % 2, 100)]);
         }
-        assert_eq!(keys_under(&engine, keys::prefix::ENTRY), 100);
-        assert_eq!(keys_under(&engine, keys::prefix::TICKET_ENTRY), 400_usize.div_ceil(MOST_IN_STRETCH));
-        assert_eq!([32, 33, 65].map(|count| own(TicketId(1), (1..).take(count).map(|seq| (seq, false))).len()), [1, 2, 3]);
+        assert_eq!(engine.scan(&[keys::prefix::ENTRY]).count(), 50);
         let group: Vec<_> = (801..).take(100).map(|seq| some(seq, 0, usize::try_from(seq - 801).unwrap() * 30)).collect();
         add(&engine, &group);
         for pair in engine.scan(&[]) {
@@ -389,17 +298,14 @@ mod tests {
     #[test]
     fn what_stands_before_a_damage_is_read_and_the_damage_is_told_with_its_number() {
         let (engine, _dir) = engine();
-        add(&engine, &(1..=12).map(|seq| some(seq, 1, 5)).collect::<Vec<_>>());
+        add(&engine, &(1..=20).map(|seq| some(seq, 1, 5)).collect::<Vec<_>>());
         let whole = engine.get(&keys::entry(1)).unwrap().unwrap();
         write(&engine, std::iter::once((keys::entry(1), whole[..whole.len() / 2].to_vec())));
-        let all: Vec<_> = entries(&engine, 1..=12).unwrap().collect();
+        let all: Vec<_> = entries(&engine, 1..=20).unwrap().collect();
         let sound: Vec<_> = all.iter().filter_map(|stored| Some(stored.as_ref().ok()?.seq)).collect();
         let [Err(StoreError::Corrupt(what))] = &all.iter().filter(|stored| stored.is_err()).collect::<Vec<_>>()[..] else { panic!() };
         let lost = sound.iter().zip(1..).find(|(seq, expected)| *seq != expected).unwrap().1;
-        assert!((2..8).contains(&lost) && what.contains(&format!("log entry {lost} ")), "{what}");
-        assert_eq!(read(&engine, 9..=12).len(), 4, "the next block is whole");
-        for bad in [&[][..], &[2], &[0, 1]] {
-            assert!(told(&keys::ticket_entry(TicketId(1), 1), bad).is_err());
-        }
+        assert!((2..16).contains(&lost) && what.contains(&format!("log entry {lost} ")), "{what}");
+        assert_eq!(read(&engine, 17..=20).len(), 4, "the next block is whole");
     }
 }

@@ -21,6 +21,7 @@ mod log;
 mod names;
 mod open;
 mod orders;
+mod own;
 mod people;
 mod projection;
 mod reads;

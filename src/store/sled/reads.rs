@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{
     Shared, SledStore, comments,
     engine::Engine,
-    keys, log,
+    keys, log, own,
     projection::Projection,
     select::{Selected, select},
 };
@@ -240,9 +240,9 @@ fn stretch(engine: &Engine, query: &EntryQuery, end: Seq) -> Result<Vec<Entry>, 
     }
     if let Some(ticket) = query.ticket {
         // A ticket's own log says of each entry where it is and whether it is internal.
-        let own = log::of_ticket(engine, ticket, low..=high)?;
-        let own = own.filter(|told| told.as_ref().map_or(true, |(_, internal)| query.internal || !internal));
-        return in_direction(own, newest_first).take(query.limit).map(|told| log::entry(engine, told?.0)).collect();
+        let own = own::of_ticket(engine, ticket, low..=high)?;
+        let own = own.filter(|told| told.as_ref().map_or(true, |told| query.internal || !told.internal()));
+        return in_direction(own, newest_first).take(query.limit).map(|told| log::entry(engine, told?.seq)).collect();
     }
     let mut entries = Vec::new();
     for stored in in_direction(log::entries(engine, low..=high)?, newest_first) {
@@ -272,8 +272,8 @@ impl Activities for SledStore {
     async fn count_entries(&self, ticket: TicketId, internal: bool) -> Result<usize, StoreError> {
         self.disk(move |_, _, engine| {
             let mut count = 0;
-            for told in log::of_ticket(engine, ticket, 0..=Seq::MAX)? {
-                count += usize::from(internal || !told?.1);
+            for told in own::of_ticket(engine, ticket, 0..=Seq::MAX)? {
+                count += usize::from(internal || !told?.internal());
             }
             Ok(count)
         })

@@ -1,7 +1,7 @@
 //! The projection that lists, orders and totals of tickets are read from: one small cell per ticket, bitmaps per value,
-//! and an ordered set per order.
+//! and their ids in each order.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeBounds};
 
 use roaring::RoaringBitmap;
 
@@ -108,10 +108,33 @@ pub(super) struct Columns {
     pub(super) tags: HashMap<Box<str>, RoaringBitmap>,
     /// Where in the ids the newest tickets are.
     pub(super) opened: Bounds,
-    pub(super) by_created: Order,
-    pub(super) by_updated: Order,
+    by_created: Order,
+    by_updated: Order,
     /// Only tickets that wait for something: most of a grown desk's are done.
-    pub(super) by_due: Order,
+    by_due: Order,
+}
+
+/// What of a cell an order goes by.
+type Time = fn(&Cell) -> i64;
+
+/// Tickets in the order of a time.
+#[derive(Clone, Copy)]
+pub(super) struct Ordered<'a> {
+    order: &'a Order,
+    cells: &'a Cells,
+    time: Time,
+}
+
+impl<'a> Ordered<'a> {
+    /// The tickets within these bounds, which must not be the wrong way round, with their times in microseconds.
+    pub(super) fn range<B: RangeBounds<(i64, u32)>>(self, bounds: B) -> impl DoubleEndedIterator<Item = (i64, u32)> + use<'a, B> {
+        self.order.range(move |id| time(self.cells, self.time, id), bounds)
+    }
+}
+
+/// A ticket's time; each that is in an order has a cell.
+fn time(cells: &Cells, time: Time, id: u32) -> i64 {
+    cells.get(id).map_or(NEVER, |cell| time(&cell))
 }
 
 impl Columns {
@@ -138,10 +161,13 @@ impl Columns {
             take(&mut self.tags, tag.as_str(), id);
         }
         self.link(id, &cell, before.as_ref());
-        self.by_created.insert(cell.created_at, id);
-        self.by_updated.insert(cell.updated_at, id);
-        if cell.due_at != NEVER {
-            self.by_due.insert(cell.due_at, id);
+        for (order, of) in orders(&mut self.by_created, &mut self.by_updated, &mut self.by_due) {
+            if let Some(old) = before.map(|old| of(&old)).filter(|old| *old != of(&cell)) {
+                order.remove(old, id, |id| time(&self.cells, of, id));
+            }
+            if of(&cell) != NEVER {
+                order.insert(of(&cell), id, |id| time(&self.cells, of, id));
+            }
         }
         for tag in tags {
             self.tags.entry(tag.as_str().into()).or_default().insert(id);
@@ -157,7 +183,7 @@ impl Columns {
             columns.cells.put(id, cell);
             columns.link(id, &cell, None);
         }
-        let order = |by: fn(&Cell) -> i64| columns.cells().map(|(id, cell)| (by(&cell), id)).filter(|(at, _)| *at != NEVER).collect();
+        let order = |by: Time| columns.cells().map(|(id, cell)| (by(&cell), id)).filter(|(at, _)| *at != NEVER).collect();
         let (by_created, by_updated, by_due) = (order(|cell| cell.created_at), order(|cell| cell.updated_at), order(|cell| cell.due_at));
         let opened = Bounds::of(columns.cells());
         Ok(Self { opened, by_created, by_updated, by_due, ..columns })
@@ -184,15 +210,6 @@ impl Columns {
                 self.live.remove(id)
             };
         }
-        for (set, before, after) in [
-            (&mut self.by_created, old.created_at, new.created_at),
-            (&mut self.by_updated, old.updated_at, new.updated_at),
-            (&mut self.by_due, old.due_at, new.due_at),
-        ] {
-            if before != after {
-                set.remove(before, id);
-            }
-        }
     }
 
     fn link(&mut self, id: u32, cell: &Cell, before: Option<&Cell>) {
@@ -218,14 +235,26 @@ impl Columns {
         }
     }
 
-    /// The ordered set of an order that has one; of what is due, without the tickets that wait for nothing.
-    pub(super) fn ordered(&self, by: SortBy) -> Option<&Order> {
+    /// The order of a time; of what is due, without the tickets that wait for nothing.
+    pub(super) fn ordered(&self, by: SortBy) -> Option<Ordered<'_>> {
         match by {
-            SortBy::CreatedAt => Some(&self.by_created),
-            SortBy::UpdatedAt => Some(&self.by_updated),
-            SortBy::DueAt => Some(&self.by_due),
+            SortBy::CreatedAt => Some(self.by_created()),
+            SortBy::UpdatedAt => Some(self.by_updated()),
+            SortBy::DueAt => Some(self.by_due()),
             SortBy::Priority | SortBy::Id => None,
         }
+    }
+
+    pub(super) fn by_created(&self) -> Ordered<'_> {
+        Ordered { order: &self.by_created, cells: &self.cells, time: |cell| cell.created_at }
+    }
+
+    pub(super) fn by_updated(&self) -> Ordered<'_> {
+        Ordered { order: &self.by_updated, cells: &self.cells, time: |cell| cell.updated_at }
+    }
+
+    pub(super) fn by_due(&self) -> Ordered<'_> {
+        Ordered { order: &self.by_due, cells: &self.cells, time: |cell| cell.due_at }
     }
 
     /// The tags of a ticket, ascending; used only where its row is not at hand.
@@ -234,6 +263,11 @@ impl Columns {
         tags.sort_unstable();
         tags
     }
+}
+
+/// The orders, with what of a cell each goes by.
+fn orders<'a>(created: &'a mut Order, updated: &'a mut Order, due: &'a mut Order) -> [(&'a mut Order, Time); 3] {
+    [(created, |cell| cell.created_at), (updated, |cell| cell.updated_at), (due, |cell| cell.due_at)]
 }
 
 /// Removes an id from the bitmap of a value, and the bitmap when it was the last.

@@ -114,18 +114,18 @@ impl Figures {
     fn backlog(&self, columns: &Columns, now: Timestamp, opened_by: &[Timestamp]) -> Backlog {
         let active = |id: u32| columns.cell(id).is_some_and(|cell| cell.status.is_active() && !cell.deleted);
         let (now, this_hour) = (now.as_micros(), hour(now));
-        let due_this_hour = columns.by_due.range((hour_begin(this_hour).as_micros(), 0)..(now, 0));
+        let due_this_hour = columns.by_due().range((hour_begin(this_hour).as_micros(), 0)..(now, 0));
         let overdue = self.before(Kind::ActiveByDue, this_hour) + count(due_this_hour.filter(|(_, id)| active(*id)));
         let opened_by = opened_by.iter().map(|at| {
             let its_hour = hour(*at);
-            let in_it = columns.by_created.range((hour_begin(its_hour).as_micros(), 0)..=(at.as_micros(), u32::MAX));
+            let in_it = columns.by_created().range((hour_begin(its_hour).as_micros(), 0)..=(at.as_micros(), u32::MAX));
             self.before(Kind::ActiveByCreated, its_hour) + count(in_it.filter(|(_, id)| active(*id)))
         });
         let opened_by = opened_by.collect();
         let eldest = self.counters.range(Span::all(Kind::ActiveByCreated).first()..=Span::all(Kind::ActiveByCreated).last()).next();
         let oldest = eldest.and_then(|(key, _)| {
             let from = (hour_begin(key.at).as_micros(), 0);
-            columns.by_created.range(from..).find(|(_, id)| active(*id)).map(|(at, _)| Timestamp::from_micros(at))
+            columns.by_created().range(from..).find(|(_, id)| active(*id)).map(|(at, _)| Timestamp::from_micros(at))
         });
         Backlog { overdue, opened_by, oldest }
     }

@@ -10,9 +10,8 @@ use roaring::RoaringBitmap;
 
 use super::{
     bounds::first_opened,
-    columns::{Cell, Columns, NEVER},
+    columns::{Cell, Columns, NEVER, Ordered},
     filters::{AnyOf, Filters},
-    orders::Order,
     terms::Search,
 };
 use crate::{
@@ -145,7 +144,7 @@ fn gather(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort) -
         few.retain(passes);
         return Some(few);
     }
-    let ranges = [(&columns.by_created, times.created), (&columns.by_updated, times.updated), (&columns.by_due, times.due)];
+    let ranges = [(columns.by_created(), times.created), (columns.by_updated(), times.updated), (columns.by_due(), times.due)];
     for (ordered, range) in ranges {
         if range == (Unbounded, Unbounded) {
             continue;
@@ -267,7 +266,7 @@ fn walked(columns: &Columns, filters: &Filters<'_>, times: &Times, sort: Sort, p
 }
 
 /// What is in an ordered set after a key, in either direction.
-fn along(ordered: &Order, descending: bool, after: Option<SortKey>) -> Box<dyn Iterator<Item = (i64, u32)> + '_> {
+fn along(ordered: Ordered<'_>, descending: bool, after: Option<SortKey>) -> Box<dyn Iterator<Item = (i64, u32)> + '_> {
     let after = after.map(|key| (key.value, u32::try_from(key.id.0).unwrap_or(u32::MAX)));
     if descending {
         Box::new(ordered.range((Unbounded, after.map_or(Unbounded, Excluded))).rev())

@@ -165,6 +165,16 @@ class Desk:
         lines = (line for line in body.decode().splitlines() if not line.startswith("#"))
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split(" ")[0].split("{")[0] == name)
 
+    def settle(self, seconds):
+        """Waits until the links of its log have not got further for so many seconds: a desk that was just filled is at that for
+        minutes, and every figure taken meanwhile would have its share of it."""
+        head, since = None, time.monotonic()
+        while time.monotonic() - since < seconds:
+            time.sleep(0.5)
+            now = self.metric("taquilla_audit_head")
+            if now != head:
+                head, since = now, time.monotonic()
+
     def memory(self):
         """Resident memory, in MiB."""
         return memory_mib(self.process.pid)

@@ -26,13 +26,15 @@ class Extent:
     events: int = 200
     streams: int = STREAMS
     idle_seconds: int = 20
+    # The log gets its links every 10 seconds.
+    settle_seconds: int = 12
     starts: int = 5
     limit_seconds: int = 10
 
     @classmethod
     def quick(cls, sizes):
         """To see that all works; its figures say little."""
-        return cls(sizes, seconds=1, rounds=1, events=20, streams=50, idle_seconds=1, starts=1, limit_seconds=2)
+        return cls(sizes, seconds=1, rounds=1, events=20, streams=50, idle_seconds=1, settle_seconds=1, starts=1, limit_seconds=2)
 
 
 @dataclass
@@ -147,6 +149,7 @@ def on_store(place, binary, url, disk, extent):
     desk, outcome = Desk(place, binary, url), Outcome()
     desk.start()
     desk.sign_in()
+    desk.settle(extent.settle_seconds)
     sample = queries.Sample(desk)
     outcome.measures = rounds(desk, queries.reads(sample), extent.rounds, extent.seconds)
     outcome.events = fan_out(desk, sample.open_ids, extent.events, extent.streams)

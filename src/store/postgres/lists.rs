@@ -276,8 +276,9 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
         select.push(" AND status IN ('").push(names.join("', '")).push("')");
     }
     if !query.priority.is_empty() {
-        let numbers: Vec<i16> = query.priority.iter().map(|priority| *priority as i16).collect();
-        select.push(" AND priority = ANY(").push_bind(numbers).push(")");
+        // Likewise.
+        let numbers: Vec<String> = query.priority.iter().map(|priority| (*priority as i16).to_string()).collect();
+        select.push(" AND priority IN (").push(numbers.join(", ")).push(")");
     }
     if query.deleted && !query.tags.is_empty() {
         select.push(" AND tags && ").push_bind(query.tags.clone());

@@ -68,6 +68,9 @@ const QUEUE: usize = 4_096;
 const TICKET_CACHE: u64 = 32 * 1024 * 1024;
 /// How many decoded tickets that is, roughly.
 const TICKETS_CACHED: usize = 32 * 1024;
+/// Tickets whose ids are not further apart than this, when there are some, are read one after another, with those between them.
+const NEIGHBOURS: u32 = 4;
+const SOME: usize = 3;
 
 /// The embedded store.
 pub struct SledStore {
@@ -236,9 +239,40 @@ impl Shared {
         if let Some(ticket) = self.cache.get(&id) {
             return Ok(Some(ticket));
         }
-        let Some(ticket) = engine.ticket(id)?.map(Arc::new) else { return Ok(None) };
-        self.cache.insert(id, ticket.clone());
-        Ok(Some(ticket))
+        Ok(engine.ticket(id)?.map(|ticket| self.keep(ticket)))
+    }
+
+    fn keep(&self, ticket: Ticket) -> Arc<Ticket> {
+        let ticket = Arc::new(ticket);
+        self.cache.insert(ticket.id, ticket.clone());
+        ticket
+    }
+
+    /// The tickets with these ids, in their order, likewise; without those that are not there. Neighbours, of which a page far down a
+    /// list consists, are read one after another: the engine goes down its tree once for all of them.
+    fn tickets(&self, engine: &Engine, ids: &[u32]) -> Result<Vec<Arc<Ticket>>, StoreError> {
+        let mut found: Vec<Option<Arc<Ticket>>> = ids.iter().map(|id| self.cache.get(&TicketId(i64::from(*id)))).collect();
+        let mut missing: Vec<(u32, usize)> =
+            ids.iter().zip(&found).zip(0..).filter(|((_, known), _)| known.is_none()).map(|((id, _), at)| (*id, at)).collect();
+        missing.sort_unstable();
+        for run in missing.chunk_by(|(id, _), (next, _)| next - id <= NEIGHBOURS) {
+            let ([(first, _), .., (last, _)], true) = (run, run.len() >= SOME) else {
+                for (id, at) in run {
+                    found[*at] = self.ticket(engine, TicketId(i64::from(*id)))?;
+                }
+                continue;
+            };
+            let mut wanted = run.iter().peekable();
+            for pair in engine.range(keys::ticket(TicketId(i64::from(*first)))..=keys::ticket(TicketId(i64::from(*last)))) {
+                let (key, value) = pair?;
+                let Some(stored) = keys::first_id(&key) else { continue };
+                while wanted.next_if(|(id, _)| i64::from(*id) < stored).is_some() {}
+                if let Some((_, at)) = wanted.next_if(|(id, _)| i64::from(*id) == stored) {
+                    found[*at] = Some(self.keep(engine.decode(&key, &value)?));
+                }
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
     }
 }
 

@@ -76,11 +76,7 @@ impl Tickets for SledStore {
         let query = query.clone();
         self.disk(move |shared, projection, engine| {
             let Selected { ids, next, total } = select(&projection.columns, &projection.search, &query, page);
-            let mut rows = Vec::with_capacity(ids.len());
-            for id in ids {
-                rows.extend(shared.ticket(engine, TicketId(i64::from(id)))?);
-            }
-            Ok(Slice { rows, next, total })
+            Ok(Slice { rows: shared.tickets(engine, &ids)?, next, total })
         })
         .await
     }

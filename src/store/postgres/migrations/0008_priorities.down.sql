@@ -1,0 +1,1 @@
+DROP INDEX taquilla.tickets_of_priority;

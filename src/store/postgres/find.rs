@@ -76,7 +76,7 @@ impl Found {
         }
         let newest = others.iter().filter_map(|stretch| self.newest.get(stretch)).max();
         let newest = newest.map_or(Timestamp::from_micros(i64::MIN), |micros| Timestamp::from_micros(*micros));
-        (some.len() * 2 < self.tickets.len()).then_some((some, newest))
+        (some.len() * 4 < self.tickets.len() * 3).then_some((some, newest))
     }
 }
 
@@ -98,7 +98,8 @@ mod tests {
         let (some, newest) = found.newest(60).unwrap();
         assert_eq!(some.ids(), [3_000].into_iter().chain((230..300).map(|n| n * 1_000)).collect::<Vec<_>>());
         assert_eq!(newest, Timestamp::from_micros(60), "of stretch 6, the next lower one");
-        assert!(found.newest(150).is_none(), "that would be more than half of them");
+        assert_eq!(found.newest(150).unwrap().0.ids()[1..], (132..300).map(|n| n * 1_000).collect::<Vec<_>>());
+        assert!(found.newest(220).is_none(), "that would be nearly all of them");
     }
 
     #[test]

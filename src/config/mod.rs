@@ -88,7 +88,7 @@ section! {
         /// disable, allow, prefer, require, verify-ca) says how the connection is encrypted, `sslrootcert=FILE` by whom.
         url: String = "sled:./data".into();
         /// Memory for the pages of the embedded store, in MiB.
-        cache_mib: u64 = 32, in 16..=65_536;
+        cache_mib: u64 = 16, in 16..=65_536;
         /// Connections to PostgreSQL that the requests of this instance share; a few more are its own.
         connections: u32 = 10, in 2..=1_000;
         /// Whether a start applies pending steps of PostgreSQL's schema. When false, it is refused until `taquilla migrate up`.

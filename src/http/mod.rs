@@ -142,7 +142,6 @@ mod tests {
     async fn desk(dir: &tempfile::TempDir, routes: Router<AppState>) -> NormalizePath<Router> {
         let mut config = Config::default();
         config.storage.url = format!("sled:{}", dir.path().display());
-        config.storage.cache_mib = 16;
         layered(App::build(config, Clock::System).await.unwrap(), routes)
     }
 

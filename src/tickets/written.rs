@@ -13,7 +13,7 @@ use super::model::{Channel, Priority, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
 
 /// Memory for what is remembered, in bytes.
-const MEMORY: u64 = 24 * 1024 * 1024;
+const MEMORY: u64 = 16 * 1024 * 1024;
 /// How many tickets that is, roughly.
 const TICKETS: usize = 16 * 1024;
 

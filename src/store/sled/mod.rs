@@ -65,7 +65,7 @@ use crate::{
 /// Commits that may wait; more are refused with `Busy`.
 const QUEUE: usize = 4_096;
 /// Memory for decoded tickets.
-const TICKET_CACHE: u64 = 32 * 1024 * 1024;
+const TICKET_CACHE: u64 = 24 * 1024 * 1024;
 /// How many decoded tickets that is, roughly.
 const TICKETS_CACHED: usize = 32 * 1024;
 /// Tickets whose ids are not further apart than this, when there are some, are read one after another, with those between them.

@@ -133,8 +133,8 @@ struct Written {
     shared: [Vec<u8>; 2],
 }
 
-/// The keys that are shared, and by how many tickets, as in the desk.
-const SHARED: [(u8, usize); 2] = [(b'l', 16), (b'o', 8)];
+/// The keys that are shared: their letter, how many numbers each has, and by how many tickets, as in the desk.
+const SHARED: [(u8, usize, usize); 2] = [(b'l', 1, 16), (b'o', 2, 8)];
 
 fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -> anyhow::Result<()> {
     let shape = runtime.block_on(shape())?;
@@ -183,7 +183,9 @@ fn raw(folder: &str) -> sled::Result<sled::Db> {
 /// syncs the file, as in the desk.
 fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
     let (mut blocks, mut tickets) = ([Vec::new(), Vec::new()], 0_usize);
-    let key = |(letter, sharing): (u8, usize), ticket: usize| [&[letter][..], &((ticket / sharing) as u64).to_be_bytes()].concat();
+    let key = |(letter, numbers, sharing): (u8, usize, usize), ticket: usize| {
+        [&[letter][..], &((ticket / sharing) as u64).to_be_bytes().repeat(numbers)].concat()
+    };
     for first in queue {
         let (mut batch, mut waiting) = (sled::Batch::default(), Vec::new());
         for (written, tell) in std::iter::once(first).chain(queue.try_iter().take(MOST - 1)) {
@@ -192,7 +194,7 @@ fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
             }
             for ((kind, block), added) in SHARED.into_iter().zip(&mut blocks).zip(written.shared) {
                 block.extend(added);
-                if (tickets + 1).is_multiple_of(kind.1) {
+                if (tickets + 1).is_multiple_of(kind.2) {
                     batch.insert(key(kind, tickets), std::mem::take(block));
                 }
             }
@@ -230,7 +232,7 @@ async fn shape() -> anyhow::Result<Written> {
     drop(app);
     let after = pairs(&rows)?;
     // It stands behind what was there.
-    let added = SHARED.map(|(letter, _)| {
+    let added = SHARED.map(|(letter, ..)| {
         after
             .iter()
             .find_map(|(key, block)| block.strip_prefix(before.get(key)?.as_slice()).filter(|new| key[0] == letter && !new.is_empty()))

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 
 from . import queries
-from .desk import Desk, fill
+from .desk import SETTLED, Desk, fill
 from .load import wrk
 from .place import ROOT, TARGET, Failed, Place, build, programs, say
 from .report import table
@@ -58,7 +58,7 @@ def run(name, sizes, rounds, seconds, quick):
         for size in sizes:
             for store in STORES:
                 say(f"{store}, {size} tickets: this tree, itself again, and {commit[:12]}, {rounds} rounds")
-                found = measured(place, cluster, {"ours": ours, "again": ours, "theirs": other}, store, size, rounds, seconds)
+                found = measured(place, cluster, {"ours": ours, "again": ours, "theirs": other}, store, size, rounds, seconds, 1 if quick else SETTLED)
                 rows += [(store, size, *judged(query, found[query])) for query in found]
     print(table(("store", "tickets", "request", f"{commit[:12]}, a second", "this tree", "change", "bound", ""), rows))
     slower = [row for row in rows if row[-1] == "SLOWER"]
@@ -66,7 +66,7 @@ def run(name, sizes, rounds, seconds, quick):
     return 1 if slower else 0
 
 
-def measured(place, cluster, binaries, store, size, rounds, seconds):
+def measured(place, cluster, binaries, store, size, rounds, seconds, settle):
     """The rates of each query on a desk of each binary, round by round."""
     desks, asked = {}, {}
     for who, binary in binaries.items():
@@ -81,6 +81,7 @@ def measured(place, cluster, binaries, store, size, rounds, seconds):
         desk = desks[who] = Desk(place, binary, url)
         desk.start()
         desk.sign_in()
+        desk.settle(settle)
         sample = queries.Sample(desk)
         asked[who] = queries.reads(sample) + queries.writes(sample)[1:]
     found = {query.name: {who: [] for who in desks} for query in asked["ours"]}

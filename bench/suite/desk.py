@@ -16,6 +16,8 @@ PASSWORD = "correct horse 1"
 ADMIN = "irene.vidal@demo.example"
 # People of the demo who sign in; the admin's own session would be pushed out by a hundred newer ones.
 PEOPLE = [f"{name}@demo.example" for name in ("eva.okafor", "marco.bianchi", "lucia.ortega", "sam.whitfield", "ana.ruiz", "tom.okoye", "li.wei")]
+# Seconds without new links after which a log has them all: they are made every ten.
+SETTLED = 12
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

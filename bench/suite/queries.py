@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import unicodedata
 from collections import Counter
 from itertools import combinations
 
@@ -23,6 +24,11 @@ def get(path):
 def send(method, path, body):
     """The same, with a body."""
     return f"{method}\t/api/v1{path}\t{json.dumps(body)}"
+
+
+def folded(text):
+    """As the desk looks for it: in lower case, without accents."""
+    return "".join(letter for letter in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(letter))
 
 
 class Sample:
@@ -82,7 +88,7 @@ class Sample:
     @staticmethod
     def words(ticket):
         """The words of title and description."""
-        return set(re.findall(r"[a-z]{3,}", f"{ticket['title']} {ticket['description']}".lower()))
+        return set(re.findall(r"[a-z]{3,}", folded(f"{ticket['title']} {ticket['description']}")))
 
     def zipf(self, count):
         """Words as people use them: the second most frequent one half as often as the first, and so on."""
@@ -92,7 +98,7 @@ class Sample:
     def rare_pairs(self):
         """Two words or numbers of one ticket, its comments included, of which each is in at most 1 % of all: as many
         different pairs as there are. What all clients ask for at the same time is found once for all of them."""
-        texts = [set(re.findall(r"[a-z0-9]{3,}", text.lower())) for text in self.whole_texts]
+        texts = [set(re.findall(r"[a-z0-9]{3,}", folded(text))) for text in self.whole_texts]
         counts = Counter(word for words in texts for word in words)
         rare = {word for word, count in counts.items() if count <= len(texts) * 0.01}
         found = {pair for words in texts for pair in combinations(sorted(words & rare), 2)}

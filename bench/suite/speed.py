@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from . import limits, queries
-from .desk import ADMIN, PASSWORD, Desk, environment, fill
+from .desk import ADMIN, PASSWORD, SETTLED, Desk, environment, fill
 from .load import CONNECTIONS, Measure, Query, Running, rounds, wrk
 from .place import Place, finished, folder_mib, machine, programs, say
 from .servers import Cluster
@@ -26,8 +26,7 @@ class Extent:
     events: int = 200
     streams: int = STREAMS
     idle_seconds: int = 20
-    # The log gets its links every 10 seconds.
-    settle_seconds: int = 12
+    settle_seconds: int = SETTLED
     starts: int = 5
     limit_seconds: int = 10
 

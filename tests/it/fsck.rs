@@ -75,6 +75,8 @@ fn tickets_own_logs_are_told_to_be_wrong_and_made_anew_whatever_layout_they_are_
     change(&place, key, &[&[value[0] ^ 2], &value[1..]].concat());
     change(&place, &before[3].0, &before[3].1[..7]);
     change(&place, &[&b"i"[..], &39_i64.to_be_bytes(), &5_i64.to_be_bytes()].concat(), &[0]);
+    // Beside neighbours that have all that they should have.
+    change(&place, &[&before[4].0[..9], &9_999_i64.to_be_bytes()].concat(), &[1, 2, 3, 4]);
     let told = fsck(&[], 1)["problems"].to_string();
     for part in ["does not tell just its own entries", "a ticket's log that cannot be read", "the log of ticket 39 "] {
         assert!(told.contains(part), "{part}: {told}");

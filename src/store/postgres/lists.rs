@@ -276,7 +276,7 @@ fn filter(select: &mut Builder, query: &TicketQuery) {
         select.push(" AND status IN ('").push(names.join("', '")).push("')");
     }
     if !query.priority.is_empty() {
-        // Likewise.
+        // Likewise, of one value.
         let numbers: Vec<String> = query.priority.iter().map(|priority| (*priority as i16).to_string()).collect();
         select.push(" AND priority IN (").push(numbers.join(", ")).push(")");
     }

@@ -126,7 +126,7 @@ pub(super) struct Ordered<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    /// The tickets within these bounds, which must not be the wrong way round, with their times in microseconds.
+    /// The tickets within these bounds, with their times in microseconds.
     pub(super) fn range<B: RangeBounds<(i64, u32)>>(self, bounds: B) -> impl DoubleEndedIterator<Item = (i64, u32)> + use<'a, B> {
         self.order.range(move |id| time(self.cells, self.time, id), bounds)
     }

@@ -140,6 +140,7 @@ impl Check<'_> {
 
     fn own_logs(&mut self, mut wanted: BTreeMap<Neighbours, Vec<Told>>, problems: &mut Vec<String>) -> Result<(), StoreError> {
         let mut found: BTreeMap<Neighbours, (Vec<IVec>, Vec<Told>)> = wanted.keys().map(|of| (*of, Default::default())).collect();
+        let mut unreadable = BTreeSet::new();
         for prefix in [prefix::TICKET_ENTRY, prefix::OWN_LOG] {
             for pair in self.engine.scan(&[prefix]) {
                 let (key, value) = pair?;
@@ -151,7 +152,10 @@ impl Check<'_> {
                 let (keys, told) = found.entry(neighbours).or_default();
                 match own::told(&key, &value) {
                     Ok(entries) => told.extend(entries),
-                    Err(error) => problems.push(error.to_string()),
+                    Err(error) => {
+                        problems.push(error.to_string());
+                        unreadable.insert(neighbours);
+                    }
                 }
                 keys.push(key);
             }
@@ -168,7 +172,7 @@ impl Check<'_> {
                     problems.push(format!("the log of ticket {ticket} does not tell just its own entries"));
                 }
             }
-            if problems.len() > before {
+            if problems.len() > before || unreadable.contains(&neighbours) {
                 for key in keys {
                     self.batch.remove(key);
                 }

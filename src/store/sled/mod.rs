@@ -249,7 +249,7 @@ impl Shared {
     }
 
     /// The tickets with these ids, in their order, likewise; without those that are not there. Neighbours, of which a page far down a
-    /// list consists, are read one after another: the engine goes down its tree once for all of them.
+    /// list consists, are read one after another: the engine goes down its tree once for each of its pages.
     fn tickets(&self, engine: &Engine, ids: &[u32]) -> Result<Vec<Arc<Ticket>>, StoreError> {
         let mut found: Vec<Option<Arc<Ticket>>> = ids.iter().map(|id| self.cache.get(&TicketId(i64::from(*id)))).collect();
         let mut missing: Vec<(u32, usize)> =

@@ -8,8 +8,8 @@ const MOST: usize = 512;
 /// A block of less than so many is joined to the one before when there is room.
 const FEW: usize = MOST / 4;
 
-/// Ids of tickets by a time and then by id. What a ticket's time is, everyone who asks says; it changes only between [`Self::remove`]
-/// and [`Self::insert`].
+/// Ids of tickets by a time and then by id. What a ticket's time is, everyone who asks says. When it has changed, the ticket is taken out
+/// and put in again before anything else is asked.
 #[derive(Debug, Default)]
 pub(super) struct Order(Vec<Vec<u32>>);
 

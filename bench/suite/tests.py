@@ -131,6 +131,8 @@ class Words(unittest.TestCase):
         text = lambda number: f"common {'often ' if number % 5 == 0 else ''}{'rare seldom' if number == 7 else ''}"
         sample.tickets = [{"id": number, "title": text(number), "description": "Common words."} for number in range(200)]
         sample.shares = sample._shares()
+        sample.whole_texts = [ticket["title"] for ticket in sample.tickets]
+        sample.whole_texts[9] += "\nSÉLDOM 0815"
         return sample
 
     def test_words_are_known_by_how_often_they_are(self):
@@ -139,7 +141,7 @@ class Words(unittest.TestCase):
 
     def test_rare_and_frequent_words_are_told_apart(self):
         sample = self.sample()
-        self.assertEqual([set(pair.split()) for pair in sample.rare_pairs()], [{"rare", "seldom"}])
+        self.assertEqual(sorted(sorted(pair.split()) for pair in sample.rare_pairs()), [["0815", "seldom"], ["rare", "seldom"]])
         self.assertIn("common often", sample.frequent_pairs())
         self.assertNotIn("rare", " ".join(sample.frequent_pairs()))
 

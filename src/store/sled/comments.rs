@@ -180,7 +180,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use tempfile::TempDir;
 
     use super::*;
     use crate::{
@@ -192,12 +191,6 @@ mod tests {
         store::{Record, Row},
         types::{Timestamp, UserId},
     };
-
-    fn engine() -> (Engine, TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let db = sled::Config::new().path(dir.path()).cache_capacity(1 << 20).flush_every_ms(None).open().unwrap();
-        (Engine::new(db, dir.path().to_owned()), dir)
-    }
 
     fn some(ticket: i64, id: i64, length: usize, version: i64) -> Comment {
         let at = Timestamp::from_micros(id);
@@ -251,7 +244,7 @@ mod tests {
                 prop::collection::vec((1..3_i64, 1..30_i64, prop::sample::select(LENGTHS.to_vec())), 1..12), 1..8),
             from in 0..32_i64,
         ) {
-            let (engine, _dir) = engine();
+            let (engine, _dir) = Engine::temporary().unwrap();
             let mut all: BTreeMap<(i64, i64), Comment> = BTreeMap::new();
             for ((ticket, id), length) in alone {
                 let comment = some(ticket, id, length, 1);
@@ -286,7 +279,7 @@ mod tests {
 
         #[test]
         fn a_block_of_which_a_byte_was_changed_is_read_or_told_as_damage(at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
-            let (engine, _dir) = engine();
+            let (engine, _dir) = Engine::temporary().unwrap();
             commit(&engine, (1..=4).map(|id| some(1, id, 20, 1)));
             let key = keys::comment(TicketId(1), CommentId(1));
             let mut value = engine.get(&key).unwrap().unwrap();
@@ -300,7 +293,7 @@ mod tests {
 
     #[test]
     fn comments_share_keys_until_a_block_is_full() {
-        let (engine, _dir) = engine();
+        let (engine, _dir) = Engine::temporary().unwrap();
         for id in 1..=100 {
             commit(&engine, [some(1 + id % 2, id, 100, 1)]);
         }
@@ -310,7 +303,7 @@ mod tests {
 
     #[test]
     fn what_stands_before_a_damage_is_read_and_the_damage_is_told() {
-        let (engine, _dir) = engine();
+        let (engine, _dir) = Engine::temporary().unwrap();
         commit(&engine, (5..=8).map(|id| some(1, id, 20, 1)));
         let key = keys::comment(TicketId(1), CommentId(5));
         let whole = engine.get(&key).unwrap().unwrap();

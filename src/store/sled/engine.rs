@@ -99,6 +99,23 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+impl Engine {
+    /// One in a folder of its own.
+    pub(super) fn temporary() -> std::io::Result<(Self, tempfile::TempDir)> {
+        let dir = tempfile::tempdir()?;
+        let db = sled::Config::new().path(dir.path()).cache_capacity(1 << 20).flush_every_ms(None).open()?;
+        Ok((Self::new(db, dir.path().to_owned()), dir))
+    }
+
+    /// Puts values at their keys.
+    pub(super) fn put(&self, pairs: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        pairs.for_each(|(key, value)| batch.insert(key, value));
+        self.apply(batch)
+    }
+}
+
 /// Keys of which a batch leaves about as much as one call to the collector clears up.
 const KEYS_PER_COLLECTION: usize = 128;
 

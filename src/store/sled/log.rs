@@ -194,22 +194,15 @@ impl<'a> Additions<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
     use serde_json::json;
-    use tempfile::TempDir;
 
     use super::*;
     use crate::{
         activity::model::{Action, ActorRef, NewEntry},
         types::{TicketId, Timestamp},
     };
-
-    pub(in crate::store::sled) fn engine() -> (Engine, TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let db = sled::Config::new().path(dir.path()).cache_capacity(1 << 20).flush_every_ms(None).open().unwrap();
-        (Engine::new(db, dir.path().to_owned()), dir)
-    }
 
     /// An entry about a ticket, or about none, with a text of some length.
     fn some(seq: Seq, ticket: i64, length: usize) -> Entry {
@@ -221,23 +214,17 @@ pub(super) mod tests {
         Entry::at_seq(seq, entry)
     }
 
-    pub(in crate::store::sled) fn write(engine: &Engine, pairs: impl Iterator<Item = Pair>) {
-        let mut batch = sled::Batch::default();
-        pairs.for_each(|(key, value)| batch.insert(key, value));
-        engine.apply(batch).unwrap();
-    }
-
     fn add(engine: &Engine, entries: &[Entry]) {
         let mut additions = Additions::new(engine, entries[0].seq - 1);
         for entry in entries {
             additions.add(entry).unwrap();
         }
-        write(engine, additions.pairs());
+        engine.put(additions.pairs()).unwrap();
     }
 
     /// As layout 2 had it: each entry at a key of its own.
     fn add_alone(engine: &Engine, entries: &[Entry]) {
-        write(engine, entries.iter().map(|entry| (keys::entry(entry.seq), codec::encode_entry(entry).unwrap().first)));
+        engine.put(entries.iter().map(|entry| (keys::entry(entry.seq), codec::encode_entry(entry).unwrap().first))).unwrap();
     }
 
     fn read(engine: &Engine, numbers: RangeInclusive<Seq>) -> Vec<Entry> {
@@ -258,7 +245,7 @@ pub(super) mod tests {
             low in 1..80_i64,
             length in 0..80_i64,
         ) {
-            let (engine, _dir) = engine();
+            let (engine, _dir) = Engine::temporary().unwrap();
             let mut all: Vec<Entry> = (1..).take(alone).map(|seq| some(seq, seq % 4, 5)).collect();
             add_alone(&engine, &all);
             for group in groups {
@@ -283,7 +270,7 @@ pub(super) mod tests {
 
     #[test]
     fn short_entries_share_keys_and_no_value_is_too_long() {
-        let (engine, _dir) = engine();
+        let (engine, _dir) = Engine::temporary().unwrap();
         for seq in 1..=800 {
             add(&engine, &[some(seq, seq % 2, 100)]);
         }
@@ -297,10 +284,10 @@ pub(super) mod tests {
 
     #[test]
     fn what_stands_before_a_damage_is_read_and_the_damage_is_told_with_its_number() {
-        let (engine, _dir) = engine();
+        let (engine, _dir) = Engine::temporary().unwrap();
         add(&engine, &(1..=20).map(|seq| some(seq, 1, 5)).collect::<Vec<_>>());
         let whole = engine.get(&keys::entry(1)).unwrap().unwrap();
-        write(&engine, std::iter::once((keys::entry(1), whole[..whole.len() / 2].to_vec())));
+        engine.put(std::iter::once((keys::entry(1), whole[..whole.len() / 2].to_vec()))).unwrap();
         let all: Vec<_> = entries(&engine, 1..=20).unwrap().collect();
         let sound: Vec<_> = all.iter().filter_map(|stored| Some(stored.as_ref().ok()?.seq)).collect();
         let [Err(StoreError::Corrupt(what))] = &all.iter().filter(|stored| stored.is_err()).collect::<Vec<_>>()[..] else { panic!() };

@@ -188,7 +188,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::sled::log::tests::{engine, write};
 
     /// As layouts up to 4 had a ticket's own log.
     fn earlier(ticket: TicketId, entries: &[(Seq, bool)]) -> Vec<Pair> {
@@ -208,13 +207,13 @@ mod tests {
             wide in prop::sample::select(vec![1, 1 << 31, 1 << 33]),
             low in 0..90_i64, length in 0..90_i64,
         ) {
-            let (engine, _dir) = engine();
+            let (engine, _dir) = Engine::temporary().unwrap();
             let mut all: Vec<(i64, Seq, bool)> = (1..).zip(before).map(|(seq, (ticket, internal))| (ticket, seq * wide, internal)).collect();
             let of = |all: &[(i64, Seq, bool)], ticket: i64, numbers: &RangeInclusive<Seq>| -> Vec<(Seq, bool)> {
                 all.iter().filter(|(of, seq, _)| *of == ticket && numbers.contains(seq)).map(|(_, seq, internal)| (*seq, *internal)).collect()
             };
             let everything = 0..=Seq::MAX;
-            write(&engine, (0..20).flat_map(|ticket| earlier(TicketId(ticket), &of(&all, ticket, &everything))));
+            engine.put((0..20).flat_map(|ticket| earlier(TicketId(ticket), &of(&all, ticket, &everything)))).unwrap();
             for group in groups {
                 let mut additions = Additions::default();
                 for (ticket, internal, step) in group {
@@ -222,7 +221,7 @@ mod tests {
                     additions.add(&engine, TicketId(ticket), seq, internal).unwrap();
                     all.push((ticket, seq, internal));
                 }
-                write(&engine, additions.pairs());
+                engine.put(additions.pairs()).unwrap();
             }
             let some = low * wide..=(low + length) * wide;
             for ticket in 0..20 {
@@ -238,7 +237,7 @@ mod tests {
 
     #[test]
     fn neighbours_share_stretches_that_do_not_get_long() {
-        let (engine, _dir) = engine();
+        let (engine, _dir) = Engine::temporary().unwrap();
         let mut additions = Additions::default();
         for seq in 1..=800 {
             additions.add(&engine, TicketId(seq % 16), seq, false).unwrap();

@@ -177,9 +177,9 @@ class Desk:
             if now != head:
                 head, since = now, time.monotonic()
 
-    def memory(self):
-        """Resident memory, in MiB."""
-        return memory_mib(self.process.pid)
+    def memory(self, what="VmRSS"):
+        """Resident memory, as `memory_mib` has it."""
+        return memory_mib(self.process.pid, what)
 
     def cpu(self):
         """Processor time taken, in seconds."""

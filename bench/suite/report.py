@@ -93,7 +93,7 @@ def stores(found, size):
         ("filled by", f"`demo`: {seconds:.1f} s, {rate(seconds)} tickets/s, at most {peak:.0f} MiB", f"`transfer`: {moved:.1f} s, {rate(moved)} tickets/s, at most {moved_peak:.0f} MiB"),
         (f"a comment to the last of {found.extent.streams} live streams, p50 and p99", *(f"{o.events[0]:.1f} and {o.events[1]:.1f} ms" for o in (one, other))),
         ("one sign-in alone", *(f"{o.hash_ms:.1f} ms" for o in (one, other))),
-        ("memory of the desk after all of it", *(f"{o.memory:.0f} MiB" for o in (one, other))),
+        ("memory of the desk at rest after all of it, and at most", *(f"{o.memory:.0f} and {o.peak:.0f} MiB" for o in (one, other))),
         ("disk after all of it", *(f"{o.disk:.0f} MiB" for o in (one, other))),
         ("start to the first 200, after `kill -9`", *(f"{o.crash_open:.2f} s" for o in (one, other))),
         ("the same after a clean stop", *(f"{o.clean_open:.2f} s" for o in (one, other))),

@@ -27,13 +27,15 @@ class Extent:
     streams: int = STREAMS
     idle_seconds: int = 20
     settle_seconds: int = SETTLED
+    # Until what the hashes of passwords took has gone back to the system.
+    rest_seconds: int = 15
     starts: int = 5
     limit_seconds: int = 10
 
     @classmethod
     def quick(cls, sizes):
         """To see that all works; its figures say little."""
-        return cls(sizes, seconds=1, rounds=1, events=20, streams=50, idle_seconds=1, settle_seconds=1, starts=1, limit_seconds=2)
+        return cls(sizes, seconds=1, rounds=1, events=20, streams=50, idle_seconds=1, settle_seconds=1, rest_seconds=0, starts=1, limit_seconds=2)
 
 
 @dataclass
@@ -48,7 +50,9 @@ class Outcome:
     # One sign-in at a time, in ms: the hash, and little more.
     hash_ms: float = 0.0
     events: tuple = (0.0, 0.0)
+    # At rest after all of it, and the most, in MiB.
     memory: float = 0.0
+    peak: float = 0.0
     disk: float = 0.0
     clean_open: float = 0.0
     crash_open: float = 0.0
@@ -156,6 +160,8 @@ def on_store(place, binary, url, disk, extent):
     outcome.ceiling = writes.pop("health").rate
     outcome.measures |= writes
     sign_ins(desk, sample, outcome, extent)
+    outcome.peak = desk.memory("VmHWM")
+    time.sleep(extent.rest_seconds)
     outcome.memory, outcome.disk = desk.memory(), disk()
     desk.kill()
     outcome.crash_open = desk.start()

@@ -133,8 +133,18 @@ struct Written {
     shared: [Vec<u8>; 2],
 }
 
-/// The keys that are shared: their letter, how many numbers each has, and by how many tickets, as in the desk.
-const SHARED: [(u8, usize, usize); 2] = [(b'l', 1, 16), (b'o', 2, 8)];
+/// Keys that neighbouring tickets share.
+#[derive(Clone, Copy)]
+struct Shared {
+    letter: u8,
+    /// How many numbers follow it.
+    numbers: usize,
+    /// How many tickets share one.
+    tickets: usize,
+}
+
+/// Those of the desk.
+const SHARED: [Shared; 2] = [Shared { letter: b'l', numbers: 1, tickets: 16 }, Shared { letter: b'o', numbers: 2, tickets: 8 }];
 
 fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -> anyhow::Result<()> {
     let shape = runtime.block_on(shape())?;
@@ -183,9 +193,8 @@ fn raw(folder: &str) -> sled::Result<sled::Db> {
 /// syncs the file, as in the desk.
 fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
     let (mut blocks, mut tickets) = ([Vec::new(), Vec::new()], 0_usize);
-    let key = |(letter, numbers, sharing): (u8, usize, usize), ticket: usize| {
-        [&[letter][..], &((ticket / sharing) as u64).to_be_bytes().repeat(numbers)].concat()
-    };
+    let key =
+        |kind: Shared, ticket: usize| [&[kind.letter][..], &((ticket / kind.tickets) as u64).to_be_bytes().repeat(kind.numbers)].concat();
     for first in queue {
         let (mut batch, mut waiting) = (sled::Batch::default(), Vec::new());
         for (written, tell) in std::iter::once(first).chain(queue.try_iter().take(MOST - 1)) {
@@ -194,7 +203,7 @@ fn commit(db: &sled::Db, queue: &Receiver<Commit>) -> sled::Result<()> {
             }
             for ((kind, block), added) in SHARED.into_iter().zip(&mut blocks).zip(written.shared) {
                 block.extend(added);
-                if (tickets + 1).is_multiple_of(kind.2) {
+                if (tickets + 1).is_multiple_of(kind.tickets) {
                     batch.insert(key(kind, tickets), std::mem::take(block));
                 }
             }
@@ -232,7 +241,7 @@ async fn shape() -> anyhow::Result<Written> {
     drop(app);
     let after = pairs(&rows)?;
     // It stands behind what was there.
-    let added = SHARED.map(|(letter, ..)| {
+    let added = SHARED.map(|Shared { letter, .. }| {
         after
             .iter()
             .find_map(|(key, block)| block.strip_prefix(before.get(key)?.as_slice()).filter(|new| key[0] == letter && !new.is_empty()))

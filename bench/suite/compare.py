@@ -85,8 +85,8 @@ def measured(place, cluster, binaries, store, size, rounds, seconds, settle):
         sample = queries.Sample(desk)
         asked[who] = queries.reads(sample), queries.writes(sample)[1:]
         if store == "PostgreSQL":
-            # As the suite does: the server would do it by itself, on one desk earlier than on another.
-            cluster.sql("VACUUM ANALYZE", database)
+            # It would come earlier on one desk than on another.
+            cluster.tidy(database)
     found = {query.name: {who: [] for who in desks} for kind in asked["ours"] for query in kind}
     order = list(desks)
     # All reads come before all writes, after which the desks are not alike: each moves new texts to its index in its own time.

@@ -31,6 +31,12 @@ def folded(text):
     return "".join(letter for letter in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(letter))
 
 
+def shares(texts):
+    """Each word with the part of these sets of words that have it, the most frequent first."""
+    found = Counter(word for words in texts for word in words)
+    return [(word, count / len(texts)) for word, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+
 class Sample:
     """Some tickets of a desk, by random ids, and pages around the middle of the list of all."""
 
@@ -52,7 +58,7 @@ class Sample:
         self.open_ids = [ticket["id"] for ticket in self.tickets if ticket["status"] != "closed"]
         self.agent = desk.get("/auth/me")[0]["id"]
         self.deep = self._deep(desk)
-        self.shares = self._shares()
+        self.shares = shares([self.words(ticket) for ticket in self.tickets])
         self.whole_texts = [self._whole_text(desk, ticket) for ticket in self.tickets]
 
     @staticmethod
@@ -78,13 +84,6 @@ class Sample:
             if passed >= total * 0.5:
                 return pages
 
-    def _shares(self):
-        """Each word with the part of the tickets whose title or description has it, the most frequent first."""
-        found = Counter()
-        for ticket in self.tickets:
-            found.update(self.words(ticket))
-        return [(word, count / len(self.tickets)) for word, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))]
-
     @staticmethod
     def words(ticket):
         """The words of title and description."""
@@ -99,8 +98,7 @@ class Sample:
         """Two words or numbers of one ticket, its comments included, of which each is in at most 1 % of all: as many
         different pairs as there are. What all clients ask for at the same time is found once for all of them."""
         texts = [set(re.findall(r"[a-z0-9]{3,}", folded(text))) for text in self.whole_texts]
-        counts = Counter(word for words in texts for word in words)
-        rare = {word for word, count in counts.items() if count <= len(texts) * 0.01}
+        rare = {word for word, share in shares(texts) if share <= 0.01}
         found = {pair for words in texts for pair in combinations(sorted(words & rare), 2)}
         return [" ".join(pair) for pair in self.draw.sample(sorted(found), min(len(found), LINES))]
 

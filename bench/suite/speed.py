@@ -134,9 +134,7 @@ def at_size(place, binary, cluster, size, found):
     cluster.create(name)
     command = [binary, "--json", "transfer", "--from", url, "--to", cluster.url(name)]
     _, *found.moved[size] = finished(command, env=environment(), cwd=place.folder)
-    # What the server does by itself some minutes later is done before it is measured.
-    cluster.sql("VACUUM ANALYZE", name)
-    cluster.sql("CHECKPOINT")
+    cluster.tidy(name)
     os.sync()
     for store in STORES:
         say(f"{store}, {size} tickets")

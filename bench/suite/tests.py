@@ -130,7 +130,7 @@ class Words(unittest.TestCase):
         sample.draw = queries.random.Random(1)
         text = lambda number: f"common {'often ' if number % 5 == 0 else ''}{'rare seldom' if number == 7 else ''}"
         sample.tickets = [{"id": number, "title": text(number), "description": "Common words."} for number in range(200)]
-        sample.shares = sample._shares()
+        sample.shares = queries.shares([sample.words(ticket) for ticket in sample.tickets])
         sample.whole_texts = [ticket["title"] for ticket in sample.tickets]
         sample.whole_texts[9] += "\nSÉLDOM 0815"
         return sample

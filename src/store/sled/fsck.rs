@@ -64,6 +64,18 @@ pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
     Ok(report)
 }
 
+/// The own logs of neighbours.
+#[derive(Default)]
+struct OwnLogs {
+    /// What they should tell, by the log,
+    wanted: Vec<Told>,
+    /// and what they do.
+    told: Vec<Told>,
+    keys: Vec<IVec>,
+    /// Whether they are to be made anew.
+    wrong: bool,
+}
+
 struct Check<'a> {
     engine: &'a Engine,
     report: FsckReport,
@@ -101,7 +113,7 @@ impl Check<'_> {
 
     /// The log has no holes, and each ticket's own log tells all of its entries and nothing else.
     fn log(&mut self, end: Seq) -> Result<(), StoreError> {
-        let mut wanted: BTreeMap<Neighbours, Vec<Told>> = BTreeMap::new();
+        let mut own_logs: BTreeMap<Neighbours, OwnLogs> = BTreeMap::new();
         let mut next: Seq = 1;
         let mut problems = Vec::new();
         for pair in self.engine.scan(&[prefix::ENTRY]) {
@@ -122,7 +134,7 @@ impl Check<'_> {
                 match stored.read(self.engine) {
                     Ok(entry) if entry.seq != seq => problems.push(format!("log entry {seq} says that it is {}", entry.seq)),
                     Ok(Entry { ticket_id: Some(ticket), internal, .. }) => {
-                        wanted.entry(Neighbours::of(ticket)).or_default().push(Told::new(ticket, seq, internal));
+                        own_logs.entry(Neighbours::of(ticket)).or_default().wanted.push(Told::new(ticket, seq, internal));
                     }
                     Ok(_) => {}
                     Err(error) => problems.push(error.to_string()),
@@ -133,14 +145,12 @@ impl Check<'_> {
         if next != end + 1 {
             problems.push(format!("the log ends at {}, not at {end}", next - 1));
         }
-        self.own_logs(wanted, &mut problems)?;
+        self.own_logs(own_logs, &mut problems)?;
         self.problems(problems);
         Ok(())
     }
 
-    fn own_logs(&mut self, mut wanted: BTreeMap<Neighbours, Vec<Told>>, problems: &mut Vec<String>) -> Result<(), StoreError> {
-        let mut found: BTreeMap<Neighbours, (Vec<IVec>, Vec<Told>)> = wanted.keys().map(|of| (*of, Default::default())).collect();
-        let mut unreadable = BTreeSet::new();
+    fn own_logs(&mut self, mut all: BTreeMap<Neighbours, OwnLogs>, problems: &mut Vec<String>) -> Result<(), StoreError> {
         for prefix in [prefix::TICKET_ENTRY, prefix::OWN_LOG] {
             for pair in self.engine.scan(&[prefix]) {
                 let (key, value) = pair?;
@@ -149,34 +159,36 @@ impl Check<'_> {
                     self.batch.remove(key);
                     continue;
                 };
-                let (keys, told) = found.entry(neighbours).or_default();
+                let logs = all.entry(neighbours).or_default();
                 match own::told(&key, &value) {
-                    Ok(entries) => told.extend(entries),
+                    Ok(entries) => logs.told.extend(entries),
                     Err(error) => {
                         problems.push(error.to_string());
-                        unreadable.insert(neighbours);
+                        logs.wrong = true;
                     }
                 }
-                keys.push(key);
+                logs.keys.push(key);
             }
         }
-        for (neighbours, (keys, told)) in found {
-            let wanted = wanted.remove(&neighbours).unwrap_or_default();
-            let of = |all: &[Told], ticket| -> Vec<Told> { all.iter().copied().filter(|told| told.is_of(ticket)).collect() };
-            let before = problems.len();
+        for (neighbours, mut logs) in all {
             for ticket in neighbours.tickets() {
-                let (wanted, told) = (of(&wanted, ticket), of(&told, ticket));
-                if told.is_empty() && !wanted.is_empty() {
-                    problems.push(format!("ticket {ticket} lacks its log"));
-                } else if told != wanted {
-                    problems.push(format!("the log of ticket {ticket} does not tell just its own entries"));
+                let of = |all: &[Told]| -> Vec<Told> { all.iter().copied().filter(|told| told.is_of(ticket)).collect() };
+                let (wanted, told) = (of(&logs.wanted), of(&logs.told));
+                if told == wanted {
+                    continue;
                 }
+                logs.wrong = true;
+                problems.push(if told.is_empty() {
+                    format!("ticket {ticket} lacks its log")
+                } else {
+                    format!("the log of ticket {ticket} does not tell just its own entries")
+                });
             }
-            if problems.len() > before || unreadable.contains(&neighbours) {
-                for key in keys {
+            if logs.wrong {
+                for key in logs.keys {
                     self.batch.remove(key);
                 }
-                for (key, value) in own::stored(neighbours, wanted) {
+                for (key, value) in own::stored(neighbours, logs.wanted) {
                     self.batch.insert(key, value);
                 }
             }

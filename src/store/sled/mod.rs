@@ -69,7 +69,7 @@ const TICKET_CACHE: u64 = 24 * 1024 * 1024;
 /// How many decoded tickets that is, roughly.
 const TICKETS_CACHED: usize = 32 * 1024;
 /// Tickets whose ids are not further apart than this, when there are some, are read one after another, with those between them.
-const NEIGHBOURS: u32 = 4;
+const NEIGHBOURS: i64 = 4;
 const SOME: usize = 3;
 
 /// The embedded store.
@@ -251,23 +251,23 @@ impl Shared {
     /// The tickets with these ids, in their order, likewise; without those that are not there. Neighbours, of which a page far down a
     /// list consists, are read one after another: the engine goes down its tree once for each of its pages.
     fn tickets(&self, engine: &Engine, ids: &[u32]) -> Result<Vec<Arc<Ticket>>, StoreError> {
-        let mut found: Vec<Option<Arc<Ticket>>> = ids.iter().map(|id| self.cache.get(&TicketId(i64::from(*id)))).collect();
-        let mut missing: Vec<(u32, usize)> =
-            ids.iter().zip(&found).zip(0..).filter(|((_, known), _)| known.is_none()).map(|((id, _), at)| (*id, at)).collect();
+        let ids = || ids.iter().map(|id| TicketId(i64::from(*id)));
+        let mut found: Vec<Option<Arc<Ticket>>> = ids().map(|id| self.cache.get(&id)).collect();
+        let mut missing: Vec<(TicketId, usize)> = ids().zip(0..).filter(|(_, at)| found[*at].is_none()).collect();
         missing.sort_unstable();
-        for run in missing.chunk_by(|(id, _), (next, _)| next - id <= NEIGHBOURS) {
+        for run in missing.chunk_by(|(id, _), (next, _)| next.0 - id.0 <= NEIGHBOURS) {
             let ([(first, _), .., (last, _)], true) = (run, run.len() >= SOME) else {
                 for (id, at) in run {
-                    found[*at] = self.ticket(engine, TicketId(i64::from(*id)))?;
+                    found[*at] = self.ticket(engine, *id)?;
                 }
                 continue;
             };
             let mut wanted = run.iter().peekable();
-            for pair in engine.range(keys::ticket(TicketId(i64::from(*first)))..=keys::ticket(TicketId(i64::from(*last)))) {
+            for pair in engine.range(keys::ticket(*first)..=keys::ticket(*last)) {
                 let (key, value) = pair?;
-                let Some(stored) = keys::first_id(&key) else { continue };
-                while wanted.next_if(|(id, _)| i64::from(*id) < stored).is_some() {}
-                if let Some((_, at)) = wanted.next_if(|(id, _)| i64::from(*id) == stored) {
+                let Some(stored) = keys::first_id(&key).map(TicketId) else { continue };
+                while wanted.next_if(|(id, _)| *id < stored).is_some() {}
+                if let Some((_, at)) = wanted.next_if(|(id, _)| *id == stored) {
                     found[*at] = Some(self.keep(engine.decode(&key, &value)?));
                 }
             }

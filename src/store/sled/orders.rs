@@ -36,11 +36,12 @@ impl Order {
             return;
         }
         // Most come at the end: a block that is full there stays full.
-        let mut rest = ids.split_off(if place == MOST { MOST } else { MOST / 2 });
-        if place > ids.len() || rest.is_empty() {
-            rest.insert(place - ids.len(), id);
-        } else {
+        let kept = if place == MOST { MOST } else { MOST / 2 };
+        let mut rest = ids.split_off(kept);
+        if place < kept {
             ids.insert(place, id);
+        } else {
+            rest.insert(place - kept, id);
         }
         self.0.insert(block + 1, rest);
     }
@@ -95,9 +96,9 @@ impl Order {
             own < key || past && own == key
         };
         let block = self.0.partition_point(|ids| ids.first().is_some_and(|first| before(*first))).saturating_sub(1);
-        let place = self.0.get(block).map_or(0, |ids| ids.partition_point(|id| before(*id)));
-        let behind = self.0.get(block).is_some_and(|ids| place == ids.len()) && block + 1 < self.0.len();
-        if behind { (block + 1, 0) } else { (block, place) }
+        let Some(ids) = self.0.get(block) else { return (0, 0) };
+        let place = ids.partition_point(|id| before(*id));
+        if place == ids.len() && block + 1 < self.0.len() { (block + 1, 0) } else { (block, place) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tickets that have every word of a search, or a tag.
+//! The tickets that have every word of a search, a tag, a priority.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,7 +9,7 @@ use super::{
     lookup::{Looked, Term},
     postings::TicketSet,
     rows::Read,
-    search::tag_term,
+    search::{priority_term, tag_term},
 };
 use crate::{tickets::query::TicketQuery, types::Timestamp};
 
@@ -25,14 +25,27 @@ pub(super) struct Found {
 }
 
 /// What is looked up for a list: of each of these at least one must be there. Words of internal notes count for those who see them.
+/// Priorities are looked up beside words and tags; alone they leave too many tickets.
 pub(super) fn wanted(query: &TicketQuery) -> Vec<Vec<Term>> {
     let notes = query.scope.sees_notes();
     let words = query.words.iter().flat_map(|words| {
         let whole = words.whole.iter().map(|word| (word, false)).chain([(&words.prefix, true)]);
         whole.map(|(word, begins)| vec![Term { text: word.clone(), begins, notes }])
     });
-    let tags: Vec<Term> = query.tags.iter().map(|tag| Term { text: tag_term(tag), begins: false, notes: false }).collect();
-    words.chain((!tags.is_empty()).then_some(tags)).collect()
+    let mark = |text| Term { text, begins: false, notes: false };
+    let mut wanted: Vec<Vec<Term>> = words.collect();
+    if !query.tags.is_empty() {
+        wanted.push(query.tags.iter().map(|tag| mark(tag_term(tag))).collect());
+    }
+    if !wanted.is_empty() && !query.priority.is_empty() {
+        wanted.push(query.priority.iter().map(|priority| mark(priority_term(*priority))).collect());
+    }
+    wanted
+}
+
+/// What a list's tickets must be beside what was looked up.
+pub(super) fn rest(query: &TicketQuery) -> TicketQuery {
+    TicketQuery { words: None, tags: Vec::new(), priority: Vec::new(), ..query.clone() }
 }
 
 impl Found {

@@ -51,28 +51,29 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
     if size == Some(0) {
         return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
     }
+    let (rest, all) = (find::rest(query), TicketQuery::all(Scope::All));
     // Only what was looked up decides, so that its size is the list's.
-    let plain = TicketQuery { words: query.words.clone(), tags: query.tags.clone(), ..TicketQuery::all(Scope::All) };
-    if *query == plain
+    if rest == all
         && page.after.is_none()
         && size.is_some()
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
     {
-        let list = List { query, among: Among::of(&some, found.highest_stretch(), query), size };
+        let list = List { query: &rest, among: Among::of(&some, found.highest_stretch(), &rest), size };
         let slice = asking!(lost, read(pool, &list, page))?;
         if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
             return Ok(slice);
         }
     }
-    let size = size.filter(|_| *query == TicketQuery { sort: query.sort, ..plain });
-    let list = List { query, among: Among::of(&found.tickets, found.highest_stretch(), query), size };
+    let size = size.filter(|_| rest == TicketQuery { sort: rest.sort, ..all });
+    let list = List { query: &rest, among: Among::of(&found.tickets, found.highest_stretch(), &rest), size };
     asking!(lost, read(pool, &list, page))
 }
 
 /// Reads one page of a list.
 async fn read(pool: &Connections, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
     let (query, most, begins) = (list.query, page.limit.saturating_add(1), page.after.is_none());
-    let exact = query.counts_exactly();
+    // The counters know nothing of what was looked up.
+    let exact = matches!(list.among, Among::Any) && query.counts_exactly();
     let counts = begins && !exact && list.size.is_none();
     let mut select = Builder::new("");
     if counts || list.walks() {
@@ -108,17 +109,18 @@ const fn capped(size: usize) -> Total {
     if size > COUNT_CAP { Total::MoreThan(COUNT_CAP) } else { Total::Exact(size) }
 }
 
-/// A list that is asked for, with the tickets that have its words.
+/// A list that is asked for, with the tickets that have what was looked up.
 struct List<'a> {
+    /// Its conditions, without those that were looked up.
     query: &'a TicketQuery,
     among: Among,
-    /// How many tickets it has, or some number above those that are counted, where the words alone tell it.
+    /// How many tickets it has, or some number above those that are counted, where what was looked up alone tells it.
     size: Option<usize>,
 }
 
 /// The tickets among which a list's are.
 enum Among {
-    /// No words narrow it, or it is for the server to find them.
+    /// Nothing was looked up, or it is for the server to find it.
     Any,
     /// These: few enough to look each of them up.
     These(Vec<i64>),

@@ -15,7 +15,7 @@ use super::{
     connections::Connections,
     postings::{Postings, TicketSet},
     rows::Read,
-    search::{TAG, asked},
+    search::{asked, is_word},
     together::Together,
     values::Instant,
 };
@@ -41,10 +41,10 @@ pub(super) enum Kind {
     NoteBeginning = 3,
 }
 
-/// What the index has of a term: itself, and its beginnings, but for those of a tag.
+/// What the index has of a term: itself, and the beginnings of a word.
 pub(super) fn entries(term: &str, internal: bool) -> impl Iterator<Item = (Kind, &str)> {
     let (word, beginning) = if internal { (Kind::NoteWord, Kind::NoteBeginning) } else { (Kind::Word, Kind::Beginning) };
-    let ends = term.char_indices().map(|(at, letter)| at + letter.len_utf8()).take(if term.starts_with(TAG) { 0 } else { BEGINNING });
+    let ends = term.char_indices().map(|(at, letter)| at + letter.len_utf8()).take(if is_word(term) { BEGINNING } else { 0 });
     std::iter::once((word, term)).chain(ends.map(move |end| (beginning, &term[..end])))
 }
 
@@ -144,7 +144,8 @@ impl Looked {
 }
 
 /// Entries by their number, from 1, as far as they have changed since the version that is known of each. Words by theirs: tickets
-/// of which the index does not count (`wrong`), or which have a text with the word all the same (`right`). And all stretches.
+/// of which the index does not count (`wrong`), or which have a text with the word all the same (`right`); none when no text waits to be
+/// moved to the index. And all stretches.
 ///
 /// The server does not look at what it is asked for when it plans (`SELECT $1`): it would find each plan better than one for any
 /// words, and take longer to plan than to read.
@@ -171,6 +172,7 @@ const LOOK_UP: &str = "\
     WHERE s.terms @@ q.asked::tsquery AND (q.notes OR NOT s.internal)) AS wrong, \
     LATERAL (SELECT coalesce(array_agg(s.ticket_id), '{}') AS ids FROM taquilla.search_kept s \
     WHERE s.ticket_id = ANY(wrong.ids) AND s.terms @@ q.asked::tsquery AND (q.notes OR NOT s.internal)) AS kept \
+    WHERE (SELECT max(ticket_id) FROM taquilla.search_new) IS NOT NULL OR (SELECT max(ticket_id) FROM taquilla.search_stale) IS NOT NULL \
     UNION ALL \
     SELECT NULL, NULL, stretch, NULL, NULL, NULL, newest, version FROM taquilla.search_stretches";
 
@@ -284,6 +286,7 @@ mod tests {
         );
         assert_eq!(entries("x", true), [(Kind::NoteWord, "x"), (Kind::NoteBeginning, "x")]);
         assert_eq!(entries("#vpn", false), [(Kind::Word, "#vpn")]);
+        assert_eq!(entries("!2", false), [(Kind::Word, "!2")]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The search terms of texts: the same terms as everywhere, as `tsvector`s that are made of them, and of a ticket's tags, and of
-//! nothing else. A text that is new is added to those which the index does not have yet; of one that is changed it is noted what it was.
+//! The search terms of texts: the same terms as everywhere, as `tsvector`s that are made of them, and of a ticket's tags and
+//! priority, and of nothing else. A text that is new is added to those which the index does not have yet; of one that is changed it is noted what it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::fault::Fault;
 use crate::tickets::{
-    model::{Comment, Ticket},
+    model::{Comment, Priority, Ticket},
     search::terms,
 };
 
@@ -20,16 +20,30 @@ pub(super) fn terms_of(texts: &[&str]) -> Vec<String> {
     texts.iter().flat_map(|text| terms(text)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// What a tag is found by: no word of a text has this sign.
+/// What a tag is found by.
 pub(super) fn tag_term(tag: &str) -> String {
     format!("{TAG}{tag}")
 }
-pub(super) const TAG: char = '#';
 
-/// The terms of a ticket's own texts, with its tags, each once.
+/// What a priority is found by.
+pub(super) fn priority_term(priority: Priority) -> String {
+    format!("{PRIORITY}{}", priority as i16)
+}
+
+/// What terms begin with that are no words: no word of a text has these signs. The migrations say the same.
+const TAG: char = '#';
+const PRIORITY: char = '!';
+
+/// Whether a term is a word.
+pub(super) fn is_word(term: &str) -> bool {
+    !term.starts_with([TAG, PRIORITY])
+}
+
+/// The terms of a ticket's own texts, with its tags and its priority, each once.
 pub(super) fn ticket_terms(row: &Ticket) -> Vec<String> {
     let mut terms = terms_of(&[&row.title, &row.description]);
     terms.extend(row.tags.iter().map(|tag| tag_term(tag)));
+    terms.push(priority_term(row.priority));
     terms
 }
 

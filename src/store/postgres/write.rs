@@ -120,7 +120,7 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
          first_response = excluded.first_response, resolution = excluded.resolution, targets = excluded.targets, \
          first_response_decided_at = excluded.first_response_decided_at, resolution_decided_at = excluded.resolution_decided_at, \
          deleted_at = excluded.deleted_at, due_at = excluded.due_at, version = t.version + 1",
-        then " RETURNING t.id) SELECT old.id IS NOT NULL, (old.title, old.description, old.tags) IS DISTINCT FROM ($2, $3, $6), old.status, \
+        then " RETURNING t.id) SELECT old.id IS NOT NULL, (old.title, old.description, old.tags, old.priority) IS DISTINCT FROM ($2, $3, $6, $5), old.status, \
          old.priority, old.assigned_agent_id, old.created_at, old.due_at, old.first_response_at, old.resolved_at, old.first_response, \
          old.first_response_decided_at, old.resolution, old.resolution_decided_at, old.deleted_at FROM put LEFT JOIN old ON true"
     );

@@ -10,7 +10,7 @@ use taquilla::{
         postgres::{PgStore, fsck, migrate},
     },
     tickets::{
-        model::Ticket,
+        model::{Priority, Ticket},
         query::{Scope, TicketQuery},
         search::Words,
     },
@@ -106,6 +106,57 @@ async fn tickets_have_their_tags_after_a_step_back_and_forth() {
     let mut connection = database.connect().await;
     let left = "SELECT count(*) FROM (SELECT terms FROM taquilla.search_new UNION ALL SELECT terms FROM taquilla.search_kept UNION ALL \
                 SELECT terms FROM taquilla.search_stale) s, unnest(tsvector_to_array(terms)) AS term WHERE term LIKE '#%'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut connection).await.unwrap(), 0);
+    let store = open(&database).await;
+    for _ in 0..2 {
+        check(&*store).await;
+        assert_eq!(fsck::fsck(&url, false).await.unwrap().problems, [""; 0]);
+        store.index_texts().await.unwrap();
+    }
+}
+
+/// The tickets with this tag and one of these priorities, the oldest first.
+async fn marked(store: &dyn Store, tag: &str, priority: &[Priority]) -> Vec<i64> {
+    let query = TicketQuery { tags: vec![tag.into()], priority: priority.to_vec(), ..TicketQuery::all(Scope::All) };
+    let mut found = ids(store, &query, 50).await;
+    found.sort_unstable();
+    found
+}
+
+/// Before step 9 priorities were no terms.
+#[tokio::test]
+async fn tickets_have_their_priorities_after_a_step_back_and_forth() {
+    let database = Database::new().await;
+    let url = Secret::new(database.url());
+    let store = open(&database).await;
+    let with = |n: i64, priority| Ticket { tags: vec!["all".into()], priority, ..ticket(n) };
+    let mut changes = Changes::new();
+    for n in (1..=2_100).chain([40_000, 40_001]) {
+        changes = changes.insert(with(n, if n % 500 == 0 { Priority::Critical } else { Priority::Medium }));
+    }
+    commit(&*store, changes).await;
+    store.index_texts().await.unwrap();
+    // One without any word, one changed, one deleted, one new.
+    let bare = Ticket { title: "?".into(), description: "!".into(), ..with(50_000, Priority::Low) };
+    commit(&*store, Changes::new().insert(bare).insert(with(50_001, Priority::Critical))).await;
+    let edited = changed(&stored(&*store, TicketId(500)).await, |ticket| ticket.priority = Priority::Low);
+    let gone = changed(&stored(&*store, TicketId(1_000)).await, |ticket| ticket.deleted_at = Some(at(99)));
+    commit(&*store, Changes::new().update(edited).update(gone)).await;
+    let medium: Vec<i64> = (1..=2_100).chain([40_001]).filter(|n| n % 500 > 0).collect();
+    let check = async |store: &dyn Store| {
+        assert_eq!(marked(store, "all", &[Priority::Medium]).await, medium);
+        assert_eq!(marked(store, "all", &[Priority::Critical]).await, [1_500, 2_000, 40_000, 50_001]);
+        assert_eq!(marked(store, "all", &[Priority::Low, Priority::High]).await, [500, 50_000]);
+        assert_eq!(marked(store, "none", &[Priority::Medium]).await, [0; 0]);
+        let deleted = TicketQuery { priority: vec![Priority::Critical], deleted: true, ..TicketQuery::all(Scope::All) };
+        assert_eq!(ids(store, &deleted, 50).await, [1_000]);
+    };
+    check(&*store).await;
+    store.close().await.unwrap();
+    migrate::down(&url, 8).await.unwrap();
+    let mut connection = database.connect().await;
+    let left = "SELECT count(*) FROM (SELECT terms FROM taquilla.search_new UNION ALL SELECT terms FROM taquilla.search_kept UNION ALL \
+                SELECT terms FROM taquilla.search_stale) s, unnest(tsvector_to_array(terms)) AS term WHERE term LIKE '!%'";
     assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut connection).await.unwrap(), 0);
     let store = open(&database).await;
     for _ in 0..2 {

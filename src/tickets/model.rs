@@ -171,6 +171,14 @@ pub struct Ticket {
     pub version: i64,
 }
 
+impl Ticket {
+    /// Memory that it takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
+        size_of::<Self>() + self.title.len() + self.description.len() + tags
+    }
+}
+
 /// A comment or an internal note, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comment {

@@ -1,19 +1,23 @@
 //! The one way to write: judge everything, write everything, commit; again when somebody else was faster. A connection
 //! that is lost at the commit leaves a question, and the commit's own row answers it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, PgTransaction};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    PgStore,
+    Lost,
+    connections::Connections,
     fault::{Fault, is_conflict, is_lost, told},
-    judge, log, write,
+    ids::Ids,
+    judge,
+    log::{self, Numbers},
+    write,
 };
 use crate::{
     auth::token::random,
-    store::{Changes, Committed, StoreError},
+    store::{Changes, Committed, Meters, StoreError},
 };
 
 /// How often a commit is tried against others that are faster.
@@ -28,14 +32,27 @@ const FIRST_WAIT_MS: u64 = 4;
 const LONGEST_WAIT_MS: u64 = 250;
 
 /// How one try ended.
-enum Outcome {
+pub(super) enum Outcome {
     /// It is committed, under this number.
     Done(i64),
     /// The connection was lost when it was told to commit.
     Unknown(i64),
 }
 
-impl PgStore {
+/// Whether a transaction was committed, of which it was not clear.
+const IN_DOUBT: &str = "the connection was lost during a commit";
+
+/// What writing needs.
+#[derive(Clone)]
+pub(super) struct Writer {
+    pub(super) pool: Connections,
+    pub(super) ids: Arc<Ids>,
+    pub(super) numbers: Numbers,
+    pub(super) lost: Arc<Lost>,
+    pub(super) meters: Arc<Meters>,
+}
+
+impl Writer {
     /// Applies changes, all or none.
     pub(super) async fn apply(&self, changes: &Changes) -> Result<Committed, StoreError> {
         let begun = Instant::now();
@@ -43,13 +60,9 @@ impl PgStore {
         loop {
             // Another one for each try: that of a try which did not happen must not be found.
             let token = i64::from_be_bytes(random());
-            let fault = match self.try_once(changes, token, tries > 0).await {
-                Ok(Outcome::Done(nr)) => return Ok(self.committed(nr).await),
-                Ok(Outcome::Unknown(nr)) => match self.happened(nr, token).await {
-                    Some(true) => return Ok(self.committed(nr).await),
-                    Some(false) => Fault::Overtaken,
-                    None => return Err(StoreError::Unknown("the connection was lost during a commit".into())),
-                },
+            let outcome = self.try_once(changes, token, tries > 0).await;
+            let fault = match self.decided(outcome, token).await {
+                Ok(nr) => return Ok(Committed { seq: self.numbers.place(nr, 1).await }),
                 Err(fault) => fault,
             };
             tries += 1;
@@ -58,7 +71,7 @@ impl PgStore {
                 Fault::Overtaken if tries < MOST_TRIES => {}
                 Fault::Overtaken => return Err(StoreError::Busy),
                 Fault::Sql(error) if is_conflict(&error) && tries < MOST_TRIES => {}
-                Fault::Sql(error) if is_lost(&error) && begun.elapsed() < PATIENCE => self.suspect(),
+                Fault::Sql(error) if is_lost(&error) && begun.elapsed() < PATIENCE => self.lost.note(),
                 Fault::Sql(error) => {
                     tracing::debug!(%error, "a commit was not made");
                     return Err(told(&error));
@@ -68,24 +81,38 @@ impl PgStore {
         }
     }
 
-    async fn committed(&self, nr: i64) -> Committed {
-        Committed { seq: self.numbers.place(nr).await }
+    /// The number of a commit, once it is known whether it happened.
+    pub(super) async fn decided(&self, outcome: Result<Outcome, Fault>, token: i64) -> Result<i64, Fault> {
+        match outcome? {
+            Outcome::Done(nr) => Ok(nr),
+            Outcome::Unknown(nr) => match self.happened(nr, token).await {
+                Some(true) => Ok(nr),
+                Some(false) => Err(Fault::Overtaken),
+                None => Err(StoreError::Unknown(IN_DOUBT.into()).into()),
+            },
+        }
     }
 
     async fn try_once(&self, changes: &Changes, token: i64, wary: bool) -> Result<Outcome, Fault> {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin().await?;
         let nr = self.within(&mut tx, changes, token, wary).await?;
+        let outcome = self.commit(tx, nr).await?;
+        if matches!(outcome, Outcome::Done(_)) {
+            connection.keep();
+        }
+        Ok(outcome)
+    }
+
+    /// Tells the server to commit what has this number.
+    pub(super) async fn commit(&self, tx: PgTransaction<'_>, nr: i64) -> Result<Outcome, Fault> {
         let start = Instant::now();
         let committed = tx.commit().await;
         self.meters.sync_seconds.observe(start.elapsed().as_secs_f64());
         match committed {
-            Ok(()) => {
-                connection.keep();
-                Ok(Outcome::Done(nr))
-            }
+            Ok(()) => Ok(Outcome::Done(nr)),
             Err(error) if is_lost(&error) => {
-                self.suspect();
+                self.lost.note();
                 Ok(Outcome::Unknown(nr))
             }
             Err(error) => Err(error.into()),
@@ -96,7 +123,7 @@ impl PgStore {
         judge::judge(tx, changes, wary).await?;
         self.ids.pass(tx, changes).await?;
         let derived = write::rows(tx, changes).await?;
-        log::write(tx, token, &changes.log, derived).await
+        log::write(tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await
     }
 
     /// Whether a commit happened. Its row is written a second time, in a transaction that is then given up: that waits for
@@ -110,7 +137,7 @@ impl PgStore {
                 Err(sqlx::Error::PoolClosed) => return None,
                 Err(error) => tracing::debug!(%error, "it is not known yet whether a commit happened"),
             }
-            self.suspect();
+            self.lost.note();
             tries += 1;
             pause(tries).await;
         }

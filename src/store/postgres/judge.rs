@@ -21,12 +21,19 @@ enum Lock {
     Change,
 }
 
-/// Locks and judges; gives the versions of the rows that are there. A row under an id that was reserved for it is taken not
-/// to be there, as nobody else speaks of it; `wary`, it is looked for all the same, which tells an id that was taken.
-pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) -> Result<Versions, Fault> {
+/// Locks and judges.
+pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) -> Result<(), Fault> {
+    let versions = lock(tx, &[changes], wary).await?;
+    expectations(changes, &versions)?;
+    addresses(tx, changes).await
+}
+
+/// Locks the rows that changes are about; gives the versions of those that are there. A row under an id that was reserved for it is
+/// taken not to be there, as nobody else speaks of it; `wary`, it is looked for all the same, which tells an id that was taken.
+pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) -> Result<Versions, Fault> {
     let mut wanted: BTreeMap<Place, (RowKey, Lock)> = BTreeMap::new();
     let mut fresh = HashSet::new();
-    for write in &changes.writes {
+    for write in all.iter().flat_map(|changes| &changes.writes) {
         let (key, expect) = match write {
             Write::Put(row, expect) => (row.key(), *expect),
             Write::Delete(RowKey::Ticket(_) | RowKey::Comment(..) | RowKey::User(_), _) => {
@@ -42,10 +49,10 @@ pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) 
         }
         want(&mut wanted, key, Lock::Change);
     }
-    for (key, _) in &changes.guards {
+    for (key, _) in all.iter().flat_map(|changes| &changes.guards) {
         want(&mut wanted, key.clone(), Lock::Share);
     }
-    for addition in &changes.additions {
+    for addition in all.iter().flat_map(|changes| &changes.additions) {
         let key = match addition {
             Addition::Comments { ticket, .. } => RowKey::Ticket(*ticket),
             Addition::SessionUsed(id, _) => RowKey::Session(*id),
@@ -62,8 +69,6 @@ pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) 
         lock_names(tx, absent.values().map(|(key, _)| key)).await?;
         lock_rows(tx, &absent, &mut versions).await?;
     }
-    expectations(changes, &versions)?;
-    addresses(tx, changes).await?;
     Ok(versions)
 }
 
@@ -197,7 +202,8 @@ async fn lock_names(tx: &mut PgConnection, keys: impl Iterator<Item = &RowKey>) 
     Ok(())
 }
 
-fn expectations(changes: &Changes, versions: &Versions) -> Result<(), StoreError> {
+/// Whether rows of these versions are what changes expect.
+pub(super) fn expectations(changes: &Changes, versions: &Versions) -> Result<(), StoreError> {
     for write in &changes.writes {
         match write {
             Write::Put(row, expect) => expected(&row.key(), *expect, versions)?,

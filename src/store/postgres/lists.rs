@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use sqlx::{Postgres, QueryBuilder, Row as _};
+use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 use super::{
     Lost,
     connections::Connections,
     fault::told,
     find::{self, Found},
+    known::{Known, Place, STATE},
     lookup::Lookup,
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
@@ -33,6 +34,7 @@ pub(super) struct Source {
     pub(super) pool: Connections,
     pub(super) lost: Arc<Lost>,
     pub(super) lookup: Arc<Lookup>,
+    pub(super) known: Arc<Known>,
 }
 
 /// What a page of a list is.
@@ -40,10 +42,11 @@ type Tickets = Slice<Arc<Ticket>, SortKey>;
 
 /// Reads one page.
 pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKey>) -> Result<Tickets, StoreError> {
-    let Source { pool, lost, lookup } = source;
+    let Source { pool, lost, lookup, known } = source;
+    let place = known.place(query, page);
     let wanted = if query.deleted { Vec::new() } else { find::wanted(query) };
     if wanted.is_empty() {
-        return asking!(lost, read(pool, &List { query, among: Among::Any, size: None }, page));
+        return asking!(lost, read(source, &List { query, among: Among::Any, size: None, place }, page));
     }
     let looked = lookup.look_up(pool, lost, wanted.concat()).await?;
     let found = Found::of(&wanted, &looked).map_err(|error| told(&error))?;
@@ -58,49 +61,68 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
         && size.is_some()
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
     {
-        let list = List { query: &rest, among: Among::of(&some, found.highest_stretch(), &rest), size };
-        let slice = asking!(lost, read(pool, &list, page))?;
+        let list = List { query: &rest, among: Among::of(&some, found.highest_stretch(), &rest), size, place };
+        let slice = asking!(lost, read(source, &list, page))?;
         if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
             return Ok(slice);
         }
     }
     let size = size.filter(|_| rest == TicketQuery { sort: rest.sort, ..all });
-    let list = List { query: &rest, among: Among::of(&found.tickets, found.highest_stretch(), &rest), size };
-    asking!(lost, read(pool, &list, page))
+    let list = List { query: &rest, among: Among::of(&found.tickets, found.highest_stretch(), &rest), size, place };
+    asking!(lost, read(source, &list, page))
 }
 
 /// Reads one page of a list.
-async fn read(pool: &Connections, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
-    let (query, most, begins) = (list.query, page.limit.saturating_add(1), page.after.is_none());
-    // The counters know nothing of what was looked up.
-    let exact = matches!(list.among, Among::Any) && query.counts_exactly();
-    let counts = begins && !exact && list.size.is_none();
+async fn read(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
+    let Source { pool, known, .. } = source;
+    if list.place.is_some_and(|place| known.has(place)) {
+        let states = ask(pool, list, page, STATE).await?;
+        if let Some(tickets) = known.tickets(pool, &states).await? {
+            return slice(pool, list, page, &states, tickets).await;
+        }
+    }
+    let rows = ask(pool, list, page, rows::tickets!("")).await?;
+    let tickets = rows.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
+    if let Some(place) = list.place {
+        known.remember(place, &tickets);
+    }
+    slice(pool, list, page, &rows, tickets).await
+}
+
+/// Asks for these columns of a page, and of one ticket more, by which it is seen whether others follow.
+async fn ask(pool: &Connections, list: &List<'_>, page: Page<SortKey>, columns: &str) -> Read<Vec<PgRow>> {
+    let most = page.limit.saturating_add(1);
+    let counts = page.after.is_none() && !list.counts_exactly() && list.size.is_none();
     let mut select = Builder::new("");
     if counts || list.walks() {
         let looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
-        first(&mut select, list, page.after, [looked_for, most]);
+        first(&mut select, list, page.after, [looked_for, most], columns);
     } else {
-        select.push(rows::tickets!(" FROM "));
+        select.push(columns).push(" FROM ");
         list.rows(&mut select);
         select.push(" WHERE ");
         list.filter(&mut select, page.after);
-        order(&mut select, query);
+        order(&mut select, list.query);
         limit(&mut select, most);
     }
-    let found = select.build().persistent(list.has_one_plan()).fetch_all(pool).await?;
-    let mut tickets = found.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
+    select.build().persistent(list.has_one_plan()).fetch_all(pool).await
+}
+
+/// A page of these tickets, which [`ask`] has found as these rows.
+async fn slice(pool: &Connections, list: &List<'_>, page: Page<SortKey>, rows: &[PgRow], mut tickets: Vec<Arc<Ticket>>) -> Read<Tickets> {
     let more = tickets.len() > page.limit;
     tickets.truncate(page.limit);
-    let total = match found.first().filter(|_| begins && more) {
+    let begins = page.after.is_none();
+    let total = match rows.first().filter(|_| begins && more) {
         None if begins => Some(Total::Exact(tickets.len())),
         None => None,
-        Some(_) if exact => Some(total(pool, query).await?),
+        Some(_) if list.counts_exactly() => Some(total(pool, list.query).await?),
         Some(row) => Some(capped(match list.size {
             Some(size) => size,
             None => usize::try_from(row.try_get::<i64, _>("counted")?).unwrap_or(0),
         })),
     };
-    let next = tickets.last().filter(|_| more).map(|ticket| query.sort.key(ticket));
+    let next = tickets.last().filter(|_| more).map(|ticket| list.query.sort.key(ticket));
     Ok(Slice { rows: tickets, next, total })
 }
 
@@ -116,6 +138,8 @@ struct List<'a> {
     among: Among,
     /// How many tickets it has, or some number above those that are counted, where what was looked up alone tells it.
     size: Option<usize>,
+    /// Where the page is remembered.
+    place: Option<Place>,
 }
 
 /// The tickets among which a list's are.
@@ -137,6 +161,11 @@ const PAGE: usize = 50;
 const MOST_MARKED: i64 = 4_096;
 
 impl List<'_> {
+    /// Whether it is told exactly how many there are. The counters, which tell it, know nothing of what was looked up.
+    fn counts_exactly(&self) -> bool {
+        matches!(self.among, Among::Any) && self.query.counts_exactly()
+    }
+
     /// Whether the server goes through the list in its order.
     const fn walks(&self) -> bool {
         matches!(self.among, Among::Marked(..))
@@ -207,7 +236,7 @@ fn limit(select: &mut Builder, rows: usize) {
 
 /// A page of a list of which the places are looked for before the rows: of so many, and so many of those are given. With each
 /// row comes how many were found, so that those which are counted are looked for once.
-fn first(select: &mut Builder, list: &List<'_>, after: Option<SortKey>, [found, given]: [usize; 2]) {
+fn first(select: &mut Builder, list: &List<'_>, after: Option<SortKey>, [found, given]: [usize; 2], columns: &str) {
     select.push("WITH first AS MATERIALIZED (SELECT id");
     if let Some(column) = column(list.query.sort.by) {
         select.push(", ").push(column);
@@ -218,7 +247,7 @@ fn first(select: &mut Builder, list: &List<'_>, after: Option<SortKey>, [found, 
     list.filter(select, after);
     order(select, list.query);
     limit(select, found);
-    select.push(") ").push(rows::tickets!(", (SELECT count(*) FROM first) AS counted FROM (SELECT id FROM first"));
+    select.push(") ").push(columns).push(", (SELECT count(*) FROM first) AS counted FROM (SELECT id FROM first");
     order(select, list.query);
     limit(select, given);
     select.push(") AS page JOIN taquilla.tickets t USING (id)");

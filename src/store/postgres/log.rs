@@ -52,6 +52,8 @@ const MOST_TRIES: u32 = 2;
 #[derive(Debug)]
 struct Waiting {
     nr: i64,
+    /// How many have made it together.
+    together: usize,
     answer: oneshot::Sender<Seq>,
 }
 
@@ -69,10 +71,10 @@ impl Numbers {
         self.below.load(Ordering::Relaxed)
     }
 
-    /// The place of a commit's last entry. When it is not given in time, the end that is known.
-    pub(super) async fn place(&self, nr: i64) -> Seq {
+    /// The place of the last entry of a commit, which so many have made together. When it is not given in time, the end that is known.
+    pub(super) async fn place(&self, nr: i64, together: usize) -> Seq {
         let (answer, answered) = oneshot::channel();
-        let handed_in = self.waiting.send(Waiting { nr, answer }).is_ok();
+        let handed_in = self.waiting.send(Waiting { nr, together, answer }).is_ok();
         match timeout(PATIENCE, answered).await {
             Ok(Ok(seq)) if handed_in => seq,
             _ => *self.end.borrow(),
@@ -125,7 +127,7 @@ impl Columns {
 }
 
 /// Writes the row of a commit, its entries and what follows from its rows; gives the commit's number.
-pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry], derived: Derived) -> Result<i64, Fault> {
+pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[&NewEntry], derived: Derived) -> Result<i64, Fault> {
     let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
     let Derived { moves, terms } = derived;
     if entries.is_empty() && moves.is_empty() && terms.is_empty() {
@@ -133,7 +135,7 @@ pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[NewEntry
             sqlx::query("INSERT INTO taquilla.commits (token, entries) VALUES ($1, 0) RETURNING nr").bind(token).fetch_one(tx).await?;
         return Ok(row.try_get(0)?);
     }
-    let columns = Columns::of(entries.iter().map(|entry| Entry::at_seq(0, entry.clone())))?;
+    let columns = Columns::of(entries.iter().map(|entry| Entry::at_seq(0, (*entry).clone())))?;
     // One statement, since each is a way to the server and back while the rows are locked.
     let made = sqlx::query(concat!(
         "WITH made AS (INSERT INTO taquilla.commits (token, entries) VALUES ($1, $2) RETURNING nr), \
@@ -204,7 +206,8 @@ impl Sequencer {
                 handed_in.push(more);
             }
             if !handed_in.is_empty() {
-                self.meters.group_size.observe(f64::from(u16::try_from(handed_in.len()).unwrap_or(u16::MAX)));
+                let size: usize = handed_in.iter().map(|one| one.together).sum();
+                self.meters.group_size.observe(f64::from(u16::try_from(size).unwrap_or(u16::MAX)));
             }
             match self.number().await {
                 Ok(numbered) => self.answer(handed_in, &numbered.places).await,

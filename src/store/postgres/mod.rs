@@ -25,10 +25,12 @@ pub mod fsck;
 mod fsck_index;
 mod ids;
 mod judge;
+mod known;
 mod lists;
 mod log;
 mod lookup;
 pub mod migrate;
+mod openings;
 mod portable;
 mod postings;
 mod reads;
@@ -52,10 +54,12 @@ use sqlx::{
 };
 
 use self::{
+    commit::Writer,
     connections::Connections,
     fault::told,
     ids::Ids,
     log::{AbortOnDrop, Numbers, Sequencer},
+    openings::Openings,
 };
 use crate::store::{Changes, Committed, IdKind, Meters, Store, StoreError};
 
@@ -90,11 +94,13 @@ pub struct PgStore {
     inner: PgPool,
     /// How a connection beside them is made.
     connect: PgConnectOptions,
-    ids: Ids,
+    ids: Arc<Ids>,
     numbers: Numbers,
     lost: Arc<Lost>,
     asked: reads::Asked,
     meters: Arc<Meters>,
+    writer: Writer,
+    openings: Openings,
     _sequencer: AbortOnDrop,
     folder: AbortOnDrop,
 }
@@ -161,23 +167,22 @@ impl PgStore {
         let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);
         let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone(), meters.clone()).await.map_err(|error| told(&error))?;
         let (sequencer, folder) = (AbortOnDrop(tokio::spawn(sequencer.run())), AbortOnDrop(tokio::spawn(fold::run(inner.clone()))));
+        let ids = Arc::new(Ids::default());
+        let writer = Writer { pool: pool.clone(), ids: ids.clone(), numbers: numbers.clone(), lost: lost.clone(), meters: meters.clone() };
         Ok(Arc::new(Self {
             pool,
             inner,
             connect,
-            ids: Ids::default(),
+            ids,
             numbers,
             lost,
             asked: reads::Asked::new(),
             meters,
+            writer,
+            openings: Openings::new(),
             _sequencer: sequencer,
             folder,
         }))
-    }
-
-    /// Notes that a connection was lost.
-    fn suspect(&self) {
-        self.lost.note();
     }
 }
 
@@ -229,7 +234,8 @@ impl Store for PgStore {
     async fn commit(&self, changes: Changes) -> Result<Committed, StoreError> {
         let _waits = Waits::new(&self.meters.queue_depth);
         let start = Instant::now();
-        let committed = self.apply(&changes).await;
+        let committed =
+            if openings::are(&changes) { self.openings.commit(&self.writer, changes).await } else { self.writer.apply(&changes).await };
         self.meters.commit_seconds.observe(start.elapsed().as_secs_f64());
         committed
     }

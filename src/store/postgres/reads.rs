@@ -8,7 +8,9 @@ use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use tokio::sync::watch;
 
 use super::{
-    PgStore, lists,
+    PgStore,
+    known::Known,
+    lists,
     lookup::Lookup,
     rows::{self, Read},
     search::asked,
@@ -47,6 +49,7 @@ pub(super) struct Asked {
     names: Together<(), Vec<UserId>, Arc<HashMap<UserId, String>>>,
     lists: Together<(TicketQuery, Page<SortKey>), (), List>,
     lookup: Arc<Lookup>,
+    known: Arc<Known>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
     pub(super) revisions: Together<(), (), Option<u64>>,
 }
@@ -54,9 +57,7 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn new() -> Self {
         Self {
-            tickets: ByKey::new(rows::tickets!(" FROM taquilla.tickets WHERE id = ANY((SELECT $1::bigint[])::bigint[])"), "id", |row| {
-                rows::ticket(row).map(Arc::new)
-            }),
+            tickets: ByKey::new(rows::TICKETS_BY_ID, "id", |row| rows::ticket(row).map(Arc::new)),
             users: ByKey::new("SELECT * FROM taquilla.users WHERE id = ANY((SELECT $1::bigint[])::bigint[])", "id", |row| {
                 rows::user(row).map(Arc::new)
             }),
@@ -72,6 +73,7 @@ impl Asked {
             names: Together::default(),
             lists: Together::default(),
             lookup: Arc::new(Lookup::new()),
+            known: Arc::new(Known::new()),
             counters: Together::default(),
             revisions: Together::default(),
         }
@@ -104,7 +106,8 @@ impl Tickets for PgStore {
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
-        let source = lists::Source { pool: self.pool.clone(), lost: self.lost.clone(), lookup: self.asked.lookup.clone() };
+        let (lookup, known) = (self.asked.lookup.clone(), self.asked.known.clone());
+        let source = lists::Source { pool: self.pool.clone(), lost: self.lost.clone(), lookup, known };
         let wanted = query.clone();
         let read = self.asked.lists.ask((query.clone(), page), (), move |_| {
             let (source, query) = (source.clone(), wanted.clone());

@@ -36,7 +36,7 @@ pub(super) async fn records(tx: &mut PgConnection, records: Vec<Record>) -> Resu
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
-fn unwritable(error: serde_json::Error) -> StoreError {
+pub(super) fn unwritable(error: serde_json::Error) -> StoreError {
     StoreError::Corrupt(format!("a row cannot be written: {error}"))
 }
 
@@ -68,7 +68,8 @@ fn columns(row: &Row) -> Result<Value, serde_json::Error> {
     }
 }
 
-fn ticket(row: &Ticket) -> Result<Value, serde_json::Error> {
+/// A ticket as its columns.
+pub(super) fn ticket(row: &Ticket) -> Result<Value, serde_json::Error> {
     let mut columns = serde_json::to_value(row)?;
     columns["priority"] = json!(row.priority as i16);
     columns["due_at"] = row.due_at().map_or_else(|| json!("infinity"), |at| json!(at));

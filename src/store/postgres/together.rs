@@ -51,6 +51,11 @@ where
     W: Send + 'static,
     A: Clone + Send + 'static,
 {
+    /// One whose statements are waited for however long they take.
+    pub(super) fn unhurried() -> Self {
+        Self { kinds: Arc::default(), patience: Duration::MAX }
+    }
+
     /// What `ask` answers when it is asked for `wanted`, perhaps together with others.
     ///
     /// # Errors

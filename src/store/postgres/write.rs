@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use serde_json::{Value, json};
 use sqlx::{PgConnection, Postgres, Row as _, postgres::PgArguments, query::Query, types::Json};
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
     judge::single_name,
     rows::{Targets, standing},
     search::{self, Terms},
+    take_in,
     values::{Instant, word},
 };
 use crate::{
@@ -169,6 +171,27 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
         *derived.moves.entry(key).or_default() += amount;
     }
     if old.try_get(1)? { derived.terms.ticket(tx, row, !was_there).await } else { Ok(()) }
+}
+
+/// Writes tickets that must be new, all at once; gives what follows from that.
+pub(super) async fn new_tickets(tx: &mut PgConnection, rows: &[&Ticket]) -> Result<Derived, Fault> {
+    let sql = "INSERT INTO taquilla.tickets SELECT * FROM jsonb_populate_recordset(NULL::taquilla.tickets, $1) ON CONFLICT (id) DO NOTHING";
+    let mut columns = rows.iter().map(|row| take_in::ticket(row)).collect::<Result<Vec<Value>, _>>().map_err(take_in::unwritable)?;
+    for columns in &mut columns {
+        columns["version"] = json!(1);
+    }
+    let written = sqlx::query(sql).bind(Value::Array(columns)).execute(&mut *tx).await?.rows_affected();
+    if usize::try_from(written) != Ok(rows.len()) {
+        return Err(Fault::Overtaken);
+    }
+    let mut derived = Derived::default();
+    for row in rows {
+        for (key, amount) in moves(None, Some(&Standing::from(*row))) {
+            *derived.moves.entry(key).or_default() += amount;
+        }
+        derived.terms.ticket(tx, row, true).await?;
+    }
+    Ok(derived)
 }
 
 fn comment(row: &Comment, new: bool) -> Statement<'_> {

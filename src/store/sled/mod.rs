@@ -104,8 +104,7 @@ struct ByBytes;
 
 impl Weighter<TicketId, Arc<Ticket>> for ByBytes {
     fn weight(&self, _: &TicketId, ticket: &Arc<Ticket>) -> u64 {
-        let texts = ticket.title.len() + ticket.description.len() + ticket.tags.iter().map(|tag| tag.len() + 24).sum::<usize>();
-        (size_of::<Ticket>() + texts) as u64
+        ticket.bytes() as u64
     }
 }
 

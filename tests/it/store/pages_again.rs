@@ -1,0 +1,109 @@
+//! Pages of lists that were read before, of which a store may remember the tickets: they show what has changed since.
+
+use taquilla::{
+    store::{Changes, IdKind, Store},
+    tickets::{
+        model::{Status, Ticket},
+        query::{Scope, Sort, SortBy, TicketQuery},
+        search::Words,
+    },
+    types::Page,
+};
+
+use super::{build::*, site::Site};
+use crate::support::postgres::Database;
+
+on_every_store!(a_page_that_is_read_again_shows_what_has_changed, a_page_that_is_read_again_has_the_right_length);
+
+fn queries() -> Vec<TicketQuery> {
+    let all = || TicketQuery::all(Scope::All);
+    vec![
+        all(),
+        TicketQuery { sort: Sort { by: SortBy::UpdatedAt, descending: true }, ..all() },
+        TicketQuery { status: vec![Status::Open], ..all() },
+        TicketQuery { words: Words::parse("printer"), ..all() },
+        TicketQuery { tags: vec!["x".into()], ..all() },
+        TicketQuery { deleted: true, ..all() },
+    ]
+}
+
+/// Every first page has the tickets that belong there, as they are stored.
+async fn check(store: &dyn Store, tickets: &[Ticket], limit: usize, when: &str) {
+    let mut now = Vec::new();
+    for ticket in tickets {
+        now.push(stored(store, ticket.id).await);
+    }
+    for query in queries() {
+        let mut expected: Vec<&Ticket> = now.iter().filter(|ticket| query.matches(ticket, &[])).collect();
+        expected.sort_by(|a, b| query.sort.cmp(query.sort.key(a), query.sort.key(b)));
+        // The second time it has been read before in any case.
+        for _ in 0..2 {
+            let page = store.tickets(&query, Page { after: None, limit }).await.unwrap();
+            let found: Vec<&Ticket> = page.rows.iter().map(|ticket| &**ticket).collect();
+            assert_eq!(found, expected[..limit.min(expected.len())], "{when}: {query:?}");
+            assert_eq!(page.next.is_some(), expected.len() > limit, "{when}: {query:?}");
+        }
+    }
+}
+
+/// What can happen to tickets, one after another, with what it is.
+fn changes(tickets: &[Ticket]) -> Vec<(&'static str, Changes)> {
+    let id = |n: usize| tickets[n].id.0;
+    let public = comment(id(1), 900, "printer");
+    let internal = note(id(2), 901, "nothing");
+    vec![
+        ("another title", Changes::new().update(changed(&tickets[0], |ticket| ticket.title = "Printer again".into()))),
+        ("a comment", commented(&public, tickets[1].version)),
+        ("a note", commented(&internal, tickets[2].version)),
+        ("closed", Changes::new().update(changed(&tickets[3], |ticket| ticket.status = Status::Closed))),
+        ("tagged", Changes::new().update(changed(&tickets[4], |ticket| ticket.tags = vec!["x".into()]))),
+        ("deleted", Changes::new().update(changed(&tickets[5], |ticket| ticket.deleted_at = Some(at(99))))),
+        ("a comment taken back", Changes::new().update(taken_back(&public)).add(counted(&public, -1))),
+        ("touched", Changes::new().update(changed(&tickets[6], |ticket| ticket.updated_at = at(500)))),
+    ]
+}
+
+async fn opened_tickets(store: &dyn Store, count: usize) -> Vec<Ticket> {
+    let mut tickets = Vec::new();
+    for n in 0..count {
+        let tags = if n % 2 == 0 { vec!["x".into()] } else { Vec::new() };
+        let ticket = Ticket { title: "printer".into(), tags, ..ticket(store.reserve(IdKind::Ticket).await.unwrap()) };
+        commit(store, opened(&ticket)).await;
+        tickets.push(stored(store, ticket.id).await);
+    }
+    tickets
+}
+
+async fn a_page_that_is_read_again_shows_what_has_changed(site: Site) {
+    let tickets = opened_tickets(&*site, 8).await;
+    check(&*site, &tickets, 50, "before").await;
+    for (what, changes) in changes(&tickets) {
+        commit(&*site, changes).await;
+        check(&*site, &tickets, 50, what).await;
+    }
+}
+
+async fn a_page_that_is_read_again_has_the_right_length(site: Site) {
+    let mut tickets = opened_tickets(&*site, 3).await;
+    for _ in 0..3 {
+        check(&*site, &tickets, 4, "one more").await;
+        tickets.extend(opened_tickets(&*site, 1).await);
+        check(&*site, &tickets, 4, "one more").await;
+    }
+    let gone = changed(&tickets[5], |ticket| ticket.deleted_at = Some(at(99)));
+    commit(&*site, Changes::new().update(gone)).await;
+    check(&*site, &tickets, 4, "one less").await;
+}
+
+#[tokio::test]
+async fn what_another_instance_changes_is_shown() {
+    let database = Database::new().await;
+    let open = async || taquilla::store::postgres::PgStore::open(database.options()).await.expect("the store opens");
+    let (store, other) = (open().await, open().await);
+    let tickets = opened_tickets(&*other, 8).await;
+    check(&*store, &tickets, 50, "before").await;
+    for (what, changes) in changes(&tickets) {
+        commit(&*other, changes).await;
+        check(&*store, &tickets, 50, what).await;
+    }
+}

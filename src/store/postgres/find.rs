@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     lookup::{Looked, Term},
-    postings::TicketSet,
+    postings::{Postings, TicketSet},
     rows::Read,
     search::{priority_term, tag_term},
 };
@@ -49,23 +49,31 @@ pub(super) fn rest(query: &TicketQuery) -> TicketQuery {
 }
 
 impl Found {
-    /// Those that have what is wanted, of which there is something.
+    /// Those that have what is wanted, of which there is something. One stretch after another: most have none that has everything.
     pub(super) fn of(wanted: &[Vec<Term>], looked: &Looked) -> Read<Self> {
-        let (mut tickets, mut beside): (Option<TicketSet>, BTreeSet<i64>) = (None, BTreeSet::new());
-        for terms in wanted {
-            let mut any = TicketSet::default();
-            for term in terms {
-                looked.add_tickets(term, &mut any)?;
-                beside.extend(looked.beside(term));
+        let mut tickets = TicketSet::default();
+        let stretches: BTreeSet<i64> = wanted.first().into_iter().flatten().flat_map(|term| looked.stretches(term)).collect();
+        for stretch in stretches {
+            let mut all: Option<Postings> = None;
+            for terms in wanted {
+                let mut any = Postings::default();
+                for term in terms {
+                    any.unite_with(&looked.tickets(term, stretch)?);
+                }
+                if let Some(before) = &all {
+                    any.intersect(before);
+                }
+                let none = any.is_empty();
+                all = Some(any);
+                if none {
+                    break;
+                }
             }
-            match &mut tickets {
-                None => tickets = Some(any),
-                Some(all) => all.intersect(&any),
-            }
+            tickets.put(stretch, all.unwrap_or_default());
         }
-        let tickets = tickets.unwrap_or_default();
-        beside.retain(|id| tickets.contains(*id));
-        Ok(Self { tickets, beside: beside.into_iter().collect(), newest: looked.newest.clone() })
+        let beside: BTreeSet<i64> = wanted.iter().flatten().flat_map(|term| looked.beside(term)).copied().collect();
+        let beside = beside.into_iter().filter(|id| tickets.contains(*id)).collect();
+        Ok(Self { tickets, beside, newest: looked.newest.clone() })
     }
 
     /// How many tickets there are, without deleted ones, as far as it is known: exactly, or that there are more than so many.

@@ -34,19 +34,25 @@ const LONGEST_PAGE: usize = 200;
 
 /// The state of a ticket's row. No two states of one ticket have version and time alike, but for the numbers of comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
-    id: i64,
+pub(super) struct State {
+    pub(super) id: i64,
     version: i64,
-    updated_at: Timestamp,
+    pub(super) updated_at: Timestamp,
     public_comments: i64,
     internal_notes: i64,
 }
 
-/// The columns of a state, in the order in which [`State::read`] reads them.
-pub(super) const STATE: &str = "SELECT id, version, updated_at, public_comments, internal_notes";
+/// A statement that gives states: their columns in the order in which [`State::read`] reads them, and what follows on those.
+macro_rules! states {
+    ($rest:literal) => {
+        concat!("SELECT id, version, updated_at, public_comments, internal_notes", $rest)
+    };
+}
+pub(super) use states;
 
 impl State {
-    fn read(row: &PgRow) -> Read<Self> {
+    /// That of a row.
+    pub(super) fn read(row: &PgRow) -> Read<Self> {
         Ok(Self {
             id: row.try_get(0)?,
             version: row.try_get(1)?,
@@ -112,12 +118,11 @@ impl Known {
         }
     }
 
-    /// The tickets of which these rows tell the states ([`STATE`]), in their order. `None` when one has changed since.
+    /// The tickets of these states, in their order. `None` when one has changed since.
     ///
     /// # Errors
     /// The database's; a row that cannot be understood.
-    pub(super) async fn tickets(&self, pool: &Connections, states: &[PgRow]) -> Read<Option<Vec<Arc<Ticket>>>> {
-        let states = states.iter().map(State::read).collect::<Read<Vec<_>>>()?;
+    pub(super) async fn tickets(&self, pool: &Connections, states: &[State]) -> Read<Option<Vec<Arc<Ticket>>>> {
         let mut found: Vec<Option<Arc<Ticket>>> =
             states.iter().map(|state| self.tickets.get(&state.id).and_then(|ticket| state.of(&ticket))).collect();
         let missing: Vec<i64> = states.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(state, _)| state.id).collect();

@@ -8,8 +8,9 @@ use super::{
     Lost,
     connections::Connections,
     fault::told,
+    few::{FEW, Few},
     find::{self, Found},
-    known::{Known, Place, STATE},
+    known::{Known, Place, State, states},
     lookup::Lookup,
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
@@ -21,7 +22,7 @@ use crate::{
     store::StoreError,
     tickets::{
         model::Ticket,
-        query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
+        query::{Assignee, COUNT_CAP, Scope, Sort, SortBy, SortKey, TicketQuery},
     },
     types::{Page, Slice, Total},
 };
@@ -35,6 +36,7 @@ pub(super) struct Source {
     pub(super) lost: Arc<Lost>,
     pub(super) lookup: Arc<Lookup>,
     pub(super) known: Arc<Known>,
+    pub(super) few: Arc<Few>,
 }
 
 /// What a page of a list is.
@@ -42,7 +44,7 @@ type Tickets = Slice<Arc<Ticket>, SortKey>;
 
 /// Reads one page.
 pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKey>) -> Result<Tickets, StoreError> {
-    let Source { pool, lost, lookup, known } = source;
+    let Source { pool, lost, lookup, known, .. } = source;
     let place = known.place(query, page);
     let wanted = if query.deleted { Vec::new() } else { find::wanted(query) };
     if wanted.is_empty() {
@@ -62,68 +64,73 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
     {
         let list = List { query: &rest, among: Among::of(&some, found.highest_stretch(), &rest), size, place };
-        let slice = asking!(lost, read(source, &list, page))?;
+        let slice = looked_up(source, &list, page).await?;
         if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
             return Ok(slice);
         }
     }
     let size = size.filter(|_| rest == TicketQuery { sort: rest.sort, ..all });
     let list = List { query: &rest, among: Among::of(&found.tickets, found.highest_stretch(), &rest), size, place };
-    asking!(lost, read(source, &list, page))
+    looked_up(source, &list, page).await
+}
+
+/// Reads one page of a list of which the tickets have been looked up.
+async fn looked_up(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Result<Tickets, StoreError> {
+    let Source { pool, lost, known, few, .. } = source;
+    let all = TicketQuery { sort: list.query.sort, ..TicketQuery::all(Scope::All) };
+    if let Among::These(ids) = &list.among
+        && ids.len() <= FEW
+        && *list.query == all
+    {
+        let (states, size) = few.page(pool, lost, ids, all.sort, page).await?;
+        if let Some(tickets) = asking!(lost, known.tickets(pool, &states))? {
+            let more = tickets.len() > page.limit;
+            let total = if more { capped(list.size.unwrap_or(size)) } else { Total::Exact(tickets.len()) };
+            return Ok(cut(all.sort, page, tickets, page.after.is_none().then_some(total)));
+        }
+    }
+    asking!(lost, read(source, list, page))
 }
 
 /// Reads one page of a list.
 async fn read(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
     let Source { pool, known, .. } = source;
+    let counted = |rows: &[PgRow]| rows.first().filter(|_| list.counts(page)).map(|row| row.try_get("counted")).transpose();
     if list.place.is_some_and(|place| known.has(place)) {
-        let states = ask(pool, list, page, STATE).await?;
+        let rows = list.select(page, states!("")).build().persistent(list.has_one_plan()).fetch_all(pool).await?;
+        let states = rows.iter().map(State::read).collect::<Read<Vec<_>>>()?;
         if let Some(tickets) = known.tickets(pool, &states).await? {
-            return slice(pool, list, page, &states, tickets).await;
+            return slice(pool, list, page, tickets, counted(&rows)?).await;
         }
     }
-    let rows = ask(pool, list, page, rows::tickets!("")).await?;
+    let rows = list.select(page, rows::tickets!("")).build().persistent(list.has_one_plan()).fetch_all(pool).await?;
     let tickets = rows.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
     if let Some(place) = list.place {
         known.remember(place, &tickets);
     }
-    slice(pool, list, page, &rows, tickets).await
+    slice(pool, list, page, tickets, counted(&rows)?).await
 }
 
-/// Asks for these columns of a page, and of one ticket more, by which it is seen whether others follow.
-async fn ask(pool: &Connections, list: &List<'_>, page: Page<SortKey>, columns: &str) -> Read<Vec<PgRow>> {
-    let most = page.limit.saturating_add(1);
-    let counts = page.after.is_none() && !list.counts_exactly() && list.size.is_none();
-    let mut select = Builder::new("");
-    if counts || list.walks() {
-        let looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
-        first(&mut select, list, page.after, [looked_for, most], columns);
+/// A page of these tickets, of which the statement has counted so many.
+async fn slice(pool: &Connections, list: &List<'_>, page: Page<SortKey>, tickets: Vec<Arc<Ticket>>, counted: Option<i64>) -> Read<Tickets> {
+    let total = if page.after.is_some() {
+        None
+    } else if tickets.len() <= page.limit {
+        Some(Total::Exact(tickets.len()))
+    } else if list.counts_exactly() {
+        Some(total(pool, list.query).await?)
     } else {
-        select.push(columns).push(" FROM ");
-        list.rows(&mut select);
-        select.push(" WHERE ");
-        list.filter(&mut select, page.after);
-        order(&mut select, list.query);
-        limit(&mut select, most);
-    }
-    select.build().persistent(list.has_one_plan()).fetch_all(pool).await
+        Some(capped(list.size.unwrap_or_else(|| usize::try_from(counted.unwrap_or(0)).unwrap_or(0))))
+    };
+    Ok(cut(list.query.sort, page, tickets, total))
 }
 
-/// A page of these tickets, which [`ask`] has found as these rows.
-async fn slice(pool: &Connections, list: &List<'_>, page: Page<SortKey>, rows: &[PgRow], mut tickets: Vec<Arc<Ticket>>) -> Read<Tickets> {
+/// Cuts off the ticket that was only asked for to see whether there are more.
+fn cut(sort: Sort, page: Page<SortKey>, mut tickets: Vec<Arc<Ticket>>, total: Option<Total>) -> Tickets {
     let more = tickets.len() > page.limit;
     tickets.truncate(page.limit);
-    let begins = page.after.is_none();
-    let total = match rows.first().filter(|_| begins && more) {
-        None if begins => Some(Total::Exact(tickets.len())),
-        None => None,
-        Some(_) if list.counts_exactly() => Some(total(pool, list.query).await?),
-        Some(row) => Some(capped(match list.size {
-            Some(size) => size,
-            None => usize::try_from(row.try_get::<i64, _>("counted")?).unwrap_or(0),
-        })),
-    };
-    let next = tickets.last().filter(|_| more).map(|ticket| list.query.sort.key(ticket));
-    Ok(Slice { rows: tickets, next, total })
+    let next = tickets.last().filter(|_| more).map(|ticket| sort.key(ticket));
+    Slice { rows: tickets, next, total }
 }
 
 /// What is told of a list that is not counted exactly.
@@ -164,6 +171,29 @@ impl List<'_> {
     /// Whether it is told exactly how many there are. The counters, which tell it, know nothing of what was looked up.
     fn counts_exactly(&self) -> bool {
         matches!(self.among, Among::Any) && self.query.counts_exactly()
+    }
+
+    /// Whether it is counted on the way, as far as it is counted.
+    fn counts(&self, page: Page<SortKey>) -> bool {
+        page.after.is_none() && !self.counts_exactly() && self.size.is_none()
+    }
+
+    /// The statement that gives these columns of a page, with one ticket more, by which it is seen whether others follow.
+    fn select(&self, page: Page<SortKey>, columns: &str) -> Builder {
+        let (most, counts) = (page.limit.saturating_add(1), self.counts(page));
+        let mut select = Builder::new("");
+        if counts || self.walks() {
+            let looked_for = if counts { (COUNT_CAP + 1).max(most) } else { most };
+            first(&mut select, self, page.after, [looked_for, most], columns);
+        } else {
+            select.push(columns).push(" FROM ");
+            self.rows(&mut select);
+            select.push(" WHERE ");
+            self.filter(&mut select, page.after);
+            order(&mut select, self.query);
+            limit(&mut select, most);
+        }
+        select
     }
 
     /// Whether the server goes through the list in its order.

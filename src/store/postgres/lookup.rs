@@ -13,7 +13,7 @@ use sqlx::Row as _;
 use super::{
     Lost,
     connections::Connections,
-    postings::{Postings, TicketSet},
+    postings::{Postings, ids_of, place, stretch},
     rows::Read,
     search::{asked, is_word},
     together::Together,
@@ -99,7 +99,7 @@ impl Weighter<Entry, Arc<Values>> for ByBytes {
     }
 }
 
-/// What no value of the index tells of a word, yet.
+/// What no value of the index tells of a word, yet; in ascending order.
 #[derive(Debug, Clone, Default)]
 struct Beside {
     /// Tickets of which the index is not to be believed.
@@ -118,29 +118,36 @@ pub(super) struct Looked {
 }
 
 impl Looked {
-    /// Adds the tickets that have a word, deleted ones only where the index does not know of them.
-    pub(super) fn add_tickets(&self, term: &Term, tickets: &mut TicketSet) -> Read<()> {
-        let Some(beside) = self.beside.get(term) else { return Ok(()) };
-        let mut indexed = TicketSet::default();
-        for values in term.entries().filter_map(|entry| self.entries.get(&entry)) {
-            for (stretch, value) in &values.values {
-                indexed.unite(*stretch, value)?;
-            }
+    /// The stretches in which a word may be.
+    pub(super) fn stretches(&self, term: &Term) -> impl Iterator<Item = i64> {
+        let values = term.entries().filter_map(|entry| self.entries.get(&entry));
+        values.flat_map(|values| values.values.keys().copied()).chain(self.beside(term).iter().map(|id| stretch(*id)))
+    }
+
+    /// The tickets of a stretch that have a word, deleted ones only where the index does not know of them.
+    pub(super) fn tickets(&self, term: &Term, stretch: i64) -> Read<Postings> {
+        let mut tickets = Postings::default();
+        for value in term.entries().filter_map(|entry| self.entries.get(&entry)?.values.get(&stretch)) {
+            tickets.unite(value)?;
         }
-        for id in &beside.wrong {
-            indexed.remove(*id);
+        if let Some(beside) = self.beside.get(term) {
+            within(&beside.wrong, stretch).for_each(|place| tickets.remove(place));
+            within(&beside.right, stretch).for_each(|place| tickets.insert(place));
         }
-        tickets.unite_all(indexed);
-        for id in &beside.right {
-            tickets.insert(*id);
-        }
-        Ok(())
+        Ok(tickets)
     }
 
     /// The tickets with a word of which the index does not know it.
     pub(super) fn beside(&self, term: &Term) -> &[i64] {
         self.beside.get(term).map_or(&[], |beside| &beside.right)
     }
+}
+
+/// The places of those of these tickets, in ascending order, that are in a stretch.
+fn within(ids: &[i64], stretch: i64) -> impl Iterator<Item = u16> {
+    let (first, last) = ids_of(stretch);
+    let range = ids.partition_point(|id| *id < first)..ids.partition_point(|id| *id <= last);
+    ids[range].iter().map(|id| place(*id).1)
 }
 
 /// Entries by their number, from 1, as far as they have changed since the version that is known of each. Words by theirs: tickets
@@ -150,7 +157,8 @@ impl Looked {
 /// The server does not look at what it is asked for when it plans (`SELECT $1`): it would find each plan better than one for any
 /// words, and take longer to plan than to read.
 ///
-/// Of many words that begin so, nothing is looked at unless anything has changed; then all of them, since most stretches have.
+/// Of an entry nothing is looked at unless anything has changed. Of many words that begin so, all of them are then, since most stretches
+/// have.
 const LOOK_UP: &str = "\
     WITH entries AS MATERIALIZED (SELECT kind, first, last, nr, \
     CASE WHEN version <= (SELECT max(version) FROM taquilla.search_stretches) THEN version ELSE -1 END AS version FROM unnest((SELECT $1::smallint[]), (SELECT $2::text[]), (SELECT $3::text[]), (SELECT $4::bigint[])) \
@@ -158,6 +166,7 @@ const LOOK_UP: &str = "\
     SELECT e.nr AS entry, NULL::bigint AS word, i.stretch, i.tickets, NULL::bigint[] AS wrong, NULL::bigint[] AS right_ids, \
     NULL::timestamptz AS newest, NULL::bigint AS version FROM entries e JOIN taquilla.search_stretches s ON s.version > e.version \
     JOIN taquilla.search_index i ON i.kind = e.kind AND i.term = e.first AND i.stretch = s.stretch WHERE e.last IS NULL \
+    AND e.version < (SELECT max(version) FROM taquilla.search_stretches) \
     UNION ALL \
     SELECT e.nr, NULL, i.stretch, i.tickets, NULL, NULL, NULL, NULL FROM entries e, LATERAL (SELECT i.stretch, i.tickets \
     FROM taquilla.search_index i WHERE i.kind = e.kind AND i.term >= e.first AND i.term <= e.last OFFSET 0) i \
@@ -228,7 +237,10 @@ async fn look_up(pool: &Connections, known: &Cache<Entry, Arc<Values>, ByBytes>,
         if let Some(values) = place(row.try_get("entry")?).and_then(|at| changed.get_mut(at)) {
             add(values, row.try_get("stretch")?, row.try_get("tickets")?)?;
         } else if let Some(beside) = place(row.try_get("word")?).and_then(|at| beside.get_mut(at)) {
-            *beside = Beside { wrong: row.try_get("wrong")?, right: row.try_get("right_ids")? };
+            let (mut wrong, mut right): (Vec<i64>, Vec<i64>) = (row.try_get("wrong")?, row.try_get("right_ids")?);
+            wrong.sort_unstable();
+            right.sort_unstable();
+            *beside = Beside { wrong, right };
         } else {
             let stretch: i64 = row.try_get("stretch")?;
             newest.insert(stretch, row.try_get::<Instant, _>("newest")?.stamp().as_micros());

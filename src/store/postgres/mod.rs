@@ -18,6 +18,7 @@ pub(super) mod aside;
 mod commit;
 mod connections;
 mod fault;
+mod few;
 mod figures;
 mod find;
 mod fold;

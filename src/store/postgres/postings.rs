@@ -1,6 +1,6 @@
 //! In which tickets a word is, as the search index keeps it, and sets of tickets made of that.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::BTreeMap;
 
 use super::rows::Read;
 
@@ -94,13 +94,15 @@ impl Postings {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    fn unite_with(&mut self, other: &Self) {
+    /// Adds those of the other one.
+    pub(super) fn unite_with(&mut self, other: &Self) {
         for (word, other) in self.0.iter_mut().zip(other.0.iter()) {
             *word |= other;
         }
     }
 
-    fn intersect(&mut self, other: &Self) {
+    /// Leaves those that the other one has too.
+    pub(super) fn intersect(&mut self, other: &Self) {
         for (word, other) in self.0.iter_mut().zip(other.0.iter()) {
             *word &= other;
         }
@@ -124,21 +126,16 @@ impl Postings {
 pub(super) struct TicketSet(BTreeMap<i64, Postings>);
 
 impl TicketSet {
-    /// Adds the tickets of a stretch that a value of the index tells of.
-    pub(super) fn unite(&mut self, stretch: i64, bytes: &[u8]) -> Read<()> {
-        self.0.entry(stretch).or_default().unite(bytes)
+    /// Sets which tickets of a stretch it has.
+    pub(super) fn put(&mut self, stretch: i64, postings: Postings) {
+        if !postings.is_empty() {
+            self.0.insert(stretch, postings);
+        }
     }
 
     pub(super) fn insert(&mut self, id: i64) {
         let (stretch, place) = place(id);
         self.0.entry(stretch).or_default().insert(place);
-    }
-
-    pub(super) fn remove(&mut self, id: i64) {
-        let (stretch, place) = place(id);
-        if let Some(postings) = self.0.get_mut(&stretch) {
-            postings.remove(place);
-        }
     }
 
     pub(super) fn contains(&self, id: i64) -> bool {
@@ -157,26 +154,6 @@ impl TicketSet {
             some.insert(*stretch, postings.clone());
         }
         Some((Self(some), stretches.map(|(stretch, _)| *stretch).collect()))
-    }
-
-    /// Adds those of the other one.
-    pub(super) fn unite_all(&mut self, other: Self) {
-        for (stretch, postings) in other.0 {
-            match self.0.entry(stretch) {
-                btree_map::Entry::Vacant(none) => drop(none.insert(postings)),
-                btree_map::Entry::Occupied(mut own) => own.get_mut().unite_with(&postings),
-            }
-        }
-    }
-
-    /// Leaves those that the other one has too.
-    pub(super) fn intersect(&mut self, other: &Self) {
-        self.0.retain(|stretch, postings| {
-            other.0.get(stretch).is_some_and(|other| {
-                postings.intersect(other);
-                !postings.is_empty()
-            })
-        });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -229,6 +206,10 @@ mod tests {
         proptest::collection::btree_set(prop_oneof![1..200_i64, 32_700..32_900_i64, 1..1_000_000_000_000_i64], 0..60)
     }
 
+    fn places() -> impl Strategy<Value = BTreeSet<u16>> {
+        proptest::collection::btree_set(prop_oneof![0..200_u16, 0..32_768_u16], 0..60)
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(places in proptest::collection::btree_set(0..32_768_u16, 0..3_000)) {
@@ -239,19 +220,31 @@ mod tests {
         }
 
         #[test]
-        fn sets_are_sets(one in ids(), other in ids()) {
-            let mut both = set(&one);
-            both.intersect(&set(&other));
-            prop_assert_eq!(both.ids(), one.intersection(&other).copied().collect::<Vec<_>>());
-            let mut all = set(&one);
-            all.unite_all(set(&other));
-            prop_assert_eq!(all.ids(), one.union(&other).copied().collect::<Vec<_>>());
-            let mut left = set(&one);
-            for id in &other {
-                left.remove(*id);
+        fn sets_are_sets(one in places(), other in places()) {
+            let read = |postings: &Postings| postings.places().collect::<BTreeSet<_>>();
+            let mut both = postings(&one);
+            both.intersect(&postings(&other));
+            prop_assert_eq!(read(&both), &one & &other);
+            let mut all = postings(&one);
+            all.unite_with(&postings(&other));
+            prop_assert_eq!(read(&all), &one | &other);
+            let mut left = postings(&one);
+            for place in &other {
+                left.remove(*place);
             }
-            prop_assert_eq!(left.ids(), one.difference(&other).copied().collect::<Vec<_>>());
-            prop_assert_eq!(left.len(), one.difference(&other).count());
+            prop_assert_eq!(read(&left), &one - &other);
+        }
+
+        #[test]
+        fn tickets_are_told_by_their_ids(ids in ids()) {
+            let set = set(&ids);
+            prop_assert_eq!(set.ids(), ids.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(set.len(), ids.len());
+            let mut put = TicketSet::default();
+            for stretch in ids.iter().map(|id| stretch(*id)).chain([7]) {
+                put.put(stretch, postings(&ids.iter().filter(|id| place(**id).0 == stretch).map(|id| place(*id).1).collect()));
+            }
+            prop_assert_eq!(put, set);
         }
     }
 

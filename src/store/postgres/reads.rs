@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     PgStore,
+    few::Few,
     known::Known,
     lists,
     lookup::Lookup,
@@ -50,6 +51,7 @@ pub(super) struct Asked {
     lists: Together<(TicketQuery, Page<SortKey>), (), List>,
     lookup: Arc<Lookup>,
     known: Arc<Known>,
+    few: Arc<Few>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
     pub(super) revisions: Together<(), (), Option<u64>>,
 }
@@ -74,6 +76,7 @@ impl Asked {
             lists: Together::default(),
             lookup: Arc::new(Lookup::new()),
             known: Arc::new(Known::new()),
+            few: Arc::new(Few::new()),
             counters: Together::default(),
             revisions: Together::default(),
         }
@@ -106,8 +109,8 @@ impl Tickets for PgStore {
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
-        let (lookup, known) = (self.asked.lookup.clone(), self.asked.known.clone());
-        let source = lists::Source { pool: self.pool.clone(), lost: self.lost.clone(), lookup, known };
+        let (lookup, known, few) = (self.asked.lookup.clone(), self.asked.known.clone(), self.asked.few.clone());
+        let source = lists::Source { pool: self.pool.clone(), lost: self.lost.clone(), lookup, known, few };
         let wanted = query.clone();
         let read = self.asked.lists.ask((query.clone(), page), (), move |_| {
             let (source, query) = (source.clone(), wanted.clone());

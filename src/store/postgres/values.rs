@@ -35,6 +35,37 @@ impl From<Timestamp> for Instant {
     }
 }
 
+/// Where in its table a row is: a page and a place in there. A row that is changed is elsewhere afterwards, and another one may take the
+/// place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tid(u32, u16);
+
+impl Type<Postgres> for Tid {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(27))
+    }
+}
+
+impl PgHasArrayType for Tid {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1010))
+    }
+}
+
+impl Encode<'_, Postgres> for Tid {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend(self.0.to_be_bytes().into_iter().chain(self.1.to_be_bytes()));
+        Ok(IsNull::No)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Tid {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        let (page, place) = value.as_bytes()?.split_at_checked(4).ok_or("a row's place has six bytes")?;
+        Ok(Self(u32::from_be_bytes(page.try_into()?), u16::from_be_bytes(place.try_into()?)))
+    }
+}
+
 impl Type<Postgres> for Instant {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(Oid(1184))

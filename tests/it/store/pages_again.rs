@@ -107,3 +107,22 @@ async fn what_another_instance_changes_is_shown() {
         check(&*store, &tickets, 50, what).await;
     }
 }
+
+/// Where rows were is remembered, and the server gives the place of one that has gone to another one.
+#[tokio::test]
+async fn tickets_whose_rows_have_changed_places_are_found() {
+    let database = Database::new().await;
+    let store = taquilla::store::postgres::PgStore::open(database.options()).await.expect("the store opens");
+    let mut tickets = opened_tickets(&*store, 40).await;
+    check(&*store, &tickets, 50, "before").await;
+    let mut connection = database.connect().await;
+    for round in 0..3 {
+        for ticket in &mut tickets {
+            *ticket = changed(ticket, |ticket| ticket.title = format!("printer {round}"));
+            commit(&*store, Changes::new().update(ticket.clone())).await;
+        }
+        sqlx::query("VACUUM taquilla.tickets").execute(&mut connection).await.unwrap();
+        tickets.extend(opened_tickets(&*store, 3).await);
+        check(&*store, &tickets, 50, "after").await;
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Connection, PgConnection, PgTransaction};
+use sqlx::{Connection, PgTransaction};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -39,8 +39,8 @@ pub(super) enum Outcome {
     Unknown(i64),
 }
 
-/// Whether a transaction was committed, of which it was not clear.
-const IN_DOUBT: &str = "the connection was lost during a commit";
+/// What is told when it stays open whether a commit happened.
+pub(super) const IN_DOUBT: &str = "the connection was lost during a commit";
 
 /// What writing needs.
 #[derive(Clone)]
@@ -62,7 +62,10 @@ impl Writer {
             let token = i64::from_be_bytes(random());
             let outcome = self.try_once(changes, token, tries > 0).await;
             let fault = match self.decided(outcome, token).await {
-                Ok(nr) => return Ok(Committed { seq: self.numbers.place(nr, 1).await }),
+                Ok(nr) => {
+                    let seq = self.numbers.place(nr).await.unwrap_or_else(|end| end);
+                    return Ok(Committed { seq });
+                }
                 Err(fault) => fault,
             };
             tries += 1;
@@ -96,9 +99,13 @@ impl Writer {
     async fn try_once(&self, changes: &Changes, token: i64, wary: bool) -> Result<Outcome, Fault> {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin().await?;
-        let nr = self.within(&mut tx, changes, token, wary).await?;
+        judge::judge(&mut tx, changes, wary).await?;
+        let passed = self.ids.pass(&mut tx, changes).await?;
+        let derived = write::rows(&mut tx, changes).await?;
+        let nr = log::write(&mut tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await?;
         let outcome = self.commit(tx, nr).await?;
         if matches!(outcome, Outcome::Done(_)) {
+            self.ids.note(&passed);
             connection.keep();
         }
         Ok(outcome)
@@ -117,13 +124,6 @@ impl Writer {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn within(&self, tx: &mut PgConnection, changes: &Changes, token: i64, wary: bool) -> Result<i64, Fault> {
-        judge::judge(tx, changes, wary).await?;
-        self.ids.pass(tx, changes).await?;
-        let derived = write::rows(tx, changes).await?;
-        log::write(tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await
     }
 
     /// Whether a commit happened. Its row is written a second time, in a transaction that is then given up: that waits for

@@ -154,17 +154,24 @@ impl Connection {
 /// What can only be when it was given away, which [`Connection::keep`] does at its end.
 const GONE: &str = "a connection in use is there";
 
+impl Connection {
+    /// Closes it without a word: nothing is known of the way to the server any more, and the pool would wait for an answer.
+    pub(super) fn give_up(mut self) {
+        drop(self.pooled.take().map(PoolConnection::detach));
+    }
+}
+
 impl Deref for Connection {
     type Target = PgConnection;
 
-    #[expect(clippy::expect_used, reason = "only `keep`, which takes it, leaves none")]
+    #[expect(clippy::expect_used, reason = "only `keep` and `give_up`, which take it, leave none")]
     fn deref(&self) -> &PgConnection {
         self.pooled.as_ref().expect(GONE)
     }
 }
 
 impl DerefMut for Connection {
-    #[expect(clippy::expect_used, reason = "only `keep`, which takes it, leaves none")]
+    #[expect(clippy::expect_used, reason = "only `keep` and `give_up`, which take it, leave none")]
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.pooled.as_mut().expect(GONE)
     }

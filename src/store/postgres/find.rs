@@ -71,9 +71,9 @@ impl Found {
             }
             tickets.put(stretch, all.unwrap_or_default());
         }
-        let beside: BTreeSet<i64> = wanted.iter().flatten().flat_map(|term| looked.beside(term)).copied().collect();
-        let beside = beside.into_iter().filter(|id| tickets.contains(*id)).collect();
-        Ok(Self { tickets, beside, newest: looked.newest.clone() })
+        let beside = wanted.iter().flatten().flat_map(|term| looked.beside(term)).copied().filter(|id| tickets.contains(*id));
+        let beside: BTreeSet<i64> = beside.collect();
+        Ok(Self { beside: beside.into_iter().collect(), tickets, newest: looked.newest.clone() })
     }
 
     /// How many tickets there are, without deleted ones, as far as it is known: exactly, or that there are more than so many.

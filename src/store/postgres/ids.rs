@@ -70,30 +70,44 @@ impl Ids {
         Ok(id)
     }
 
-    /// Sees to it that ids which come with rows, as in an import, are never issued.
-    pub(super) async fn pass(&self, tx: &mut PgConnection, changes: &Changes) -> Result<(), Fault> {
-        let mut highest: [Option<i64>; IdKind::ALL.len()] = [None; IdKind::ALL.len()];
+    /// Sees to it that ids which come with rows, as in an import, are never issued. What this moves goes back with the transaction, so
+    /// the ids are [noted](Self::note) when it is committed.
+    pub(super) async fn pass(&self, tx: &mut PgConnection, changes: &Changes) -> Result<Passed, Fault> {
+        let mut passed = Passed::default();
         for write in &changes.writes {
             if let Write::Put(row, _) = write
                 && let Some((kind, id)) = id_of(row)
             {
-                highest[kind as usize] = highest[kind as usize].max(Some(id));
+                let highest = &mut passed.0[kind as usize];
+                *highest = (*highest).max(id);
             }
         }
         for kind in IdKind::ALL {
-            let known = &self.known[kind as usize];
-            let Some(id) = highest[kind as usize].filter(|id| *id > known.load(Ordering::Relaxed)) else { continue };
+            let id = passed.0[kind as usize];
+            if id <= self.known[kind as usize].load(Ordering::Relaxed) {
+                continue;
+            }
             let last: i64 = sqlx::query(last_value(kind)).fetch_one(&mut *tx).await?.try_get(0)?;
             if last < id {
                 let [hold, forwards] = hold_and_move(kind);
                 sqlx::query(hold).execute(&mut *tx).await?;
                 sqlx::query(forwards).bind(id).execute(&mut *tx).await?;
             }
+        }
+        Ok(passed)
+    }
+
+    /// Notes that the sequences are past these ids.
+    pub(super) fn note(&self, passed: &Passed) {
+        for (known, id) in self.known.iter().zip(passed.0) {
             known.fetch_max(id, Ordering::Relaxed);
         }
-        Ok(())
     }
 }
+
+/// The highest ids that came with rows, of each kind.
+#[derive(Default)]
+pub(super) struct Passed([i64; IdKind::ALL.len()]);
 
 const fn last_value(kind: IdKind) -> &'static str {
     match kind {

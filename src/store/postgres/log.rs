@@ -52,8 +52,6 @@ const MOST_TRIES: u32 = 2;
 #[derive(Debug)]
 struct Waiting {
     nr: i64,
-    /// How many have made it together.
-    together: usize,
     answer: oneshot::Sender<Seq>,
 }
 
@@ -71,13 +69,13 @@ impl Numbers {
         self.below.load(Ordering::Relaxed)
     }
 
-    /// The place of the last entry of a commit, which so many have made together. When it is not given in time, the end that is known.
-    pub(super) async fn place(&self, nr: i64, together: usize) -> Seq {
+    /// The place of a commit's last entry; an error when it is not given in time, which is the end that is known.
+    pub(super) async fn place(&self, nr: i64) -> Result<Seq, Seq> {
         let (answer, answered) = oneshot::channel();
-        let handed_in = self.waiting.send(Waiting { nr, together, answer }).is_ok();
+        let handed_in = self.waiting.send(Waiting { nr, answer }).is_ok();
         match timeout(PATIENCE, answered).await {
-            Ok(Ok(seq)) if handed_in => seq,
-            _ => *self.end.borrow(),
+            Ok(Ok(seq)) if handed_in => Ok(seq),
+            _ => Err(*self.end.borrow()),
         }
     }
 
@@ -206,8 +204,7 @@ impl Sequencer {
                 handed_in.push(more);
             }
             if !handed_in.is_empty() {
-                let size: usize = handed_in.iter().map(|one| one.together).sum();
-                self.meters.group_size.observe(f64::from(u16::try_from(size).unwrap_or(u16::MAX)));
+                self.meters.group_size.observe(f64::from(u16::try_from(handed_in.len()).unwrap_or(u16::MAX)));
             }
             match self.number().await {
                 Ok(numbered) => self.answer(handed_in, &numbered.places).await,

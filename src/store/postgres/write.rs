@@ -194,6 +194,11 @@ pub(super) async fn new_tickets(tx: &mut PgConnection, rows: &[&Ticket]) -> Resu
     Ok(derived)
 }
 
+/// Remembers an answer that must be new.
+pub(super) async fn new_answer(tx: &mut PgConnection, row: &Answer) -> Result<(), Fault> {
+    made(answer(row, true).execute(tx).await?.rows_affected())
+}
+
 fn comment(row: &Comment, new: bool) -> Statement<'_> {
     let sql = put!(
         new,

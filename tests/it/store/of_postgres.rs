@@ -10,7 +10,10 @@ use taquilla::{
         Activities, Changes, EntryQuery, From, IdKind, Store, StoreError, Users,
         postgres::{Options, PgStore, fsck, migrate},
     },
-    tickets::query::{Scope, TicketQuery},
+    tickets::{
+        model::Ticket,
+        query::{Scope, TicketQuery},
+    },
     types::{Page, Secret, TicketId, UserId},
     users::model::UserQuery,
 };
@@ -340,4 +343,15 @@ async fn a_check_finds_what_does_not_agree_and_mends_it() {
     }
     execute(&mut connection, "DELETE FROM taquilla.entries WHERE commit_nr = (SELECT min(commit_nr) FROM taquilla.entries)").await;
     assert!(fsck::fsck(&url, false).await.unwrap().problems[0].contains("log entries"));
+}
+
+/// The sequence goes back with a transaction that moved it.
+#[tokio::test]
+async fn an_id_that_came_with_a_row_is_never_drawn_also_when_its_first_commit_failed() {
+    let database = Database::new().await;
+    let store = open(&database).await;
+    let fails = Changes::new().insert(Ticket { title: "a character that the server refuses: \0".into(), ..ticket(3) });
+    assert!(store.commit(fails).await.is_err());
+    commit(&*store, opened(&ticket(3))).await;
+    assert_eq!(store.reserve(IdKind::Ticket).await.unwrap(), 4);
 }

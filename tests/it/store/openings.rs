@@ -22,6 +22,7 @@ on_every_store!(
     whoever_may_not_open_a_ticket_is_refused_alone,
     an_id_that_is_taken_is_refused_alone,
     one_of_many_who_want_the_same_id_gets_it,
+    one_of_many_openings_with_the_same_key_is_written,
 );
 
 /// More than go together.
@@ -113,4 +114,22 @@ async fn one_of_many_who_want_the_same_id_gets_it(site: Site) {
     assert!(outcomes.iter().all(|outcome| outcome.is_ok() || *outcome == Err(StoreError::Duplicate(Field::Id))), "{outcomes:?}");
     assert_eq!(stored(&*site, TicketId(id)).await.title, format!("number {}", won[0]));
     assert_eq!(ids(&*site, &TicketQuery::all(Scope::All), 50).await, [id]);
+}
+
+async fn one_of_many_openings_with_the_same_key_is_written(site: Site) {
+    let made: Vec<_> = new_ids(&site, 40).await.into_iter().map(ticket).collect();
+    // Half of them are one request that was sent again and again, the others have keys of their own.
+    let key = |n: i64| answer_key(1, if n % 2 == 0 { 0 } else { n });
+    let changes = made.iter().zip(0..).map(|(ticket, n)| opened(ticket).insert(answer(key(n), 0, &format!("answer {n}"))));
+    let outcomes = at_once(&site.shared(), changes).await;
+    let won: Vec<i64> = outcomes.iter().zip(0..).filter(|(outcome, n)| n % 2 == 0 && outcome.is_ok()).map(|(_, n)| n).collect();
+    assert_eq!(won.len(), 1, "{outcomes:?}");
+    assert_eq!(site.answer(&key(0)).await.unwrap().unwrap().body, format!("answer {}", won[0]).into_bytes());
+    for ((ticket, outcome), n) in made.iter().zip(outcomes).zip(0..) {
+        let written = n % 2 == 1 || n == won[0];
+        assert_eq!(outcome.map(drop), if written { Ok(()) } else { Err(StoreError::Duplicate(Field::IdempotencyKey)) });
+        assert_eq!(site.ticket(ticket.id).await.unwrap().is_some(), written);
+        assert!(site.answer(&key(n)).await.unwrap().is_some());
+    }
+    assert_eq!(total(&site).await, Some(Total::Exact(21)));
 }

@@ -7,7 +7,10 @@ use futures_util::future::join_all;
 use taquilla::{
     activity::model::Action,
     store::{Changes, Committed, Field, IdKind, RowKey, Store, StoreError},
-    tickets::query::{Scope, TicketQuery},
+    tickets::{
+        model::Ticket,
+        query::{Scope, TicketQuery},
+    },
     types::{Page, TicketId, Total},
 };
 
@@ -23,6 +26,7 @@ on_every_store!(
     an_id_that_is_taken_is_refused_alone,
     one_of_many_who_want_the_same_id_gets_it,
     one_of_many_openings_with_the_same_key_is_written,
+    more_text_than_goes_together_is_written,
 );
 
 /// More than go together.
@@ -107,7 +111,7 @@ async fn an_id_that_is_taken_is_refused_alone(site: Site) {
 
 async fn one_of_many_who_want_the_same_id_gets_it(site: Site) {
     let id = site.id(IdKind::Ticket).await;
-    let wanted: Vec<_> = (0..20).map(|n| taquilla::tickets::model::Ticket { title: format!("number {n}"), ..ticket(id) }).collect();
+    let wanted: Vec<_> = (0..20).map(|n| Ticket { title: format!("number {n}"), ..ticket(id) }).collect();
     let outcomes = at_once(&site.shared(), wanted.iter().map(opened)).await;
     let won: Vec<usize> = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_ok()).map(|(n, _)| n).collect();
     assert_eq!(won.len(), 1, "{outcomes:?}");
@@ -132,4 +136,14 @@ async fn one_of_many_openings_with_the_same_key_is_written(site: Site) {
         assert!(site.answer(&key(n)).await.unwrap().is_some());
     }
     assert_eq!(total(&site).await, Some(Total::Exact(21)));
+}
+
+async fn more_text_than_goes_together_is_written(site: Site) {
+    let long = |id| Ticket { description: "word ".repeat(13_000), ..ticket(id) };
+    let made: Vec<_> = new_ids(&site, 40).await.into_iter().map(long).collect();
+    let outcomes = at_once(&site.shared(), made.iter().map(opened)).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    for ticket in &made {
+        assert_eq!(stored(&*site, ticket.id).await, *ticket);
+    }
 }

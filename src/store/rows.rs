@@ -1,5 +1,8 @@
 //! Everything that is stored in rows of its own, and how rows are named.
 
+use std::sync::Arc;
+
+use quick_cache::Weighter;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,6 +15,16 @@ use crate::{
         preferences::Preferences,
     },
 };
+
+/// Weighs tickets that are kept in memory, by whatever key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TicketBytes;
+
+impl<K> Weighter<K, Arc<Ticket>> for TicketBytes {
+    fn weight(&self, _: &K, ticket: &Arc<Ticket>) -> u64 {
+        ticket.bytes() as u64
+    }
+}
 
 /// The key that signs access tokens: 32 random bytes, made at first start.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -60,8 +60,8 @@ impl Writer {
         loop {
             // Another one for each try: that of a try which did not happen must not be found.
             let token = i64::from_be_bytes(random());
-            let outcome = self.try_once(changes, token, tries > 0).await;
-            let fault = match self.decided(outcome, token).await {
+            let tried = async { self.decided(self.try_once(changes, token, tries > 0).await?, token).await };
+            let fault = match tried.await {
                 Ok(nr) => {
                     let seq = self.numbers.place(nr).await.unwrap_or_else(|end| end);
                     return Ok(Committed { seq });
@@ -85,8 +85,8 @@ impl Writer {
     }
 
     /// The number of a commit, once it is known whether it happened.
-    pub(super) async fn decided(&self, outcome: Result<Outcome, Fault>, token: i64) -> Result<i64, Fault> {
-        match outcome? {
+    pub(super) async fn decided(&self, outcome: Outcome, token: i64) -> Result<i64, Fault> {
+        match outcome {
             Outcome::Done(nr) => Ok(nr),
             Outcome::Unknown(nr) => match self.happened(nr, token).await {
                 Some(true) => Ok(nr),
@@ -100,7 +100,7 @@ impl Writer {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin().await?;
         judge::judge(&mut tx, changes, wary).await?;
-        let passed = self.ids.pass(&mut tx, changes).await?;
+        let passed = self.ids.pass(&mut tx, &[changes]).await?;
         let derived = write::rows(&mut tx, changes).await?;
         let nr = log::write(&mut tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await?;
         let outcome = self.commit(tx, nr).await?;

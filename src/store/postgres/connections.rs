@@ -149,17 +149,15 @@ impl Connection {
         drop(at_hand);
         drop(idle.map(|idle| idle.connection.detach()));
     }
-}
 
-/// What can only be when it was given away, which [`Connection::keep`] does at its end.
-const GONE: &str = "a connection in use is there";
-
-impl Connection {
     /// Closes it without a word: nothing is known of the way to the server any more, and the pool would wait for an answer.
     pub(super) fn give_up(mut self) {
         drop(self.pooled.take().map(PoolConnection::detach));
     }
 }
+
+/// What can only be when it was given away, which [`Connection::keep`] and [`Connection::give_up`] do at their end.
+const GONE: &str = "a connection in use is there";
 
 impl Deref for Connection {
     type Target = PgConnection;

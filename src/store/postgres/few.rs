@@ -37,14 +37,17 @@ struct Listed {
     place: Tid,
 }
 
+/// A statement that gives tickets as [`Listed::read`] reads them.
+macro_rules! listed {
+    ($condition:literal) => {
+        concat!(states!(", created_at, priority, due_at, deleted_at IS NOT NULL, ctid FROM taquilla.tickets WHERE "), $condition)
+    };
+}
+
 /// Where a row was the last time, it is found without the index, which takes three times as long. What is found there is the row of
 /// some ticket in its present state, or nothing; the others are looked for by their ids.
-const BY_PLACE: &str = states!(
-    ", created_at, priority, due_at, deleted_at IS NOT NULL, ctid FROM taquilla.tickets WHERE ctid = ANY((SELECT $1::tid[])::tid[])"
-);
-const BY_ID: &str = states!(
-    ", created_at, priority, due_at, deleted_at IS NOT NULL, ctid FROM taquilla.tickets WHERE id = ANY((SELECT $1::bigint[])::bigint[])"
-);
+const BY_PLACE: &str = listed!("ctid = ANY((SELECT $1::tid[])::tid[])");
+const BY_ID: &str = listed!("id = ANY((SELECT $1::bigint[])::bigint[])");
 
 impl Listed {
     fn read(row: &PgRow) -> Read<Self> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    lookup::{Looked, Term},
+    lookup::{Looked, Term, Word},
     postings::{Postings, TicketSet},
     rows::Read,
     search::{priority_term, tag_term},
@@ -48,30 +48,40 @@ pub(super) fn rest(query: &TicketQuery) -> TicketQuery {
     TicketQuery { words: None, tags: Vec::new(), priority: Vec::new(), ..query.clone() }
 }
 
+/// The tickets of a stretch that have of each of these at least one.
+fn with_all(wanted: &[Vec<Word<'_>>], stretch: i64) -> Read<Postings> {
+    let mut all: Option<Postings> = None;
+    for words in wanted {
+        let mut any: Option<Postings> = None;
+        for word in words {
+            let tickets = word.tickets(stretch)?;
+            match &mut any {
+                None => any = Some(tickets),
+                Some(any) => any.unite_with(&tickets),
+            }
+        }
+        let mut any = any.unwrap_or_default();
+        if let Some(before) = &all {
+            any.intersect(before);
+        }
+        if any.is_empty() {
+            return Ok(any);
+        }
+        all = Some(any);
+    }
+    Ok(all.unwrap_or_default())
+}
+
 impl Found {
     /// Those that have what is wanted, of which there is something. One stretch after another: most have none that has everything.
     pub(super) fn of(wanted: &[Vec<Term>], looked: &Looked) -> Read<Self> {
+        let wanted: Vec<Vec<Word<'_>>> = wanted.iter().map(|terms| terms.iter().map(|term| looked.word(term)).collect()).collect();
         let mut tickets = TicketSet::default();
-        let stretches: BTreeSet<i64> = wanted.first().into_iter().flatten().flat_map(|term| looked.stretches(term)).collect();
+        let stretches: BTreeSet<i64> = wanted.first().into_iter().flatten().flat_map(Word::stretches).collect();
         for stretch in stretches {
-            let mut all: Option<Postings> = None;
-            for terms in wanted {
-                let mut any = Postings::default();
-                for term in terms {
-                    any.unite_with(&looked.tickets(term, stretch)?);
-                }
-                if let Some(before) = &all {
-                    any.intersect(before);
-                }
-                let none = any.is_empty();
-                all = Some(any);
-                if none {
-                    break;
-                }
-            }
-            tickets.put(stretch, all.unwrap_or_default());
+            tickets.put(stretch, with_all(&wanted, stretch)?);
         }
-        let beside = wanted.iter().flatten().flat_map(|term| looked.beside(term)).copied().filter(|id| tickets.contains(*id));
+        let beside = wanted.iter().flatten().flat_map(Word::beside).copied().filter(|id| tickets.contains(*id));
         let beside: BTreeSet<i64> = beside.collect();
         Ok(Self { beside: beside.into_iter().collect(), tickets, newest: looked.newest.clone() })
     }

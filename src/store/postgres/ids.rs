@@ -72,9 +72,9 @@ impl Ids {
 
     /// Sees to it that ids which come with rows, as in an import, are never issued. What this moves goes back with the transaction, so
     /// the ids are [noted](Self::note) when it is committed.
-    pub(super) async fn pass(&self, tx: &mut PgConnection, changes: &Changes) -> Result<Passed, Fault> {
+    pub(super) async fn pass(&self, tx: &mut PgConnection, all: &[&Changes]) -> Result<Passed, Fault> {
         let mut passed = Passed::default();
-        for write in &changes.writes {
+        for write in all.iter().flat_map(|changes| &changes.writes) {
             if let Write::Put(row, _) = write
                 && let Some((kind, id)) = id_of(row)
             {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::sync::Cache;
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     values::Instant,
 };
 use crate::{
+    store::rows::TicketBytes,
     tickets::{
         model::Ticket,
         query::{SortKey, TicketQuery},
@@ -75,29 +76,20 @@ impl State {
     }
 }
 
-#[derive(Clone)]
-struct ByBytes;
-
-impl Weighter<i64, Arc<Ticket>> for ByBytes {
-    fn weight(&self, _: &i64, ticket: &Arc<Ticket>) -> u64 {
-        ticket.bytes() as u64
-    }
-}
-
 /// A page of a list, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place(u64);
 
 /// What is remembered.
 pub(super) struct Known {
-    tickets: Cache<i64, Arc<Ticket>, ByBytes>,
+    tickets: Cache<i64, Arc<Ticket>, TicketBytes>,
     pages: Cache<Place, ()>,
     hasher: RandomState,
 }
 
 impl Known {
     pub(super) fn new() -> Self {
-        Self { tickets: Cache::with_weighter(TICKETS, MEMORY, ByBytes), pages: Cache::new(PAGES), hasher: RandomState::new() }
+        Self { tickets: Cache::with_weighter(TICKETS, MEMORY, TicketBytes), pages: Cache::new(PAGES), hasher: RandomState::new() }
     }
 
     /// Where a page is remembered; `None` for one that is not.

@@ -22,7 +22,7 @@ use crate::{
     store::StoreError,
     tickets::{
         model::Ticket,
-        query::{Assignee, COUNT_CAP, Scope, Sort, SortBy, SortKey, TicketQuery},
+        query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
     },
     types::{Page, Slice, Total},
 };
@@ -56,9 +56,10 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
     if size == Some(0) {
         return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
     }
-    let (rest, all) = (find::rest(query), TicketQuery::all(Scope::All));
+    let rest = find::rest(query);
     // Only what was looked up decides, so that its size is the list's.
-    if rest == all
+    let size = size.filter(|_| is_all(&rest));
+    if rest.sort == TicketQuery::all(Scope::All).sort
         && page.after.is_none()
         && size.is_some()
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
@@ -69,24 +70,25 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
             return Ok(slice);
         }
     }
-    let size = size.filter(|_| rest == TicketQuery { sort: rest.sort, ..all });
     let list = List { query: &rest, among: Among::of(&found.tickets, found.highest_stretch(), &rest), size, place };
     looked_up(source, &list, page).await
+}
+
+/// Whether all tickets belong to a list, in whatever order.
+fn is_all(query: &TicketQuery) -> bool {
+    *query == TicketQuery { sort: query.sort, ..TicketQuery::all(Scope::All) }
 }
 
 /// Reads one page of a list of which the tickets have been looked up.
 async fn looked_up(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Result<Tickets, StoreError> {
     let Source { pool, lost, known, few, .. } = source;
-    let all = TicketQuery { sort: list.query.sort, ..TicketQuery::all(Scope::All) };
     if let Among::These(ids) = &list.among
         && ids.len() <= FEW
-        && *list.query == all
+        && is_all(list.query)
     {
-        let (states, size) = few.page(pool, lost, ids, all.sort, page).await?;
+        let (states, size) = few.page(pool, lost, ids, list.query.sort, page).await?;
         if let Some(tickets) = asking!(lost, known.tickets(pool, &states))? {
-            let more = tickets.len() > page.limit;
-            let total = if more { capped(list.size.unwrap_or(size)) } else { Total::Exact(tickets.len()) };
-            return Ok(cut(all.sort, page, tickets, page.after.is_none().then_some(total)));
+            return slice(pool, list, page, tickets, Some(size)).await.map_err(|error| told(&error));
         }
     }
     asking!(lost, read(source, list, page))
@@ -95,7 +97,10 @@ async fn looked_up(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Res
 /// Reads one page of a list.
 async fn read(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
     let Source { pool, known, .. } = source;
-    let counted = |rows: &[PgRow]| rows.first().filter(|_| list.counts(page)).map(|row| row.try_get("counted")).transpose();
+    let counted = |rows: &[PgRow]| -> Read<Option<usize>> {
+        let counted = rows.first().filter(|_| list.counts(page)).map(|row| row.try_get::<i64, _>("counted")).transpose()?;
+        Ok(counted.and_then(|counted| usize::try_from(counted).ok()))
+    };
     if list.place.is_some_and(|place| known.has(place)) {
         let rows = list.select(page, states!("")).build().persistent(list.has_one_plan()).fetch_all(pool).await?;
         let states = rows.iter().map(State::read).collect::<Read<Vec<_>>>()?;
@@ -111,26 +116,27 @@ async fn read(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Read<Tic
     slice(pool, list, page, tickets, counted(&rows)?).await
 }
 
-/// A page of these tickets, of which the statement has counted so many.
-async fn slice(pool: &Connections, list: &List<'_>, page: Page<SortKey>, tickets: Vec<Arc<Ticket>>, counted: Option<i64>) -> Read<Tickets> {
+/// A page of these tickets, without the one that was only asked for to see whether there are more. So many were counted, if they were.
+async fn slice(
+    pool: &Connections,
+    list: &List<'_>,
+    page: Page<SortKey>,
+    mut tickets: Vec<Arc<Ticket>>,
+    counted: Option<usize>,
+) -> Read<Tickets> {
+    let more = tickets.len() > page.limit;
+    tickets.truncate(page.limit);
     let total = if page.after.is_some() {
         None
-    } else if tickets.len() <= page.limit {
+    } else if !more {
         Some(Total::Exact(tickets.len()))
     } else if list.counts_exactly() {
         Some(total(pool, list.query).await?)
     } else {
-        Some(capped(list.size.unwrap_or_else(|| usize::try_from(counted.unwrap_or(0)).unwrap_or(0))))
+        Some(capped(list.size.or(counted).unwrap_or(0)))
     };
-    Ok(cut(list.query.sort, page, tickets, total))
-}
-
-/// Cuts off the ticket that was only asked for to see whether there are more.
-fn cut(sort: Sort, page: Page<SortKey>, mut tickets: Vec<Arc<Ticket>>, total: Option<Total>) -> Tickets {
-    let more = tickets.len() > page.limit;
-    tickets.truncate(page.limit);
-    let next = tickets.last().filter(|_| more).map(|ticket| sort.key(ticket));
-    Slice { rows: tickets, next, total }
+    let next = tickets.last().filter(|_| more).map(|ticket| list.query.sort.key(ticket));
+    Ok(Slice { rows: tickets, next, total })
 }
 
 /// What is told of a list that is not counted exactly.

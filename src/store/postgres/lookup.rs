@@ -118,28 +118,43 @@ pub(super) struct Looked {
 }
 
 impl Looked {
-    /// The stretches in which a word may be.
-    pub(super) fn stretches(&self, term: &Term) -> impl Iterator<Item = i64> {
-        let values = term.entries().filter_map(|entry| self.entries.get(&entry));
-        values.flat_map(|values| values.values.keys().copied()).chain(self.beside(term).iter().map(|id| stretch(*id)))
+    /// What is said of a word.
+    pub(super) fn word(&self, term: &Term) -> Word<'_> {
+        Word {
+            values: term.entries().filter_map(|entry| self.entries.get(&entry)).map(|values| &**values).collect(),
+            beside: self.beside.get(term),
+        }
+    }
+}
+
+/// What is said of a word.
+pub(super) struct Word<'a> {
+    values: Vec<&'a Values>,
+    beside: Option<&'a Beside>,
+}
+
+impl Word<'_> {
+    /// The stretches in which it may be.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = i64> {
+        self.values.iter().flat_map(|values| values.values.keys().copied()).chain(self.beside().iter().map(|id| stretch(*id)))
     }
 
-    /// The tickets of a stretch that have a word, deleted ones only where the index does not know of them.
-    pub(super) fn tickets(&self, term: &Term, stretch: i64) -> Read<Postings> {
+    /// The tickets of a stretch that have it, deleted ones only where the index does not know of them.
+    pub(super) fn tickets(&self, stretch: i64) -> Read<Postings> {
         let mut tickets = Postings::default();
-        for value in term.entries().filter_map(|entry| self.entries.get(&entry)?.values.get(&stretch)) {
+        for value in self.values.iter().filter_map(|values| values.values.get(&stretch)) {
             tickets.unite(value)?;
         }
-        if let Some(beside) = self.beside.get(term) {
+        if let Some(beside) = self.beside {
             within(&beside.wrong, stretch).for_each(|place| tickets.remove(place));
             within(&beside.right, stretch).for_each(|place| tickets.insert(place));
         }
         Ok(tickets)
     }
 
-    /// The tickets with a word of which the index does not know it.
-    pub(super) fn beside(&self, term: &Term) -> &[i64] {
-        self.beside.get(term).map_or(&[], |beside| &beside.right)
+    /// The tickets with it of which the index does not know it.
+    pub(super) fn beside(&self) -> &[i64] {
+        self.beside.map_or(&[], |beside| &beside.right)
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use super::{
     commit::{IN_DOUBT, Outcome, Writer},
     fault::{Fault, is_lost, told},
+    ids::Passed,
     judge, log,
     together::Together,
     write,
@@ -143,14 +144,17 @@ async fn attempt(writer: &Writer, wanted: &[&Wanted]) -> Result<Group, Fault> {
         connection.give_up();
         return Ok(Group::default());
     };
-    let Some((nr, written)) = written? else { return Ok(group) };
+    let Some(Written { nr, passed, written }) = written? else { return Ok(group) };
     let outcome = timeout(PATIENCE, writer.commit(tx, nr)).await;
     let outcome = match outcome {
         Ok(outcome) => outcome?,
         Err(_) => Outcome::Unknown(nr),
     };
     match outcome {
-        Outcome::Done(_) => connection.keep(),
+        Outcome::Done(_) => {
+            writer.ids.note(&passed);
+            connection.keep();
+        }
         Outcome::Unknown(_) => connection.give_up(),
     }
     let mut following = 0;
@@ -160,7 +164,7 @@ async fn attempt(writer: &Writer, wanted: &[&Wanted]) -> Result<Group, Fault> {
     }
     let writer = writer.clone();
     let number = async move {
-        match writer.decided(Ok(outcome), token).await {
+        match writer.decided(outcome, token).await {
             Ok(nr) => Ok(Some(nr)),
             Err(Fault::Refused(error)) => Err(error),
             Err(Fault::Sql(_) | Fault::Overtaken) => Ok(None),
@@ -170,40 +174,46 @@ async fn attempt(writer: &Writer, wanted: &[&Wanted]) -> Result<Group, Fault> {
     Ok(group)
 }
 
-/// Writes those that may be written, within a transaction; gives them and the commit's number, or nothing when nobody may.
+/// What was written within a transaction: the commit's number, the ids that came with rows, and those who wrote.
+struct Written<'a> {
+    nr: i64,
+    passed: Passed,
+    written: Vec<&'a Wanted>,
+}
+
+/// Writes those that may be written; nothing when nobody may.
 async fn write<'a>(
     writer: &Writer,
     tx: &mut PgConnection,
     wanted: &[&'a Wanted],
     token: i64,
     refused: &mut HashMap<u64, StoreError>,
-) -> Result<Option<(i64, Vec<&'a Wanted>)>, Fault> {
+) -> Result<Option<Written<'a>>, Fault> {
     let all: Vec<&Changes> = wanted.iter().map(|(_, changes)| &**changes).collect();
     let versions = judge::lock(tx, &all, false).await?;
-    let mut allowed = Vec::new();
+    let mut written = Vec::new();
     for one in wanted {
         match judge::expectations(&one.1, &versions) {
-            Ok(()) => allowed.push(*one),
+            Ok(()) => written.push(*one),
             Err(error) => drop(refused.insert(one.0, error)),
         }
     }
-    if allowed.is_empty() {
+    if written.is_empty() {
         return Ok(None);
     }
-    for (_, changes) in &allowed {
-        // Not noted: most ids are drawn, and are known by that.
-        writer.ids.pass(tx, changes).await?;
-    }
-    let rows: Vec<&Row> = allowed.iter().flat_map(|(_, changes)| &changes.writes).filter_map(row).collect();
+    let all: Vec<&Changes> = written.iter().map(|(_, changes)| &**changes).collect();
+    let passed = writer.ids.pass(tx, &all).await?;
+    let rows: Vec<&Row> = all.iter().flat_map(|changes| &changes.writes).filter_map(row).collect();
     let tickets: Vec<&Ticket> = rows.iter().filter_map(|row| if let Row::Ticket(ticket) = row { Some(ticket) } else { None }).collect();
-    let entries: Vec<_> = allowed.iter().flat_map(|(_, changes)| &changes.log).collect();
+    let entries: Vec<_> = all.iter().flat_map(|changes| &changes.log).collect();
     let derived = write::new_tickets(tx, &tickets).await?;
     for row in rows {
         if let Row::Answer(answer) = row {
             write::new_answer(tx, answer).await?;
         }
     }
-    Ok(Some((log::write(tx, token, &entries, derived).await?, allowed)))
+    let nr = log::write(tx, token, &entries, derived).await?;
+    Ok(Some(Written { nr, passed, written }))
 }
 
 fn row(write: &Write) -> Option<&Row> {

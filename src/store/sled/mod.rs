@@ -40,7 +40,7 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::sync::Cache;
 use tokio::sync::{oneshot, watch};
 
 pub use aside::{discard, holds_a_store, replace, workshop};
@@ -57,7 +57,7 @@ use self::{
     view::Before,
 };
 use crate::{
-    store::{Changes, Committed, IdKind, Meters, Store, StoreError, fault},
+    store::{Changes, Committed, IdKind, Meters, Store, StoreError, fault, rows::TicketBytes},
     tickets::model::Ticket,
     types::{Seq, TicketId},
 };
@@ -82,7 +82,7 @@ pub struct SledStore {
 /// What the committer and the readers share.
 struct Shared {
     state: RwLock<State>,
-    cache: Cache<TicketId, Arc<Ticket>, ByBytes>,
+    cache: Cache<TicketId, Arc<Ticket>, TicketBytes>,
     ids: Ids,
     durable: watch::Sender<Seq>,
     /// What was there before, for whoever reads the store as of an earlier moment.
@@ -97,15 +97,6 @@ struct Shared {
 struct State {
     engine: Option<Engine>,
     projection: Projection,
-}
-
-#[derive(Clone)]
-struct ByBytes;
-
-impl Weighter<TicketId, Arc<Ticket>> for ByBytes {
-    fn weight(&self, _: &TicketId, ticket: &Arc<Ticket>) -> u64 {
-        ticket.bytes() as u64
-    }
 }
 
 /// What is said after a close.
@@ -148,7 +139,7 @@ impl SledStore {
         let seq = identity.seq;
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
-            cache: Cache::with_weighter(TICKETS_CACHED, TICKET_CACHE, ByBytes),
+            cache: Cache::with_weighter(TICKETS_CACHED, TICKET_CACHE, TicketBytes),
             ids,
             durable: watch::Sender::new(seq),
             view: Mutex::default(),

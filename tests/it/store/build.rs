@@ -1,9 +1,11 @@
 //! Rows and entries in their plainest form; a test changes what it is about.
 
+use std::sync::Arc;
+
 use taquilla::{
     activity::model::{Action, ActorRef, Facts, NewEntry},
     auth::model::{ApiToken, LiveToken, Role, Session},
-    store::{Addition, Answer, AnswerKey, Changes, IdKind, LogCursor, RowKey, SigningSecret, Store},
+    store::{Addition, Answer, AnswerKey, Changes, Committed, IdKind, LogCursor, RowKey, SigningSecret, Store, StoreError},
     tickets::{
         model::{Channel, Comment, Priority, Status, Ticket, Verdict},
         sla::SlaTargets,
@@ -265,4 +267,23 @@ pub async fn stored(store: &dyn Store, id: TicketId) -> Ticket {
 /// The comment, deleted.
 pub fn taken_back(comment: &Comment) -> Comment {
     Comment { deleted_at: Some(at(999)), version: comment.version + 1, ..comment.clone() }
+}
+
+/// How a commit went.
+pub type Outcome = Result<Committed, StoreError>;
+
+/// Makes commits at once; the outcomes are in the order given.
+pub async fn at_once(store: &Arc<dyn Store>, commits: impl IntoIterator<Item = Changes>) -> Vec<Outcome> {
+    let tasks: Vec<_> = commits
+        .into_iter()
+        .map(|changes| {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(changes).await })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
 }

@@ -1,12 +1,9 @@
 //! Tickets that are opened at the same time, which a store may write together: each is there once, with its own entries at the
 //! place that it was told, and whoever may not is refused alone.
 
-use std::sync::Arc;
-
-use futures_util::future::join_all;
 use taquilla::{
     activity::model::Action,
-    store::{Changes, Committed, Field, IdKind, RowKey, Store, StoreError},
+    store::{Changes, Field, IdKind, RowKey, StoreError},
     tickets::{
         model::Ticket,
         query::{Scope, TicketQuery},
@@ -31,17 +28,6 @@ on_every_store!(
 
 /// More than go together.
 const MANY: usize = 300;
-
-async fn at_once(store: &Arc<dyn Store>, commits: impl IntoIterator<Item = Changes>) -> Vec<Result<Committed, StoreError>> {
-    let tasks: Vec<_> = commits
-        .into_iter()
-        .map(|changes| {
-            let store = store.clone();
-            tokio::spawn(async move { store.commit(changes).await })
-        })
-        .collect();
-    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
-}
 
 async fn new_ids(site: &Site, count: usize) -> Vec<i64> {
     let mut ids = Vec::new();

@@ -1,12 +1,10 @@
 //! The planned races: two use cases have decided on the same state before either commits. Whichever comes first, what is
 //! stored afterwards could have come from one after the other.
 
-use std::sync::Arc;
-
 use taquilla::{
     activity::model::Action,
     auth::model::Role,
-    store::{Changes, Committed, Field, IdKind, RowKey, Store, StoreError},
+    store::{Changes, Field, IdKind, RowKey, Store, StoreError},
     tickets::{
         model::{Comment, Status},
         query::{Scope, TicketQuery},
@@ -34,24 +32,6 @@ on_every_store!(
 
 /// How often each race is run.
 const ROUNDS: usize = 12;
-
-type Outcome = Result<Committed, StoreError>;
-
-/// Makes commits at once; the outcomes are in the order given.
-async fn at_once(store: &Arc<dyn Store>, commits: impl IntoIterator<Item = Changes>) -> Vec<Outcome> {
-    let tasks: Vec<_> = commits
-        .into_iter()
-        .map(|changes| {
-            let store = store.clone();
-            tokio::spawn(async move { store.commit(changes).await })
-        })
-        .collect();
-    let mut outcomes = Vec::new();
-    for task in tasks {
-        outcomes.push(task.await.unwrap());
-    }
-    outcomes
-}
 
 /// Makes two commits: the first one first, the second one first, or at once, by turns. The outcomes are in the order given.
 async fn race(site: &Site, round: usize, first: Changes, second: Changes) -> [Outcome; 2] {

@@ -60,8 +60,8 @@ impl Writer {
         loop {
             // Another one for each try: that of a try which did not happen must not be found.
             let token = i64::from_be_bytes(random());
-            let tried = async { self.decided(self.try_once(changes, token, tries > 0).await?, token).await };
-            let fault = match tried.await {
+            let attempt = async { self.decided(self.try_once(changes, token, tries > 0).await?, token).await };
+            let fault = match attempt.await {
                 Ok(nr) => {
                     let seq = self.numbers.place(nr).await.unwrap_or_else(|end| end);
                     return Ok(Committed { seq });

@@ -144,7 +144,7 @@ async fn attempt(writer: &Writer, wanted: &[&Wanted]) -> Result<Group, Fault> {
         connection.give_up();
         return Ok(Group::default());
     };
-    let Some(Written { nr, passed, written }) = written? else { return Ok(group) };
+    let Some(Written { nr, passed, by: written }) = written? else { return Ok(group) };
     let outcome = timeout(PATIENCE, writer.commit(tx, nr)).await;
     let outcome = match outcome {
         Ok(outcome) => outcome?,
@@ -178,7 +178,7 @@ async fn attempt(writer: &Writer, wanted: &[&Wanted]) -> Result<Group, Fault> {
 struct Written<'a> {
     nr: i64,
     passed: Passed,
-    written: Vec<&'a Wanted>,
+    by: Vec<&'a Wanted>,
 }
 
 /// Writes those that may be written; nothing when nobody may.
@@ -213,7 +213,7 @@ async fn write<'a>(
         }
     }
     let nr = log::write(tx, token, &entries, derived).await?;
-    Ok(Some(Written { nr, passed, written }))
+    Ok(Some(Written { nr, passed, by: written }))
 }
 
 fn row(write: &Write) -> Option<&Row> {

@@ -15,6 +15,8 @@ pub(super) type Versions = HashMap<RowKey, i64>;
 /// How a row is locked until the commit is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Lock {
+    /// It is only looked for.
+    Look,
     /// Nobody may change it.
     Share,
     /// It will be changed.
@@ -32,7 +34,7 @@ pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) 
 /// taken not to be there, as nobody else speaks of it; `wary`, it is looked for all the same, which tells an id that was taken.
 pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) -> Result<Versions, Fault> {
     let mut wanted: BTreeMap<Place, (RowKey, Lock)> = BTreeMap::new();
-    let mut fresh = HashSet::new();
+    let (mut fresh, mut old) = (HashSet::new(), HashSet::new());
     for write in all.iter().flat_map(|changes| &changes.writes) {
         let (key, expect) = match write {
             Write::Put(row, expect) => (row.key(), *expect),
@@ -47,9 +49,13 @@ pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) ->
                 continue;
             }
         }
+        if expect != Expect::New {
+            old.insert(key.clone());
+        }
         want(&mut wanted, key, Lock::Change);
     }
     for (key, _) in all.iter().flat_map(|changes| &changes.guards) {
+        old.insert(key.clone());
         want(&mut wanted, key.clone(), Lock::Share);
     }
     for addition in all.iter().flat_map(|changes| &changes.additions) {
@@ -58,16 +64,22 @@ pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) ->
             Addition::SessionUsed(id, _) => RowKey::Session(*id),
             Addition::TokenUsed(id, _) => RowKey::ApiToken(*id),
         };
+        old.insert(key.clone());
         want(&mut wanted, key, Lock::Change);
     }
     let mut versions = Versions::new();
     lock_rows(tx, &wanted, &mut versions).await?;
     // What is not there cannot be locked as a row; it is locked by its name, by everybody who has something to do with it.
-    let absent: BTreeMap<Place, (RowKey, Lock)> =
-        wanted.into_iter().filter(|(_, (key, _))| !versions.contains_key(key) && !fresh.contains(key)).collect();
+    let absent = wanted.into_iter().filter(|(_, (key, _))| !versions.contains_key(key) && !fresh.contains(key));
+    let absent: BTreeMap<Place, (RowKey, Lock)> = absent.map(|(place, (key, _))| (place, (key, Lock::Look))).collect();
     if !absent.is_empty() {
         lock_names(tx, absent.values().map(|(key, _)| key)).await?;
+        // Whoever has the row may wait for a name by now, so it must not be waited for: what should be new is refused without a lock,
+        // and all else begins again.
         lock_rows(tx, &absent, &mut versions).await?;
+        if absent.values().any(|(key, _)| versions.contains_key(key) && old.contains(key)) {
+            return Err(Fault::Overtaken);
+        }
     }
     Ok(versions)
 }
@@ -115,7 +127,7 @@ fn want(wanted: &mut BTreeMap<Place, (RowKey, Lock)>, key: RowKey, lock: Lock) {
 
 async fn lock_rows(tx: &mut PgConnection, wanted: &BTreeMap<Place, (RowKey, Lock)>, versions: &mut Versions) -> Result<(), Fault> {
     for kind in 0..=9 {
-        for lock in [Lock::Change, Lock::Share] {
+        for lock in [Lock::Change, Lock::Share, Lock::Look] {
             let keys: Vec<(&Place, &RowKey)> =
                 wanted.iter().filter(|(place, (_, l))| place.0 == kind && *l == lock).map(|(place, (key, _))| (place, key)).collect();
             if !keys.is_empty() {
@@ -131,6 +143,7 @@ const fn statement(kind: u8, lock: Lock) -> &'static str {
     macro_rules! both {
         ($select:literal) => {
             match lock {
+                Lock::Look => $select,
                 Lock::Change => concat!($select, " FOR NO KEY UPDATE"),
                 Lock::Share => concat!($select, " FOR SHARE"),
             }

@@ -5,9 +5,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::{Connection, PgConnection, Row as _};
 use taquilla::{
-    activity::model::Action,
+    activity::{chain::ChainBlock, model::Action},
     store::{
-        Activities, Changes, EntryQuery, From, IdKind, Store, StoreError, Users,
+        Activities, Changes, EntryQuery, From, IdKind, LogCursor, Store, StoreError, Users,
         postgres::{Options, PgStore, fsck, migrate},
     },
     tickets::{
@@ -145,6 +145,32 @@ async fn writers_of_many_instances_make_one_log() {
         assert_eq!(places.remove(&entry.user_id.unwrap().0), Some(entry.seq));
     }
     assert!(places.is_empty());
+}
+
+/// The first of a kind is made once, and whoever comes late is told so at once, also when more than one row is made for the first time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_make_the_same_rows_for_the_first_time_never_lock_each_other_out() {
+    let database = Database::new().await;
+    let store = open(&database).await;
+    for round in 0..20 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for block in 0..8 {
+            let store = store.clone();
+            let cursor = LogCursor { name: format!("reader {round}"), seq: 1, version: 1 };
+            let block = ChainBlock::from_parts(100 * round + block % 3 + 1, vec![0; 80]);
+            tasks.spawn(async move { store.commit(Changes::new().insert(block).update(cursor)).await });
+        }
+        let ended = tasks.join_all().await;
+        assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1, "{ended:?}");
+        assert_eq!(ended.iter().filter(|ended| **ended == Err(StoreError::Stale)).count(), 7, "{ended:?}");
+    }
+    // What a connection knows of deadlocks is told by its end at the latest.
+    store.close().await.unwrap();
+    let mut connection = database.connect().await;
+    let others = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while sqlx::query(others).fetch_optional(&mut connection).await.unwrap().is_some() {}
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(sqlx::query(deadlocks).fetch_one(&mut connection).await.unwrap().get::<i64, _>(0), 0);
 }
 
 /// Writers that go on through restarts: each ticket that was acknowledged is there, and none that was refused.

@@ -66,6 +66,22 @@ impl<'r> Decode<'r, Postgres> for Tid {
     }
 }
 
+/// The number of a transaction, the lower half of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Xid(u32);
+
+impl Type<Postgres> for Xid {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(28))
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Xid {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        Ok(Self(u32::from_be_bytes(value.as_bytes()?.try_into()?)))
+    }
+}
+
 impl Type<Postgres> for Instant {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(Oid(1184))

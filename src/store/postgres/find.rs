@@ -8,7 +8,6 @@ use std::{
 use super::{
     lookup::{Looked, Term, Word},
     postings::{Postings, TicketSet},
-    rows::Read,
     search::{priority_term, tag_term},
 };
 use crate::{tickets::query::TicketQuery, types::Timestamp};
@@ -49,41 +48,33 @@ pub(super) fn rest(query: &TicketQuery) -> TicketQuery {
 }
 
 /// The tickets of a stretch that have of each of these at least one.
-fn with_all(wanted: &[Vec<Word<'_>>], stretch: i64) -> Read<Postings> {
-    let mut all: Option<Postings> = None;
+fn with_all(wanted: &[Vec<Word<'_>>], stretch: i64) -> Arc<Postings> {
+    let mut all: Option<Arc<Postings>> = None;
     for words in wanted {
-        let mut any: Option<Postings> = None;
-        for word in words {
-            let tickets = word.tickets(stretch)?;
-            match &mut any {
-                None => any = Some(tickets),
-                Some(any) => any.unite_with(&tickets),
-            }
+        let mut each = words.iter().map(|word| word.tickets(stretch));
+        let mut any = each.next().unwrap_or_default();
+        each.for_each(|tickets| Arc::make_mut(&mut any).unite_with(&tickets));
+        let both = all.map_or_else(|| any.clone(), |before| Arc::new(before.and(&any)));
+        if both.is_empty() {
+            return both;
         }
-        let mut any = any.unwrap_or_default();
-        if let Some(before) = &all {
-            any.intersect(before);
-        }
-        if any.is_empty() {
-            return Ok(any);
-        }
-        all = Some(any);
+        all = Some(both);
     }
-    Ok(all.unwrap_or_default())
+    all.unwrap_or_default()
 }
 
 impl Found {
     /// Those that have what is wanted, of which there is something. One stretch after another: most have none that has everything.
-    pub(super) fn of(wanted: &[Vec<Term>], looked: &Looked) -> Read<Self> {
+    pub(super) fn of(wanted: &[Vec<Term>], looked: &Looked) -> Self {
         let wanted: Vec<Vec<Word<'_>>> = wanted.iter().map(|terms| terms.iter().map(|term| looked.word(term)).collect()).collect();
         let mut tickets = TicketSet::default();
         let stretches: BTreeSet<i64> = wanted.first().into_iter().flatten().flat_map(Word::stretches).collect();
         for stretch in stretches {
-            tickets.put(stretch, with_all(&wanted, stretch)?);
+            tickets.put(stretch, with_all(&wanted, stretch));
         }
         let beside = wanted.iter().flatten().flat_map(Word::beside).copied().filter(|id| tickets.contains(*id));
         let beside: BTreeSet<i64> = beside.collect();
-        Ok(Self { beside: beside.into_iter().collect(), tickets, newest: looked.newest.clone() })
+        Self { beside: beside.into_iter().collect(), tickets, newest: looked.newest.clone() }
     }
 
     /// How many tickets there are, without deleted ones, as far as it is known: exactly, or that there are more than so many.

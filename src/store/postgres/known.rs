@@ -7,13 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     connections::Connections,
     rows::{self, Read},
-    values::Instant,
+    values::{Instant, Xid},
 };
 use crate::{
     store::rows::TicketBytes,
@@ -33,48 +33,68 @@ const PAGES: usize = 8 * 1024;
 /// Longer pages are not: whoever reads all tickets reads each once.
 const LONGEST_PAGE: usize = 200;
 
-/// The state of a ticket's row. No two states of one ticket have version and time alike, but for the numbers of comments.
+/// The state of a ticket's row: who wrote it, and when. A transaction leaves one row of a ticket; the time tells it from one that a server
+/// has lost since, which may have used the transaction's number again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) id: i64,
-    version: i64,
+    pub(super) by: Xid,
     pub(super) updated_at: Timestamp,
-    public_comments: i64,
-    internal_notes: i64,
 }
 
 /// A statement that gives states: their columns in the order in which [`State::read`] reads them, and what follows on those.
+/// Who wrote a row comes as bytes: the driver looks a type that it does not know up by a statement of its own, which ends one that has
+/// no name.
 macro_rules! states {
     ($rest:literal) => {
-        concat!("SELECT id, version, updated_at, public_comments, internal_notes", $rest)
+        concat!("SELECT id, xidsend(t.xmin), updated_at", $rest)
     };
 }
 pub(super) use states;
 
+/// A statement that gives tickets as [`Present::read`] reads them, and what follows.
+macro_rules! present {
+    ($rest:literal) => {
+        rows::tickets!(", xidsend(t.xmin) AS written_by", $rest)
+    };
+}
+pub(super) use present;
+
 impl State {
     /// That of a row.
     pub(super) fn read(row: &PgRow) -> Read<Self> {
-        Ok(Self {
-            id: row.try_get(0)?,
-            version: row.try_get(1)?,
-            updated_at: row.try_get::<Instant, _>(2)?.stamp(),
-            public_comments: row.try_get(3)?,
-            internal_notes: row.try_get(4)?,
-        })
-    }
-
-    /// The ticket in this state, if it is but for the numbers of comments.
-    fn of(&self, ticket: &Arc<Ticket>) -> Option<Arc<Ticket>> {
-        if (ticket.version, ticket.updated_at) != (self.version, self.updated_at) {
-            return None;
-        }
-        let (public_comments, internal_notes) = (self.public_comments, self.internal_notes);
-        if (ticket.public_comments, ticket.internal_notes) == (public_comments, internal_notes) {
-            return Some(ticket.clone());
-        }
-        Some(Arc::new(Ticket { public_comments, internal_notes, ..Ticket::clone(ticket) }))
+        Ok(Self { id: row.try_get(0)?, by: row.try_get(1)?, updated_at: row.try_get::<Instant, _>(2)?.stamp() })
     }
 }
+
+/// A ticket as its row says, and who wrote that.
+#[derive(Debug, Clone)]
+pub(super) struct Present {
+    pub(super) ticket: Arc<Ticket>,
+    by: Xid,
+}
+
+impl Present {
+    /// That of a row.
+    pub(super) fn read(row: &PgRow) -> Read<Self> {
+        Ok(Self { ticket: Arc::new(rows::ticket(row)?), by: row.try_get("written_by")? })
+    }
+
+    fn is(&self, state: &State) -> bool {
+        (self.by, self.ticket.updated_at) == (state.by, state.updated_at)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<i64, Present> for ByBytes {
+    fn weight(&self, id: &i64, one: &Present) -> u64 {
+        TicketBytes.weight(id, &one.ticket)
+    }
+}
+
+const BY_ID: &str = present!(" FROM taquilla.tickets t WHERE id = ANY((SELECT $1::bigint[])::bigint[])");
 
 /// A page of a list, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,14 +102,14 @@ pub(super) struct Place(u64);
 
 /// What is remembered.
 pub(super) struct Known {
-    tickets: Cache<i64, Arc<Ticket>, TicketBytes>,
+    tickets: Cache<i64, Present, ByBytes>,
     pages: Cache<Place, ()>,
     hasher: RandomState,
 }
 
 impl Known {
     pub(super) fn new() -> Self {
-        Self { tickets: Cache::with_weighter(TICKETS, MEMORY, TicketBytes), pages: Cache::new(PAGES), hasher: RandomState::new() }
+        Self { tickets: Cache::with_weighter(TICKETS, MEMORY, ByBytes), pages: Cache::new(PAGES), hasher: RandomState::new() }
     }
 
     /// Where a page is remembered; `None` for one that is not.
@@ -103,10 +123,10 @@ impl Known {
     }
 
     /// Remembers a page, and its tickets.
-    pub(super) fn remember(&self, place: Place, tickets: &[Arc<Ticket>]) {
+    pub(super) fn remember(&self, place: Place, tickets: &[Present]) {
         self.pages.insert(place, ());
-        for ticket in tickets {
-            self.tickets.insert(ticket.id.0, ticket.clone());
+        for one in tickets {
+            self.tickets.insert(one.ticket.id.0, one.clone());
         }
     }
 
@@ -115,20 +135,19 @@ impl Known {
     /// # Errors
     /// The database's; a row that cannot be understood.
     pub(super) async fn tickets(&self, pool: &Connections, states: &[State]) -> Read<Option<Vec<Arc<Ticket>>>> {
-        let mut found: Vec<Option<Arc<Ticket>>> =
-            states.iter().map(|state| self.tickets.get(&state.id).and_then(|ticket| state.of(&ticket))).collect();
+        let mut found: Vec<Option<Present>> =
+            states.iter().map(|state| self.tickets.get(&state.id).filter(|known| known.is(state))).collect();
         let missing: Vec<i64> = states.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(state, _)| state.id).collect();
         if !missing.is_empty() {
-            let rows = sqlx::query(rows::TICKETS_BY_ID).bind(missing).fetch_all(pool).await?;
-            let read = rows.iter().map(|row| rows::ticket(row).map(|ticket| (ticket.id.0, Arc::new(ticket))));
-            let read = read.collect::<Read<HashMap<_, _>>>()?;
+            let rows = sqlx::query(BY_ID).bind(missing).fetch_all(pool).await?;
+            let read = rows.iter().map(|row| Present::read(row).map(|one| (one.ticket.id.0, one))).collect::<Read<HashMap<_, _>>>()?;
             for (state, found) in states.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
-                *found = read.get(&state.id).and_then(|ticket| state.of(ticket));
-                if let Some(ticket) = found {
-                    self.tickets.insert(state.id, ticket.clone());
+                *found = read.get(&state.id).filter(|now| now.is(state)).cloned();
+                if let Some(now) = found {
+                    self.tickets.insert(state.id, now.clone());
                 }
             }
         }
-        Ok(found.into_iter().collect())
+        Ok(found.into_iter().map(|found| found.map(|one| one.ticket)).collect())
     }
 }

@@ -10,7 +10,7 @@ use super::{
     fault::told,
     few::{FEW, Few},
     find::{self, Found},
-    known::{Known, Place, State, states},
+    known::{Known, Place, Present, State, present, states},
     lookup::Lookup,
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
@@ -51,7 +51,7 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
         return asking!(lost, read(source, &List { query, among: Among::Any, size: None, place }, page));
     }
     let looked = lookup.look_up(pool, lost, wanted.concat()).await?;
-    let found = Found::of(&wanted, &looked).map_err(|error| told(&error))?;
+    let found = Found::of(&wanted, &looked);
     let size = found.size(COUNT_CAP);
     if size == Some(0) {
         return Ok(Slice { rows: Vec::new(), next: None, total: page.after.is_none().then_some(Total::Exact(0)) });
@@ -108,11 +108,12 @@ async fn read(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Read<Tic
             return slice(pool, list, page, tickets, counted(&rows)?).await;
         }
     }
-    let rows = list.select(page, rows::tickets!("")).build().persistent(list.has_one_plan()).fetch_all(pool).await?;
-    let tickets = rows.iter().map(|row| rows::ticket(row).map(Arc::new)).collect::<Read<Vec<_>>>()?;
+    let rows = list.select(page, present!("")).build().persistent(list.has_one_plan()).fetch_all(pool).await?;
+    let present = rows.iter().map(Present::read).collect::<Read<Vec<_>>>()?;
     if let Some(place) = list.place {
-        known.remember(place, &tickets);
+        known.remember(place, &present);
     }
+    let tickets = present.into_iter().map(|one| one.ticket).collect();
     slice(pool, list, page, tickets, counted(&rows)?).await
 }
 
@@ -223,7 +224,7 @@ impl List<'_> {
     fn rows(&self, select: &mut Builder) {
         match &self.among {
             Among::These(ids) => {
-                select.push("(SELECT * FROM taquilla.tickets WHERE id = ANY(").push_bind(ids.clone()).push(") OFFSET 0) AS t");
+                select.push("(SELECT *, xmin FROM taquilla.tickets WHERE id = ANY(").push_bind(ids.clone()).push(") OFFSET 0) AS t");
             }
             Among::Any | Among::Marked(..) => drop(select.push("taquilla.tickets t")),
         }

@@ -2,7 +2,7 @@
 //! those who look at the same time share a statement.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -85,7 +85,7 @@ impl Term {
 struct Values {
     /// The version of the index that says so.
     version: i64,
-    values: BTreeMap<i64, Arc<[u8]>>,
+    values: BTreeMap<i64, Arc<Postings>>,
 }
 
 #[derive(Debug, Clone)]
@@ -93,9 +93,9 @@ struct ByBytes;
 
 impl Weighter<Entry, Arc<Values>> for ByBytes {
     fn weight(&self, entry: &Entry, values: &Arc<Values>) -> u64 {
-        let each = size_of::<(i64, Arc<[u8]>)>() + 2 * size_of::<usize>();
+        let each = size_of::<(i64, Arc<Postings>, Postings)>() + 2 * size_of::<usize>();
         let own = size_of::<(Entry, Values)>() + entry.first.len() * 2;
-        values.values.values().map(|value| value.len() + each).fold(own, |sum, bytes| sum + bytes) as u64
+        values.values.values().map(|value| value.bytes() + each).fold(own, |sum, bytes| sum + bytes) as u64
     }
 }
 
@@ -140,16 +140,15 @@ impl Word<'_> {
     }
 
     /// The tickets of a stretch that have it, deleted ones only where the index does not know of them.
-    pub(super) fn tickets(&self, stretch: i64) -> Read<Postings> {
-        let mut tickets = Postings::default();
-        for value in self.values.iter().filter_map(|values| values.values.get(&stretch)) {
-            tickets.unite(value)?;
-        }
+    pub(super) fn tickets(&self, stretch: i64) -> Arc<Postings> {
+        let mut values = self.values.iter().filter_map(|values| values.values.get(&stretch));
+        let mut tickets = values.next().cloned().unwrap_or_default();
+        values.for_each(|value| Arc::make_mut(&mut tickets).unite_with(value));
         if let Some(beside) = self.beside {
-            within(&beside.wrong, stretch).for_each(|place| tickets.remove(place));
-            within(&beside.right, stretch).for_each(|place| tickets.insert(place));
+            within(&beside.wrong, stretch).for_each(|place| Arc::make_mut(&mut tickets).remove(place));
+            within(&beside.right, stretch).for_each(|place| Arc::make_mut(&mut tickets).insert(place));
         }
-        Ok(tickets)
+        tickets
     }
 
     /// The tickets with it of which the index does not know it.
@@ -245,7 +244,7 @@ async fn look_up(pool: &Connections, known: &Cache<Entry, Arc<Values>, ByBytes>,
         .bind(terms.iter().map(|term| asked(&term.text, term.begins)).collect::<Vec<_>>())
         .bind(terms.iter().map(|term| term.notes).collect::<Vec<_>>())
         .fetch(pool);
-    let mut changed: Vec<BTreeMap<i64, Vec<u8>>> = vec![BTreeMap::new(); entries.len()];
+    let mut changed: Vec<BTreeMap<i64, Postings>> = vec![BTreeMap::new(); entries.len()];
     let (mut beside, mut newest, mut versions) = (vec![Beside::default(); terms.len()], HashMap::new(), HashMap::new());
     let place = |nr: Option<i64>| nr.and_then(|nr| usize::try_from(nr).ok()?.checked_sub(1));
     while let Some(row) = rows.try_next().await? {
@@ -273,21 +272,14 @@ async fn look_up(pool: &Connections, known: &Cache<Entry, Arc<Values>, ByBytes>,
 }
 
 /// Adds a value of a stretch, which may have one from another word.
-fn add(values: &mut BTreeMap<i64, Vec<u8>>, stretch: i64, value: &[u8]) -> Read<()> {
-    let mut postings = Postings::from_bytes(value)?;
-    match values.entry(stretch) {
-        btree_map::Entry::Vacant(none) => drop(none.insert(value.to_vec())),
-        btree_map::Entry::Occupied(mut other) => {
-            postings.unite(other.get())?;
-            other.insert(postings.to_bytes());
-        }
-    }
+fn add(values: &mut BTreeMap<i64, Postings>, stretch: i64, value: &[u8]) -> Read<()> {
+    values.entry(stretch).or_default().unite_with(&Postings::from_bytes(value)?);
     Ok(())
 }
 
 impl Values {
     /// As they are now that the stretches have these versions, the changed ones with these values or none.
-    fn changed(self: &Arc<Self>, changed: BTreeMap<i64, Vec<u8>>, versions: &HashMap<i64, i64>) -> Arc<Self> {
+    fn changed(self: &Arc<Self>, changed: BTreeMap<i64, Postings>, versions: &HashMap<i64, i64>) -> Arc<Self> {
         let version = versions.values().copied().max().unwrap_or(i64::MIN);
         if version == self.version {
             return self.clone();
@@ -295,7 +287,7 @@ impl Values {
         // A database that was set back to an earlier state tells everything anew.
         let mut values = if version < self.version { BTreeMap::new() } else { self.values.clone() };
         values.retain(|stretch, _| versions.get(stretch).is_some_and(|version| *version <= self.version));
-        values.extend(changed.into_iter().map(|(stretch, value)| (stretch, Arc::from(value))));
+        values.extend(changed.into_iter().map(|(stretch, value)| (stretch, Arc::new(value))));
         Arc::new(Self { version, values })
     }
 }
@@ -318,20 +310,21 @@ mod tests {
 
     #[test]
     fn only_stretches_that_have_changed_are_read_again() {
+        let at = |place: u8| Postings::from_bytes(&[place, 0]).unwrap();
         let values = |version, values: &[(i64, u8)]| Values {
             version,
-            values: values.iter().map(|(stretch, place)| (*stretch, Arc::from([*place, 0]))).collect(),
+            values: values.iter().map(|(stretch, place)| (*stretch, Arc::new(at(*place)))).collect(),
         };
         let before = Arc::new(values(20, &[(0, 1), (1, 2), (2, 3), (9, 9)]));
         let now = |versions: &[(i64, i64)], changed: &[(i64, u8)]| {
-            let changed = changed.iter().map(|(stretch, place)| (*stretch, vec![*place, 0])).collect();
+            let changed = changed.iter().map(|(stretch, place)| (*stretch, at(*place))).collect();
             before.changed(changed, &versions.iter().copied().collect())
         };
         assert!(Arc::ptr_eq(&before, &now(&[(0, 10), (1, 20), (2, 15), (9, 9)], &[])), "nothing has changed");
         let now = now(&[(0, 10), (1, 21), (2, 23), (3, 22)], &[(2, 4), (3, 5)]);
         let expected = values(23, &[(0, 1), (2, 4), (3, 5)]);
         assert_eq!((now.version, &now.values), (expected.version, &expected.values), "1 has none any more, 9 has gone");
-        let back = before.changed([(2, vec![7, 0])].into(), &[(0, 10), (2, 15)].into());
+        let back = before.changed([(2, at(7))].into(), &[(0, 10), (2, 15)].into());
         assert_eq!((back.version, &back.values), (15, &values(15, &[(2, 7)]).values), "set back, all is told anew");
     }
 
@@ -341,7 +334,8 @@ mod tests {
         for (stretch, place) in [(0, 1), (0, 5), (3, 4), (0, 1)] {
             add(&mut values, stretch, &[place, 0]).unwrap();
         }
-        assert_eq!(values, [(0, vec![1, 0, 5, 0]), (3, vec![4, 0])].into());
+        let values_of = |bytes: &[u8]| Postings::from_bytes(bytes).unwrap();
+        assert_eq!(values, [(0, values_of(&[1, 0, 5, 0])), (3, values_of(&[4, 0]))].into());
         assert!(add(&mut values, 0, &[1]).is_err());
     }
 }

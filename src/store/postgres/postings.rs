@@ -1,6 +1,6 @@
 //! In which tickets a word is, as the search index keeps it, and sets of tickets made of that.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use super::rows::Read;
 
@@ -29,105 +29,209 @@ pub(super) const fn ids_of(stretch: i64) -> (i64, i64) {
 }
 
 /// Some of the tickets of one stretch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Postings(Box<[u64; WORDS]>);
+#[derive(Debug, Clone)]
+pub(super) enum Postings {
+    /// Few: their places, the lowest first. Most words are in few tickets, and most searches want those that have several words.
+    Places(Vec<u16>),
+    /// A bit for each ticket, of which so many are set. The lowest bit is the first.
+    Bits(Box<[u64; WORDS]>, usize),
+}
 
 impl Default for Postings {
     fn default() -> Self {
-        Self(Box::new([0; WORDS]))
+        Self::Places(Vec::new())
     }
 }
+
+/// Equal are those that have the same tickets.
+impl PartialEq for Postings {
+    fn eq(&self, other: &Self) -> bool {
+        self.places() == other.places()
+    }
+}
+
+impl Eq for Postings {}
 
 impl Postings {
     /// Reads what [`Self::to_bytes`] made.
     pub(super) fn from_bytes(bytes: &[u8]) -> Read<Self> {
-        let mut postings = Self::default();
-        postings.unite(bytes)?;
-        Ok(postings)
-    }
-
-    /// Adds those that these bytes tell of.
-    pub(super) fn unite(&mut self, bytes: &[u8]) -> Read<()> {
         if bytes.len() == BYTES {
-            let (eights, _) = bytes.as_chunks::<8>();
-            for (word, eight) in self.0.iter_mut().zip(eights) {
-                *word |= u64::from_le_bytes(*eight);
+            let mut bits = Box::new([0; WORDS]);
+            for (word, eight) in bits.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                *word = u64::from_le_bytes(*eight);
             }
-            return Ok(());
+            return Ok(Self::of_bits(bits));
         }
         let (twos, rest) = bytes.as_chunks::<2>();
-        let places = || twos.iter().map(|two| u16::from_le_bytes(*two));
-        if bytes.len() > BYTES || !rest.is_empty() || places().any(|place| i64::from(place) >= STRETCH) {
+        let mut places: Vec<u16> = twos.iter().map(|two| u16::from_le_bytes(*two)).collect();
+        places.sort_unstable();
+        places.dedup();
+        if bytes.len() > BYTES || !rest.is_empty() || places.last().is_some_and(|last| i64::from(*last) >= STRETCH) {
             return Err(sqlx::Error::Decode("a value of the search index cannot be understood".into()));
         }
-        places().for_each(|place| self.insert(place));
-        Ok(())
+        Ok(Self::Places(places))
     }
 
-    /// As the index keeps them: places of two bytes, or a bit for each where that is shorter. The lowest bit is the first.
+    /// As the index keeps them: places of two bytes, or a bit for each where that is shorter.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        if self.len() * 2 < BYTES { self.places().flat_map(u16::to_le_bytes).collect() } else { self.bits() }
+        if self.len() * 2 < BYTES { self.places().iter().flat_map(|place| place.to_le_bytes()).collect() } else { self.map() }
+    }
+
+    /// Those of which a bit is set.
+    fn of_bits(bits: Box<[u64; WORDS]>) -> Self {
+        let size: usize = bits.iter().map(|word| word.count_ones() as usize).sum();
+        let all = Self::Bits(bits, size);
+        if size * 2 < BYTES { Self::Places(all.places().into_owned()) } else { all }
+    }
+
+    /// Those at these places.
+    fn of_places(places: Vec<u16>) -> Self {
+        let places = Self::Places(places);
+        if places.len() * 2 < BYTES { places } else { Self::of_bits(Box::new(places.bits().into_owned())) }
     }
 
     /// A bit for each ticket.
-    fn bits(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+    fn bits(&self) -> Cow<'_, [u64; WORDS]> {
+        match self {
+            Self::Places(places) => {
+                let mut bits = [0; WORDS];
+                for place in places {
+                    bits[usize::from(place >> 6)] |= 1 << (place & 63);
+                }
+                Cow::Owned(bits)
+            }
+            Self::Bits(bits, _) => Cow::Borrowed(bits),
+        }
+    }
+
+    /// The same as bytes.
+    fn map(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(BYTES);
+        for word in self.bits().iter() {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        bytes
     }
 
     pub(super) fn insert(&mut self, place: u16) {
-        self.0[usize::from(place >> 6)] |= 1 << (place & 63);
+        match self {
+            Self::Places(places) => {
+                if let Err(at) = places.binary_search(&place) {
+                    places.insert(at, place);
+                    *self = Self::of_places(std::mem::take(places));
+                }
+            }
+            Self::Bits(bits, size) => {
+                let (word, bit) = (&mut bits[usize::from(place >> 6)], 1 << (place & 63));
+                *size += usize::from(*word & bit == 0);
+                *word |= bit;
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, place: u16) {
-        self.0[usize::from(place >> 6)] &= !(1 << (place & 63));
+        match self {
+            Self::Places(places) => {
+                if let Ok(at) = places.binary_search(&place) {
+                    places.remove(at);
+                }
+            }
+            Self::Bits(bits, size) => {
+                let (word, bit) = (&mut bits[usize::from(place >> 6)], 1 << (place & 63));
+                *size -= usize::from(*word & bit != 0);
+                *word &= !bit;
+            }
+        }
     }
 
     pub(super) fn contains(&self, place: u16) -> bool {
-        self.0[usize::from(place >> 6)] & (1 << (place & 63)) != 0
+        match self {
+            Self::Places(places) => places.binary_search(&place).is_ok(),
+            Self::Bits(bits, _) => bits[usize::from(place >> 6)] & (1 << (place & 63)) != 0,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
+        self.len() == 0
     }
 
-    fn len(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Places(places) => places.len(),
+            Self::Bits(_, size) => *size,
+        }
+    }
+
+    /// Memory that they take beside themselves, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Places(places) => places.capacity() * 2,
+            Self::Bits(..) => BYTES,
+        }
     }
 
     /// Adds those of the other one.
     pub(super) fn unite_with(&mut self, other: &Self) {
-        for (word, other) in self.0.iter_mut().zip(other.0.iter()) {
-            *word |= other;
-        }
+        *self = match (std::mem::take(self), other) {
+            (Self::Places(mut one), Self::Places(other)) => {
+                one.extend(other);
+                one.sort_unstable();
+                one.dedup();
+                Self::of_places(one)
+            }
+            (one, other) => {
+                let mut bits = Box::new(one.bits().into_owned());
+                for (word, other) in bits.iter_mut().zip(other.bits().iter()) {
+                    *word |= other;
+                }
+                Self::of_bits(bits)
+            }
+        };
     }
 
-    /// Leaves those that the other one has too.
-    pub(super) fn intersect(&mut self, other: &Self) {
-        for (word, other) in self.0.iter_mut().zip(other.0.iter()) {
-            *word &= other;
+    /// Those that the other one has too.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Bits(one, _), Self::Bits(other, _)) => {
+                let mut bits = one.clone();
+                for (word, other) in bits.iter_mut().zip(other.iter()) {
+                    *word &= other;
+                }
+                Self::of_bits(bits)
+            }
+            (Self::Places(one), Self::Places(few)) if few.len() < one.len() => other.and(self),
+            (Self::Places(few), many) | (many, Self::Places(few)) => {
+                Self::Places(few.iter().copied().filter(|place| many.contains(*place)).collect())
+            }
         }
     }
 
     /// The places, the lowest first.
-    fn places(&self) -> impl Iterator<Item = u16> + '_ {
-        (0_u16..).step_by(64).zip(self.0.iter()).flat_map(|(base, word)| {
+    fn places(&self) -> Cow<'_, [u16]> {
+        let (bits, size) = match self {
+            Self::Places(places) => return Cow::Borrowed(places),
+            Self::Bits(bits, size) => (bits, *size),
+        };
+        let mut places = Vec::with_capacity(size);
+        for (base, word) in (0_u16..).step_by(64).zip(bits.iter()) {
             let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = u16::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+            while left != 0 {
+                let [bit, ..] = left.trailing_zeros().to_le_bytes();
+                places.push(base + u16::from(bit));
                 left &= left - 1;
-                Some(base + bit)
-            })
-        })
+            }
+        }
+        Cow::Owned(places)
     }
 }
 
-/// Tickets, by stretch.
+/// Tickets, by stretch. What was looked up is shared with what is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct TicketSet(BTreeMap<i64, Postings>);
+pub(super) struct TicketSet(BTreeMap<i64, Arc<Postings>>);
 
 impl TicketSet {
     /// Sets which tickets of a stretch it has.
-    pub(super) fn put(&mut self, stretch: i64, postings: Postings) {
+    pub(super) fn put(&mut self, stretch: i64, postings: Arc<Postings>) {
         if !postings.is_empty() {
             self.0.insert(stretch, postings);
         }
@@ -135,7 +239,7 @@ impl TicketSet {
 
     pub(super) fn insert(&mut self, id: i64) {
         let (stretch, place) = place(id);
-        self.0.entry(stretch).or_default().insert(place);
+        Arc::make_mut(self.0.entry(stretch).or_default()).insert(place);
     }
 
     pub(super) fn contains(&self, id: i64) -> bool {
@@ -157,12 +261,17 @@ impl TicketSet {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.values().map(Postings::len).sum()
+        self.0.values().map(|postings| postings.len()).sum()
     }
 
     /// The ids, the lowest first.
     pub(super) fn ids(&self) -> Vec<i64> {
-        self.0.iter().flat_map(|(stretch, postings)| postings.places().map(|place| ids_of(*stretch).0 + i64::from(place))).collect()
+        let mut ids = Vec::with_capacity(self.len());
+        for (stretch, postings) in &self.0 {
+            let (first, _) = ids_of(*stretch);
+            ids.extend(postings.places().iter().map(|place| first + i64::from(*place)));
+        }
+        ids
     }
 
     /// From the lowest stretch to the highest, both of which have tickets; `None` when there is no ticket.
@@ -174,7 +283,7 @@ impl TicketSet {
     /// beginning, since the newest tickets are asked for most.
     pub(super) fn maps(&self) -> Vec<Option<Vec<u8>>> {
         let Some((lowest, highest)) = self.span() else { return Vec::new() };
-        (lowest..=highest).rev().map(|stretch| self.0.get(&stretch).map(Postings::bits)).collect()
+        (lowest..=highest).rev().map(|stretch| self.0.get(&stretch).map(|postings| postings.map())).collect()
     }
 }
 
@@ -186,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    fn postings(places: &BTreeSet<u16>) -> Postings {
+    fn postings<'a>(places: impl IntoIterator<Item = &'a u16>) -> Postings {
         let mut postings = Postings::default();
         for place in places {
             postings.insert(*place);
@@ -207,7 +316,9 @@ mod tests {
     }
 
     fn places() -> impl Strategy<Value = BTreeSet<u16>> {
-        proptest::collection::btree_set(prop_oneof![0..200_u16, 0..32_768_u16], 0..60)
+        let few = proptest::collection::btree_set(prop_oneof![0..200_u16, 0..32_768_u16], 0..60);
+        let many = (1..9_u16, 1_900..2_900_u16).prop_map(|(step, size)| (0..size).map(|n| n * step).collect());
+        prop_oneof![few, many]
     }
 
     proptest! {
@@ -216,23 +327,31 @@ mod tests {
             let written = postings(&places).to_bytes();
             prop_assert!(written.len() <= BYTES && written.len() <= places.len() * 2);
             let read = Postings::from_bytes(&written).unwrap();
-            prop_assert_eq!(read.places().collect::<BTreeSet<_>>(), places);
+            prop_assert_eq!(read.places().iter().copied().collect::<BTreeSet<_>>(), places);
         }
 
         #[test]
         fn sets_are_sets(one in places(), other in places()) {
-            let read = |postings: &Postings| postings.places().collect::<BTreeSet<_>>();
-            let mut both = postings(&one);
-            both.intersect(&postings(&other));
+            let read = |postings: &Postings| postings.places().iter().copied().collect::<BTreeSet<_>>();
+            let sound = |postings: &Postings| postings.len() == postings.places().len();
+            let (few, many) = (postings(&one), postings(&other));
+            prop_assert_eq!((few.len(), many.len()), (one.len(), other.len()));
+            let both = few.and(&many);
             prop_assert_eq!(read(&both), &one & &other);
-            let mut all = postings(&one);
-            all.unite_with(&postings(&other));
+            prop_assert_eq!(&both, &many.and(&few));
+            let mut all = few.clone();
+            all.unite_with(&many);
             prop_assert_eq!(read(&all), &one | &other);
-            let mut left = postings(&one);
+            let mut left = few.clone();
             for place in &other {
                 left.remove(*place);
             }
             prop_assert_eq!(read(&left), &one - &other);
+            prop_assert!([&both, &all, &left].into_iter().all(sound));
+            for postings in [&both, &all, &left] {
+                let places = read(postings);
+                prop_assert!(one.iter().chain(&other).all(|place| postings.contains(*place) == places.contains(place)));
+            }
         }
 
         #[test]
@@ -242,7 +361,7 @@ mod tests {
             prop_assert_eq!(set.len(), ids.len());
             let mut put = TicketSet::default();
             for stretch in ids.iter().map(|id| stretch(*id)).chain([7]) {
-                put.put(stretch, postings(&ids.iter().filter(|id| place(**id).0 == stretch).map(|id| place(*id).1).collect()));
+                put.put(stretch, Arc::new(postings(&ids.iter().filter(|id| place(**id).0 == stretch).map(|id| place(*id).1).collect::<Vec<_>>())));
             }
             prop_assert_eq!(put, set);
         }

@@ -22,13 +22,13 @@ pub(super) type Read<T> = Result<T, sqlx::Error>;
 
 /// A statement that gives tickets: their columns in the order in which [`ticket`] reads them, and what follows on those.
 macro_rules! tickets {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "SELECT id, title, description, status, priority, tags, channel, creator_id, opened_by_id, assigned_agent_id, created_at, \
              updated_at, first_response_at, first_response_due_at, resolved_at, resolution_due_at, first_resolved_at, closed_at, \
              status_since, reopen_count, first_response, resolution, first_response_decided_at, resolution_decided_at, targets, \
              public_comments, internal_notes, deleted_at, version",
-            $rest
+            $($rest),+
         )
     };
 }

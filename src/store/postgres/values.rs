@@ -74,6 +74,24 @@ impl Type<Postgres> for Xid {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(Oid(28))
     }
+
+    /// Its bytes will do.
+    fn compatible(given: &PgTypeInfo) -> bool {
+        *given == <[u8] as Type<Postgres>>::type_info()
+    }
+}
+
+impl PgHasArrayType for Xid {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1011))
+    }
+}
+
+impl Encode<'_, Postgres> for Xid {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend(self.0.to_be_bytes());
+        Ok(IsNull::No)
+    }
 }
 
 impl<'r> Decode<'r, Postgres> for Xid {

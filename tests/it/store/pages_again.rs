@@ -126,3 +126,25 @@ async fn tickets_whose_rows_have_changed_places_are_found() {
         check(&*store, &tickets, 50, "after").await;
     }
 }
+
+/// Tickets that an import has written at once differ in their ids alone, and the whole table may be written anew.
+#[tokio::test]
+async fn a_ticket_whose_place_another_one_of_its_import_has_now_is_shown_as_it_is() {
+    let database = Database::new().await;
+    let store = taquilla::store::postgres::PgStore::open(database.options()).await.expect("the store opens");
+    let mut changes = Changes::new();
+    let mut tickets = Vec::new();
+    for _ in 0..3 {
+        let id = store.reserve(IdKind::Ticket).await.unwrap();
+        let imported = Ticket { title: "printer".into(), created_at: at(1), updated_at: at(2), ..ticket(id) };
+        tickets.push(imported.clone());
+        changes = changes.insert(imported);
+    }
+    commit(&*store, changes).await;
+    check(&*store, &tickets, 50, "before").await;
+    let later = changed(&tickets[0], |ticket| (ticket.title, ticket.updated_at) = ("printer again".into(), at(3)));
+    commit(&*store, Changes::new().update(later)).await;
+    let mut connection = database.connect().await;
+    sqlx::query("VACUUM FULL taquilla.tickets").execute(&mut connection).await.unwrap();
+    check(&*store, &tickets, 50, "after").await;
+}

@@ -23,7 +23,7 @@ use crate::{
 /// So many are few.
 pub(super) const FEW: usize = 400;
 
-/// Of how many tickets it is remembered what their rows have said.
+/// Of how many tickets it is remembered what their rows have said. More can be wanted at the same time, but hardly are.
 const LISTED: usize = 64 * 1024;
 
 /// A ticket, with all that lists are ordered by, as its row has said.
@@ -83,6 +83,11 @@ pub(super) struct Few {
 impl Few {
     pub(super) fn new() -> Self {
         Self { together: Together::default(), known: Arc::new(Cache::new(LISTED)) }
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget(&self) {
+        self.known.clear();
     }
 
     /// Those of these tickets that are on a page, in order, and one more if others follow; and how many there are in all, without

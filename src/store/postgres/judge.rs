@@ -34,7 +34,7 @@ pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) 
 /// taken not to be there, as nobody else speaks of it; `wary`, it is looked for all the same, which tells an id that was taken.
 pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) -> Result<Versions, Fault> {
     let mut wanted: BTreeMap<Place, (RowKey, Lock)> = BTreeMap::new();
-    let (mut fresh, mut old) = (HashSet::new(), HashSet::new());
+    let (mut fresh, mut not_new) = (HashSet::new(), HashSet::new());
     for write in all.iter().flat_map(|changes| &changes.writes) {
         let (key, expect) = match write {
             Write::Put(row, expect) => (row.key(), *expect),
@@ -50,12 +50,12 @@ pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) ->
             }
         }
         if expect != Expect::New {
-            old.insert(key.clone());
+            not_new.insert(key.clone());
         }
         want(&mut wanted, key, Lock::Change);
     }
     for (key, _) in all.iter().flat_map(|changes| &changes.guards) {
-        old.insert(key.clone());
+        not_new.insert(key.clone());
         want(&mut wanted, key.clone(), Lock::Share);
     }
     for addition in all.iter().flat_map(|changes| &changes.additions) {
@@ -64,7 +64,7 @@ pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) ->
             Addition::SessionUsed(id, _) => RowKey::Session(*id),
             Addition::TokenUsed(id, _) => RowKey::ApiToken(*id),
         };
-        old.insert(key.clone());
+        not_new.insert(key.clone());
         want(&mut wanted, key, Lock::Change);
     }
     let mut versions = Versions::new();
@@ -77,7 +77,7 @@ pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) ->
         // Whoever has the row may wait for a name by now, so it must not be waited for: what should be new is refused without a lock,
         // and all else begins again.
         lock_rows(tx, &absent, &mut versions).await?;
-        if absent.values().any(|(key, _)| versions.contains_key(key) && old.contains(key)) {
+        if absent.values().any(|(key, _)| versions.contains_key(key) && not_new.contains(key)) {
             return Err(Fault::Overtaken);
         }
     }

@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use quick_cache::{Weighter, sync::Cache};
@@ -33,8 +36,8 @@ const PAGES: usize = 8 * 1024;
 /// Longer pages are not: whoever reads all tickets reads each once.
 const LONGEST_PAGE: usize = 200;
 
-/// The state of a ticket's row: who wrote it, and when. A transaction leaves one row of a ticket; the time tells it from one that a server
-/// has lost since, which may have used the transaction's number again.
+/// The state of a ticket's row: who wrote it, and when. A transaction leaves one row of a ticket. Its number may come again on a server
+/// that has lost what another one had committed: the time tells that, and what was remembered before is forgotten ([`Known::forget`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) id: i64,
@@ -104,12 +107,29 @@ pub(super) struct Place(u64);
 pub(super) struct Known {
     tickets: Cache<i64, Present, ByBytes>,
     pages: Cache<Place, ()>,
+    /// How many connections had been lost when nothing was remembered yet.
+    lost: AtomicU64,
     hasher: RandomState,
 }
 
 impl Known {
     pub(super) fn new() -> Self {
-        Self { tickets: Cache::with_weighter(TICKETS, MEMORY, ByBytes), pages: Cache::new(PAGES), hasher: RandomState::new() }
+        Self {
+            tickets: Cache::with_weighter(TICKETS, MEMORY, ByBytes),
+            pages: Cache::new(PAGES),
+            lost: AtomicU64::new(0),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Forgets everything when so many connections have been lost and it were fewer before, and tells whether it did.
+    pub(super) fn forget(&self, lost: u64) -> bool {
+        let forgets = self.lost.swap(lost, Ordering::Relaxed) != lost;
+        if forgets {
+            self.tickets.clear();
+            self.pages.clear();
+        }
+        forgets
     }
 
     /// Where a page is remembered; `None` for one that is not.

@@ -44,7 +44,10 @@ type Tickets = Slice<Arc<Ticket>, SortKey>;
 
 /// Reads one page.
 pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKey>) -> Result<Tickets, StoreError> {
-    let Source { pool, lost, lookup, known, .. } = source;
+    let Source { pool, lost, lookup, known, few } = source;
+    if known.forget(lost.count()) {
+        few.forget();
+    }
     let place = known.place(query, page);
     let wanted = if query.deleted { Vec::new() } else { find::wanted(query) };
     if wanted.is_empty() {

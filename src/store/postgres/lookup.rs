@@ -2,7 +2,7 @@
 //! those who look at the same time share a statement.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map},
     sync::Arc,
 };
 
@@ -21,10 +21,10 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// Memory for what is remembered, in bytes.
-const MEMORY: u64 = 16 * 1024 * 1024;
+/// Memory for what is remembered, in bytes: of a million tickets a frequent word takes 127 KB.
+const MEMORY: u64 = 32 * 1024 * 1024;
 /// How many entries that is, roughly.
-const ENTRIES: usize = 2_000;
+const ENTRIES: usize = 4_000;
 
 /// The beginnings of words that the index has as such have at most so many letters: of those many words begin alike.
 const BEGINNING: usize = 3;
@@ -93,7 +93,8 @@ struct ByBytes;
 
 impl Weighter<Entry, Arc<Values>> for ByBytes {
     fn weight(&self, entry: &Entry, values: &Arc<Values>) -> u64 {
-        let each = size_of::<(i64, Arc<Postings>, Postings)>() + 2 * size_of::<usize>();
+        // A node of the tree is two thirds full, and both allocations of a value have their rounding.
+        let each = size_of::<(i64, Arc<Postings>, Postings)>() + 6 * size_of::<usize>();
         let own = size_of::<(Entry, Values)>() + entry.first.len() * 2;
         values.values.values().map(|value| value.bytes() + each).fold(own, |sum, bytes| sum + bytes) as u64
     }
@@ -273,7 +274,11 @@ async fn look_up(pool: &Connections, known: &Cache<Entry, Arc<Values>, ByBytes>,
 
 /// Adds a value of a stretch, which may have one from another word.
 fn add(values: &mut BTreeMap<i64, Postings>, stretch: i64, value: &[u8]) -> Read<()> {
-    values.entry(stretch).or_default().unite_with(&Postings::from_bytes(value)?);
+    let postings = Postings::from_bytes(value)?;
+    match values.entry(stretch) {
+        btree_map::Entry::Vacant(none) => drop(none.insert(postings)),
+        btree_map::Entry::Occupied(mut other) => other.get_mut().unite_with(&postings),
+    }
     Ok(())
 }
 

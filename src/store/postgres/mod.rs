@@ -43,7 +43,10 @@ mod values;
 mod write;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -124,12 +127,21 @@ impl Drop for Waits<'_> {
 
 /// When a connection was lost last: those that are idle since before are tried before they are used.
 #[derive(Debug, Default)]
-struct Lost(Mutex<Option<Instant>>);
+struct Lost {
+    last: Mutex<Option<Instant>>,
+    count: AtomicU64,
+}
 
 impl Lost {
     /// It was just now.
     fn note(&self) {
-        *self.0.lock() = Some(Instant::now());
+        *self.last.lock() = Some(Instant::now());
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were lost so far. As long as none is, it is the same server that answers.
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether a question that failed is asked again: when its connection was lost.
@@ -143,7 +155,7 @@ impl Lost {
 
     /// Whether a connection that is idle for so long may be broken.
     fn doubts(&self, idle: Duration) -> bool {
-        idle > TRUSTED_IDLE || self.0.lock().is_some_and(|at| at.elapsed() <= idle)
+        idle > TRUSTED_IDLE || self.last.lock().is_some_and(|at| at.elapsed() <= idle)
     }
 }
 

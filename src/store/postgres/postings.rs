@@ -173,20 +173,23 @@ impl Postings {
     /// Adds those of the other one.
     pub(super) fn unite_with(&mut self, other: &Self) {
         *self = match (std::mem::take(self), other) {
-            (Self::Places(mut one), Self::Places(other)) => {
-                one.extend(other);
-                one.sort_unstable();
-                one.dedup();
-                Self::of_places(one)
-            }
-            (one, other) => {
-                let mut bits = Box::new(one.bits().into_owned());
-                for (word, other) in bits.iter_mut().zip(other.bits().iter()) {
+            (Self::Places(one), Self::Places(other)) => Self::of_places(merged(&one, other)),
+            (Self::Bits(mut bits, _), Self::Bits(other, _)) => {
+                for (word, other) in bits.iter_mut().zip(other.iter()) {
                     *word |= other;
                 }
                 Self::of_bits(bits)
             }
+            (Self::Bits(bits, size), Self::Places(few)) => Self::Bits(bits, size).with(few),
+            (Self::Places(few), many @ Self::Bits(..)) => many.clone().with(&few),
         };
+    }
+
+    fn with(mut self, places: &[u16]) -> Self {
+        for place in places {
+            self.insert(*place);
+        }
+        self
     }
 
     /// Those that the other one has too.
@@ -223,6 +226,23 @@ impl Postings {
         }
         Cow::Owned(places)
     }
+}
+
+/// The places of both, each once, in order as these are.
+fn merged(mut one: &[u16], mut other: &[u16]) -> Vec<u16> {
+    let mut all = Vec::with_capacity(one.len() + other.len());
+    while let (Some((a, after_a)), Some((b, after_b))) = (one.split_first(), other.split_first()) {
+        all.push(*a.min(b));
+        if a <= b {
+            one = after_a;
+        }
+        if b <= a {
+            other = after_b;
+        }
+    }
+    all.extend_from_slice(one);
+    all.extend_from_slice(other);
+    all
 }
 
 /// Tickets, by stretch. What was looked up is shared with what is remembered.
@@ -334,15 +354,15 @@ mod tests {
         fn sets_are_sets(one in places(), other in places()) {
             let read = |postings: &Postings| postings.places().iter().copied().collect::<BTreeSet<_>>();
             let sound = |postings: &Postings| postings.len() == postings.places().len();
-            let (few, many) = (postings(&one), postings(&other));
-            prop_assert_eq!((few.len(), many.len()), (one.len(), other.len()));
-            let both = few.and(&many);
+            let (a, b) = (postings(&one), postings(&other));
+            prop_assert_eq!((a.len(), b.len()), (one.len(), other.len()));
+            let both = a.and(&b);
             prop_assert_eq!(read(&both), &one & &other);
-            prop_assert_eq!(&both, &many.and(&few));
-            let mut all = few.clone();
-            all.unite_with(&many);
+            prop_assert_eq!(&both, &b.and(&a));
+            let mut all = a.clone();
+            all.unite_with(&b);
             prop_assert_eq!(read(&all), &one | &other);
-            let mut left = few.clone();
+            let mut left = a.clone();
             for place in &other {
                 left.remove(*place);
             }

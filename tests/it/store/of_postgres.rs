@@ -164,11 +164,25 @@ async fn those_who_make_the_same_rows_for_the_first_time_never_lock_each_other_o
         assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1, "{ended:?}");
         assert_eq!(ended.iter().filter(|ended| **ended == Err(StoreError::Stale)).count(), 7, "{ended:?}");
     }
+    for round in 20..40 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..8 {
+            let store = store.clone();
+            let cursor = LogCursor { name: format!("reader {round}"), seq: n, version: 1 };
+            let block = ChainBlock::from_parts(100 * round + n + 1, vec![0; 80]);
+            tasks.spawn(async move { store.commit(Changes::new().insert(block).overwrite(cursor)).await });
+        }
+        for ended in tasks.join_all().await {
+            ended.expect("whoever takes what is there is not refused");
+        }
+    }
     // What a connection knows of deadlocks is told by its end at the latest.
     store.close().await.unwrap();
     let mut connection = database.connect().await;
-    let others = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    while sqlx::query(others).fetch_optional(&mut connection).await.unwrap().is_some() {}
+    let others =
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    let gone = async { while sqlx::query(others).fetch_optional(&mut connection).await.unwrap().is_some() {} };
+    timeout(PATIENCE, gone).await.expect("closed connections go");
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(sqlx::query(deadlocks).fetch_one(&mut connection).await.unwrap().get::<i64, _>(0), 0);
 }

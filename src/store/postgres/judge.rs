@@ -34,6 +34,7 @@ pub(super) async fn judge(tx: &mut PgConnection, changes: &Changes, wary: bool) 
 /// taken not to be there, as nobody else speaks of it; `wary`, it is looked for all the same, which tells an id that was taken.
 pub(super) async fn lock(tx: &mut PgConnection, all: &[&Changes], wary: bool) -> Result<Versions, Fault> {
     let mut wanted: BTreeMap<Place, (RowKey, Lock)> = BTreeMap::new();
+    // Rows under ids that were reserved for them, and all that need not be new.
     let (mut fresh, mut not_new) = (HashSet::new(), HashSet::new());
     for write in all.iter().flat_map(|changes| &changes.writes) {
         let (key, expect) = match write {

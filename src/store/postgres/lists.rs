@@ -227,6 +227,7 @@ impl List<'_> {
     fn rows(&self, select: &mut Builder) {
         match &self.among {
             Among::These(ids) => {
+                // Of a statement within, who wrote a row is not told by itself.
                 select.push("(SELECT *, xmin FROM taquilla.tickets WHERE id = ANY(").push_bind(ids.clone()).push(") OFFSET 0) AS t");
             }
             Among::Any | Among::Marked(..) => drop(select.push("taquilla.tickets t")),

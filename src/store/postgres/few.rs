@@ -45,6 +45,7 @@ const CHANGED: &str = "\
     SELECT k.nr FROM unnest((SELECT $1::tid[])::tid[], (SELECT $2::bigint[])::bigint[], (SELECT $3::xid[])::xid[], \
     (SELECT $4::timestamptz[])::timestamptz[]) WITH ORDINALITY AS k(place, id, by, at, nr) WHERE NOT EXISTS \
     (SELECT FROM taquilla.tickets t WHERE t.ctid = k.place AND t.id = k.id AND t.xmin = k.by AND t.updated_at = k.at)";
+
 /// Tickets as [`Listed::read`] reads them.
 const BY_ID: &str = states!(
     ", created_at, priority, due_at, deleted_at IS NOT NULL, ctid FROM taquilla.tickets t WHERE id = ANY((SELECT $1::bigint[])::bigint[])"

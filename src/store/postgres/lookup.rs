@@ -301,6 +301,10 @@ impl Values {
 mod tests {
     use super::*;
 
+    fn postings(bytes: &[u8]) -> Postings {
+        Postings::from_bytes(bytes).unwrap()
+    }
+
     #[test]
     fn a_term_is_found_by_itself_and_by_its_beginnings() {
         let entries = |term, internal| entries(term, internal).collect::<Vec<_>>();
@@ -315,21 +319,20 @@ mod tests {
 
     #[test]
     fn only_stretches_that_have_changed_are_read_again() {
-        let at = |place: u8| Postings::from_bytes(&[place, 0]).unwrap();
         let values = |version, values: &[(i64, u8)]| Values {
             version,
-            values: values.iter().map(|(stretch, place)| (*stretch, Arc::new(at(*place)))).collect(),
+            values: values.iter().map(|(stretch, place)| (*stretch, Arc::new(postings(&[*place, 0])))).collect(),
         };
         let before = Arc::new(values(20, &[(0, 1), (1, 2), (2, 3), (9, 9)]));
         let now = |versions: &[(i64, i64)], changed: &[(i64, u8)]| {
-            let changed = changed.iter().map(|(stretch, place)| (*stretch, at(*place))).collect();
+            let changed = changed.iter().map(|(stretch, place)| (*stretch, postings(&[*place, 0]))).collect();
             before.changed(changed, &versions.iter().copied().collect())
         };
         assert!(Arc::ptr_eq(&before, &now(&[(0, 10), (1, 20), (2, 15), (9, 9)], &[])), "nothing has changed");
         let now = now(&[(0, 10), (1, 21), (2, 23), (3, 22)], &[(2, 4), (3, 5)]);
         let expected = values(23, &[(0, 1), (2, 4), (3, 5)]);
         assert_eq!((now.version, &now.values), (expected.version, &expected.values), "1 has none any more, 9 has gone");
-        let back = before.changed([(2, at(7))].into(), &[(0, 10), (2, 15)].into());
+        let back = before.changed([(2, postings(&[7, 0]))].into(), &[(0, 10), (2, 15)].into());
         assert_eq!((back.version, &back.values), (15, &values(15, &[(2, 7)]).values), "set back, all is told anew");
     }
 
@@ -339,8 +342,7 @@ mod tests {
         for (stretch, place) in [(0, 1), (0, 5), (3, 4), (0, 1)] {
             add(&mut values, stretch, &[place, 0]).unwrap();
         }
-        let values_of = |bytes: &[u8]| Postings::from_bytes(bytes).unwrap();
-        assert_eq!(values, [(0, values_of(&[1, 0, 5, 0])), (3, values_of(&[4, 0]))].into());
+        assert_eq!(values, [(0, postings(&[1, 0, 5, 0])), (3, postings(&[4, 0]))].into());
         assert!(add(&mut values, 0, &[1]).is_err());
     }
 }

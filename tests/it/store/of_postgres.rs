@@ -152,27 +152,20 @@ async fn writers_of_many_instances_make_one_log() {
 async fn those_who_make_the_same_rows_for_the_first_time_never_lock_each_other_out() {
     let database = Database::new().await;
     let store = open(&database).await;
+    let shared: Arc<dyn Store> = store.clone();
+    let first = |round: i64, block: i64, seq: i64| {
+        let cursor = LogCursor { name: format!("reader {round}"), seq, version: 1 };
+        (Changes::new().insert(ChainBlock::from_parts(100 * round + block + 1, vec![0; 80])), cursor)
+    };
     for round in 0..20 {
-        let mut tasks = tokio::task::JoinSet::new();
-        for block in 0..8 {
-            let store = store.clone();
-            let cursor = LogCursor { name: format!("reader {round}"), seq: 1, version: 1 };
-            let block = ChainBlock::from_parts(100 * round + block % 3 + 1, vec![0; 80]);
-            tasks.spawn(async move { store.commit(Changes::new().insert(block).update(cursor)).await });
-        }
-        let ended = tasks.join_all().await;
+        let wanted = (0..8).map(|n| first(round, n % 3, 1)).map(|(changes, cursor)| changes.update(cursor));
+        let ended = at_once(&shared, wanted).await;
         assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), 1, "{ended:?}");
         assert_eq!(ended.iter().filter(|ended| **ended == Err(StoreError::Stale)).count(), 7, "{ended:?}");
     }
     for round in 20..40 {
-        let mut tasks = tokio::task::JoinSet::new();
-        for n in 0..8 {
-            let store = store.clone();
-            let cursor = LogCursor { name: format!("reader {round}"), seq: n, version: 1 };
-            let block = ChainBlock::from_parts(100 * round + n + 1, vec![0; 80]);
-            tasks.spawn(async move { store.commit(Changes::new().insert(block).overwrite(cursor)).await });
-        }
-        for ended in tasks.join_all().await {
+        let wanted = (0..8).map(|n| first(round, n, n)).map(|(changes, cursor)| changes.overwrite(cursor));
+        for ended in at_once(&shared, wanted).await {
             ended.expect("whoever takes what is there is not refused");
         }
     }

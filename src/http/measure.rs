@@ -1,4 +1,5 @@
-//! The layer that counts and times requests. It is the outermost one, so that it sees what is really answered.
+//! The layer that counts and times requests, and tells the storage when each began. It is the outermost one, so that it sees what is
+//! really answered.
 
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use axum::{
     response::Response,
 };
 
-use crate::{app::AppState, metrics::UNMATCHED};
+use crate::{app::AppState, metrics::UNMATCHED, store::moment};
 
 /// Measures a request.
 pub async fn layer(State(app): State<AppState>, request: Request, next: Next) -> Response {
@@ -17,7 +18,7 @@ pub async fn layer(State(app): State<AppState>, request: Request, next: Next) ->
     let requests = &app.metrics.requests;
     let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let under_way = requests.begin();
-    let response = next.run(request).await;
+    let response = moment::within(next.run(request)).await;
     drop(under_way);
     let status = response.status();
     // A path with another method is no route either; nor is a preflight, which no route answers itself.

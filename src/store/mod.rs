@@ -11,6 +11,7 @@ mod changes;
 pub mod fault;
 mod fsck;
 mod meters;
+pub mod moment;
 pub mod old_desk;
 mod portable;
 pub mod postgres;

@@ -9,6 +9,7 @@ use super::{
     PgStore,
     connections::Connections,
     fault::{Fault, told},
+    reads::Asked,
     rows::Read,
     values::Instant,
 };
@@ -119,12 +120,22 @@ impl Analytics for PgStore {
     }
 
     async fn revision(&self) -> Result<Option<u64>, StoreError> {
+        let Asked { snapshots, revision: known, .. } = &self.asked;
+        let before = *known.lock();
+        if let Some((view, revision)) = before
+            && snapshots.is_still(view).await?
+        {
+            return Ok(revision);
+        }
+        let view = snapshots.latest();
         let (pool, lost, numbers) = (self.pool.clone(), self.lost.clone(), self.numbers.clone());
         let read = self.asked.revisions.ask((), (), move |_| {
             let (pool, lost, below) = (pool.clone(), lost.clone(), numbers.below());
             async move { asking!(lost, revision(&pool, below)) }
         });
-        read.await
+        let revision = read.await?;
+        *known.lock() = Some((view, revision));
+        Ok(revision)
     }
 
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {

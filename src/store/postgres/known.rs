@@ -1,9 +1,9 @@
-//! Tickets that were read before, for lists: of a page that was read before, too, it is asked in which state its tickets are, and the
-//! rows are read of those only that have another one now. Most of what a page costs the server and the desk is its rows.
+//! Tickets and pages of lists that were read before. For as long as nothing has changed they are as they were; afterwards it is asked of a
+//! page in which state its tickets are, and the rows are read of those only that have another one now. Most of what a page costs the
+//! server and the desk is its rows.
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,6 +16,8 @@ use sqlx::{Row as _, postgres::PgRow};
 use super::{
     connections::Connections,
     rows::{self, Read},
+    snapshot::View,
+    together::ByKey,
     values::{Instant, Xid},
 };
 use crate::{
@@ -24,15 +26,17 @@ use crate::{
         model::Ticket,
         query::{SortKey, TicketQuery},
     },
-    types::{Page, Timestamp},
+    types::{Page, Slice, Timestamp, Total},
 };
 
 /// Memory for tickets, in bytes.
 const MEMORY: u64 = 24 * 1024 * 1024;
 /// How many tickets that is, roughly.
 const TICKETS: usize = 24 * 1024;
-/// How many pages are remembered to have been read.
-const PAGES: usize = 8 * 1024;
+/// Memory for pages, in bytes; of 50 tickets one takes about 2 KB.
+const PAGE_MEMORY: u64 = 4 * 1024 * 1024;
+/// How many pages that is, roughly.
+const PAGES: usize = 4 * 1024;
 /// Longer pages are not: whoever reads all tickets reads each once.
 const LONGEST_PAGE: usize = 200;
 
@@ -83,42 +87,63 @@ impl Present {
         Ok(Self { ticket: Arc::new(rows::ticket(row)?), by: row.try_get("written_by")? })
     }
 
-    fn is(&self, state: &State) -> bool {
-        (self.by, self.ticket.updated_at) == (state.by, state.updated_at)
+    fn state(&self) -> State {
+        State { id: self.ticket.id.0, by: self.by, updated_at: self.ticket.updated_at }
     }
+}
+
+/// A page of a list, as it was asked for.
+pub(super) type Asked = (TicketQuery, Page<SortKey>);
+
+/// A page as it was read.
+pub(super) struct Leaf {
+    /// The state of everything in which it was so.
+    pub(super) view: View,
+    pub(super) states: Box<[State]>,
+    pub(super) next: Option<SortKey>,
+    pub(super) total: Option<Total>,
 }
 
 #[derive(Debug, Clone)]
 struct ByBytes;
 
-impl Weighter<i64, Present> for ByBytes {
-    fn weight(&self, id: &i64, one: &Present) -> u64 {
+impl Weighter<i64, (View, Present)> for ByBytes {
+    fn weight(&self, id: &i64, (_, one): &(View, Present)) -> u64 {
         TicketBytes.weight(id, &one.ticket)
     }
 }
 
+impl Weighter<Asked, Arc<Leaf>> for ByBytes {
+    fn weight(&self, (query, _): &Asked, leaf: &Arc<Leaf>) -> u64 {
+        let words = query.words.iter().flat_map(|words| words.whole.iter().chain([&words.prefix]));
+        let texts = words.chain(&query.tags).fold(0, |sum, text| sum + text.len() + size_of::<String>());
+        (size_of::<(Asked, Leaf)>() + size_of_val(&*leaf.states) + texts) as u64
+    }
+}
+
+/// The tickets whose ids are in the array `$1`. (`ANY((SELECT $1))`, since the server would plan for each array anew if it saw how
+/// many ids are in it.)
 const BY_ID: &str = present!(" FROM taquilla.tickets t WHERE id = ANY((SELECT $1::bigint[])::bigint[])");
 
-/// A page of a list, as it was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place(u64);
+/// The tickets whose ids are in an array, one by one.
+pub(super) fn tickets_by_id() -> ByKey<i64, Present> {
+    ByKey::new(BY_ID, "id", Present::read)
+}
 
 /// What is remembered.
 pub(super) struct Known {
-    tickets: Cache<i64, Present, ByBytes>,
-    pages: Cache<Place, ()>,
+    tickets: Cache<i64, (View, Present), ByBytes>,
+    pages: Cache<Asked, Arc<Leaf>, ByBytes>,
     /// How many connections had been lost when nothing was remembered yet.
     lost: AtomicU64,
-    hasher: RandomState,
 }
 
 impl Known {
     pub(super) fn new() -> Self {
         Self {
             tickets: Cache::with_weighter(TICKETS, MEMORY, ByBytes),
-            pages: Cache::new(PAGES),
+            pages: Cache::with_weighter(PAGES, PAGE_MEMORY, ByBytes),
             lost: AtomicU64::new(0),
-            hasher: RandomState::new(),
         }
     }
 
@@ -132,42 +157,56 @@ impl Known {
         forgets
     }
 
-    /// Where a page is remembered; `None` for one that is not.
-    pub(super) fn place(&self, query: &TicketQuery, page: Page<SortKey>) -> Option<Place> {
-        (page.limit <= LONGEST_PAGE).then(|| Place(self.hasher.hash_one((query, page))))
+    /// A ticket, and in which state of everything it was so.
+    pub(super) fn ticket(&self, id: i64) -> Option<(View, Arc<Ticket>)> {
+        self.tickets.get(&id).map(|(view, one)| (view, one.ticket))
     }
 
-    /// Whether a page was read before. Two pages at one place do no harm: it only decides what is read first.
-    pub(super) fn has(&self, place: Place) -> bool {
-        self.pages.get(&place).is_some()
+    /// Remembers a ticket that was read when this was the latest state.
+    pub(super) fn put_ticket(&self, view: View, one: &Present) {
+        self.tickets.insert(one.ticket.id.0, (view, one.clone()));
     }
 
-    /// Remembers a page, and its tickets.
-    pub(super) fn remember(&self, place: Place, tickets: &[Present]) {
-        self.pages.insert(place, ());
-        for one in tickets {
-            self.tickets.insert(one.ticket.id.0, one.clone());
+    /// A page.
+    pub(super) fn page(&self, asked: &Asked) -> Option<Arc<Leaf>> {
+        self.pages.get(asked)
+    }
+
+    /// Remembers a page that was read when this was the latest state.
+    pub(super) fn put_page(&self, view: View, asked: &Asked, page: &Slice<Present, SortKey>) {
+        if asked.1.limit <= LONGEST_PAGE {
+            let states = page.rows.iter().map(Present::state).collect();
+            self.pages.insert(asked.clone(), Arc::new(Leaf { view, states, next: page.next, total: page.total }));
         }
     }
 
-    /// The tickets of these states, in their order. `None` when one has changed since.
+    /// Remembers tickets of a page that was read when this was the latest state.
+    pub(super) fn put_tickets(&self, view: View, asked: &Asked, tickets: &[Present]) {
+        if asked.1.limit <= LONGEST_PAGE {
+            for one in tickets {
+                self.put_ticket(view, one);
+            }
+        }
+    }
+
+    /// The tickets of these states, in their order, when this is the latest state of everything. `None` when one has changed since.
     ///
     /// # Errors
     /// The database's; a row that cannot be understood.
-    pub(super) async fn tickets(&self, pool: &Connections, states: &[State]) -> Read<Option<Vec<Arc<Ticket>>>> {
-        let mut found: Vec<Option<Present>> =
-            states.iter().map(|state| self.tickets.get(&state.id).filter(|known| known.is(state))).collect();
+    pub(super) async fn tickets(&self, pool: &Connections, view: View, states: &[State]) -> Read<Option<Vec<Present>>> {
+        let known = |state: &State| self.tickets.get(&state.id).map(|(_, one)| one).filter(|one| one.state() == *state);
+        let mut found: Vec<Option<Present>> = states.iter().map(known).collect();
         let missing: Vec<i64> = states.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(state, _)| state.id).collect();
         if !missing.is_empty() {
             let rows = sqlx::query(BY_ID).bind(missing).fetch_all(pool).await?;
             let read = rows.iter().map(|row| Present::read(row).map(|one| (one.ticket.id.0, one))).collect::<Read<HashMap<_, _>>>()?;
             for (state, found) in states.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
-                *found = read.get(&state.id).filter(|now| now.is(state)).cloned();
+                *found = read.get(&state.id).filter(|now| now.state() == *state).cloned();
                 if let Some(now) = found {
-                    self.tickets.insert(state.id, now.clone());
+                    self.put_ticket(view, now);
                 }
             }
         }
-        Ok(found.into_iter().map(|found| found.map(|one| one.ticket)).collect())
+        Ok(found.into_iter().collect())
     }
 }

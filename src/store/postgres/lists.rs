@@ -5,16 +5,16 @@ use std::sync::Arc;
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 use super::{
-    Lost,
     connections::Connections,
     fault::told,
     few::{FEW, Few},
     find::{self, Found},
-    known::{Known, Place, Present, State, present, states},
+    known::{Asked, Known, Present, State, present, states},
     lookup::Lookup,
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
     search::asked,
+    snapshot::{Snapshots, View},
     values::Instant,
 };
 use crate::{
@@ -32,28 +32,63 @@ type Builder = QueryBuilder<Postgres>;
 /// Where lists are read.
 #[derive(Clone)]
 pub(super) struct Source {
-    pub(super) pool: Connections,
-    pub(super) lost: Arc<Lost>,
-    pub(super) lookup: Arc<Lookup>,
-    pub(super) known: Arc<Known>,
-    pub(super) few: Arc<Few>,
+    snapshots: Arc<Snapshots>,
+    lookup: Arc<Lookup>,
+    known: Arc<Known>,
+    few: Arc<Few>,
 }
 
 /// What a page of a list is.
 type Tickets = Slice<Arc<Ticket>, SortKey>;
+/// The same, with who wrote them.
+type Leaf = Slice<Present, SortKey>;
 
-/// Reads one page.
-pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKey>) -> Result<Tickets, StoreError> {
-    let Source { pool, lost, lookup, known, few } = source;
-    if known.forget(lost.count()) {
-        few.forget();
+impl Source {
+    pub(super) fn new(snapshots: Arc<Snapshots>, known: Arc<Known>) -> Self {
+        Self { snapshots, lookup: Arc::new(Lookup::new()), known, few: Arc::new(Few::new()) }
     }
-    let place = known.place(query, page);
+
+    /// A page that was read before, when nothing has changed since.
+    ///
+    /// # Errors
+    /// The database's; a row that cannot be understood.
+    pub(super) async fn known(&self, asked: &Asked) -> Result<Option<Tickets>, StoreError> {
+        let Self { snapshots, known, .. } = self;
+        let Some(leaf) = known.page(asked) else { return Ok(None) };
+        if !snapshots.is_still(leaf.view).await? {
+            return Ok(None);
+        }
+        let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, leaf.view, &leaf.states))?;
+        Ok(rows.map(|rows| tickets(Slice { rows, next: leaf.next, total: leaf.total })))
+    }
+
+    /// Reads one page.
+    ///
+    /// # Errors
+    /// The database's; a row that cannot be understood.
+    pub(super) async fn page(&self, asked: &Asked) -> Result<Tickets, StoreError> {
+        if self.known.forget(self.snapshots.lost.count()) {
+            self.few.forget();
+        }
+        let view = self.snapshots.latest();
+        let page = page(self, view, asked).await?;
+        self.known.put_page(view, asked, &page);
+        Ok(tickets(page))
+    }
+}
+
+fn tickets(Slice { rows, next, total }: Leaf) -> Tickets {
+    Slice { rows: rows.into_iter().map(|one| one.ticket).collect(), next, total }
+}
+
+async fn page(source: &Source, view: View, asked: &Asked) -> Result<Leaf, StoreError> {
+    let Source { snapshots, lookup, .. } = source;
+    let (query, page) = (&asked.0, asked.1);
     let wanted = if query.deleted { Vec::new() } else { find::wanted(query) };
     if wanted.is_empty() {
-        return asking!(lost, read(source, &List { query, among: Among::Any, size: None, place }, page));
+        return asking!(snapshots.lost, read(source, &List { asked, view, query, among: Among::Any, size: None }));
     }
-    let looked = lookup.look_up(pool, lost, wanted.concat()).await?;
+    let looked = lookup.look_up(&snapshots.pool, &snapshots.lost, wanted.concat()).await?;
     let found = Found::of(&wanted, &looked);
     let size = found.size(COUNT_CAP);
     if size == Some(0) {
@@ -67,14 +102,14 @@ pub(super) async fn page(source: &Source, query: &TicketQuery, page: Page<SortKe
         && size.is_some()
         && let Some((some, newest)) = found.newest(page.limit.saturating_add(1))
     {
-        let list = List { query: &rest, among: Among::of(&some, found.highest_stretch(), &rest), size, place };
-        let slice = looked_up(source, &list, page).await?;
-        if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.created_at > newest) {
+        let list = List { asked, view, query: &rest, among: Among::of(&some, found.highest_stretch(), &rest), size };
+        let slice = looked_up(source, &list).await?;
+        if slice.next.is_some() && slice.rows.last().is_some_and(|last| last.ticket.created_at > newest) {
             return Ok(slice);
         }
     }
-    let list = List { query: &rest, among: Among::of(&found.tickets, found.highest_stretch(), &rest), size, place };
-    looked_up(source, &list, page).await
+    let list = List { asked, view, query: &rest, among: Among::of(&found.tickets, found.highest_stretch(), &rest), size };
+    looked_up(source, &list).await
 }
 
 /// Whether all tickets belong to a list, in whatever order.
@@ -83,51 +118,44 @@ fn is_all(query: &TicketQuery) -> bool {
 }
 
 /// Reads one page of a list of which the tickets have been looked up.
-async fn looked_up(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Result<Tickets, StoreError> {
-    let Source { pool, lost, known, few, .. } = source;
+async fn looked_up(source: &Source, list: &List<'_>) -> Result<Leaf, StoreError> {
+    let Source { snapshots, known, few, .. } = source;
+    let Snapshots { pool, lost, .. } = &**snapshots;
     if let Among::These(ids) = &list.among
         && ids.len() <= FEW
         && is_all(list.query)
     {
-        let (states, size) = few.page(pool, lost, ids, list.query.sort, page).await?;
-        if let Some(tickets) = asking!(lost, known.tickets(pool, &states))? {
-            return slice(pool, list, page, tickets, Some(size)).await.map_err(|error| told(&error));
+        let (states, size) = few.page(pool, lost, ids, list.query.sort, list.asked.1).await?;
+        if let Some(tickets) = asking!(lost, known.tickets(pool, list.view, &states))? {
+            return slice(pool, list, tickets, Some(size)).await.map_err(|error| told(&error));
         }
     }
-    asking!(lost, read(source, list, page))
+    asking!(lost, read(source, list))
 }
 
 /// Reads one page of a list.
-async fn read(source: &Source, list: &List<'_>, page: Page<SortKey>) -> Read<Tickets> {
-    let Source { pool, known, .. } = source;
+async fn read(source: &Source, list: &List<'_>) -> Read<Leaf> {
+    let (pool, known, page) = (&source.snapshots.pool, &source.known, list.asked.1);
     let counted = |rows: &[PgRow]| -> Read<Option<usize>> {
         let counted = rows.first().filter(|_| list.counts(page)).map(|row| row.try_get::<i64, _>("counted")).transpose()?;
         Ok(counted.and_then(|counted| usize::try_from(counted).ok()))
     };
-    if list.place.is_some_and(|place| known.has(place)) {
+    if known.page(list.asked).is_some() {
         let rows = list.select(page, states!("")).build().persistent(list.has_one_plan()).fetch_all(pool).await?;
         let states = rows.iter().map(State::read).collect::<Read<Vec<_>>>()?;
-        if let Some(tickets) = known.tickets(pool, &states).await? {
-            return slice(pool, list, page, tickets, counted(&rows)?).await;
+        if let Some(tickets) = known.tickets(pool, list.view, &states).await? {
+            return slice(pool, list, tickets, counted(&rows)?).await;
         }
     }
     let rows = list.select(page, present!("")).build().persistent(list.has_one_plan()).fetch_all(pool).await?;
-    let present = rows.iter().map(Present::read).collect::<Read<Vec<_>>>()?;
-    if let Some(place) = list.place {
-        known.remember(place, &present);
-    }
-    let tickets = present.into_iter().map(|one| one.ticket).collect();
-    slice(pool, list, page, tickets, counted(&rows)?).await
+    let tickets = rows.iter().map(Present::read).collect::<Read<Vec<_>>>()?;
+    known.put_tickets(list.view, list.asked, &tickets);
+    slice(pool, list, tickets, counted(&rows)?).await
 }
 
 /// A page of these tickets, without the one that was only asked for to see whether there are more. So many were counted, if they were.
-async fn slice(
-    pool: &Connections,
-    list: &List<'_>,
-    page: Page<SortKey>,
-    mut tickets: Vec<Arc<Ticket>>,
-    counted: Option<usize>,
-) -> Read<Tickets> {
+async fn slice(pool: &Connections, list: &List<'_>, mut tickets: Vec<Present>, counted: Option<usize>) -> Read<Leaf> {
+    let page = list.asked.1;
     let more = tickets.len() > page.limit;
     tickets.truncate(page.limit);
     let total = if page.after.is_some() {
@@ -139,7 +167,7 @@ async fn slice(
     } else {
         Some(capped(list.size.or(counted).unwrap_or(0)))
     };
-    let next = tickets.last().filter(|_| more).map(|ticket| list.query.sort.key(ticket));
+    let next = tickets.last().filter(|_| more).map(|one| list.query.sort.key(&one.ticket));
     Ok(Slice { rows: tickets, next, total })
 }
 
@@ -150,13 +178,15 @@ const fn capped(size: usize) -> Total {
 
 /// A list that is asked for, with the tickets that have what was looked up.
 struct List<'a> {
+    /// As it was asked for.
+    asked: &'a Asked,
+    /// The last state that had been found before.
+    view: View,
     /// Its conditions, without those that were looked up.
     query: &'a TicketQuery,
     among: Among,
     /// How many tickets it has, or some number above those that are counted, where what was looked up alone tells it.
     size: Option<usize>,
-    /// Where the page is remembered.
-    place: Option<Place>,
 }
 
 /// The tickets among which a list's are.

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     activity::model::{Entry, NewEntry},
-    store::{Meters, StoreError},
+    store::{Meters, StoreError, moment},
     types::Seq,
 };
 
@@ -284,6 +284,10 @@ impl Sequencer {
 fn advance(end: &watch::Sender<Seq>, to: Seq) {
     end.send_if_modified(|end| {
         let moved = to > *end;
+        if moved {
+            // Whoever hears of it reads what has happened.
+            moment::renew();
+        }
         *end = to.max(*end);
         moved
     });

@@ -35,8 +35,10 @@ mod openings;
 mod portable;
 mod postings;
 mod reads;
+mod remembered;
 mod rows;
 mod search;
+mod snapshot;
 mod take_in;
 mod together;
 mod values;
@@ -65,7 +67,7 @@ use self::{
     log::{AbortOnDrop, Numbers, Sequencer},
     openings::Openings,
 };
-use crate::store::{Changes, Committed, IdKind, Meters, Store, StoreError};
+use crate::store::{Changes, Committed, IdKind, Meters, Store, StoreError, moment};
 
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -183,13 +185,13 @@ impl PgStore {
         let ids = Arc::new(Ids::default());
         let writer = Writer { pool: pool.clone(), ids: ids.clone(), numbers: numbers.clone(), lost: lost.clone(), meters: meters.clone() };
         Ok(Arc::new(Self {
+            asked: reads::Asked::new(pool.clone(), lost.clone()),
             pool,
             inner,
             connect,
             ids,
             numbers,
             lost,
-            asked: reads::Asked::new(),
             meters,
             writer,
             openings: Openings::new(),
@@ -250,6 +252,8 @@ impl Store for PgStore {
         let committed =
             if openings::are(&changes) { self.openings.commit(&self.writer, changes).await } else { self.writer.apply(&changes).await };
         self.meters.commit_seconds.observe(start.elapsed().as_secs_f64());
+        // Also what was refused, because somebody else was faster, is decided again by what is read afterwards.
+        moment::renew();
         committed
     }
 

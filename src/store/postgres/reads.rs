@@ -4,17 +4,19 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use tokio::sync::watch;
 
 use super::{
-    PgStore,
-    few::Few,
-    known::Known,
+    Lost, PgStore,
+    connections::Connections,
+    known::{self, Known, Present},
     lists,
-    lookup::Lookup,
+    remembered::Remembered,
     rows::{self, Read},
     search::asked,
+    snapshot::{Snapshots, View},
     together::{ByKey, Together},
     values::Instant,
 };
@@ -40,45 +42,51 @@ type List = Arc<Slice<Arc<Ticket>, SortKey>>;
 /// Counters that several have asked for.
 type Counters = Arc<Vec<(Key, Amount)>>;
 
-/// Questions of many requests, which are asked together.
+/// How many accounts, sessions and tokens are remembered, each; and how many names.
+const REMEMBERED: usize = 2_048;
+const NAMES: usize = 8_192;
+/// How many rows of which there is one: more than there are.
+const SINGLES: usize = 16;
+
+/// Questions of many requests, which are asked together, and what is remembered of the answers.
 pub(super) struct Asked {
-    tickets: ByKey<i64, Arc<Ticket>>,
-    users: ByKey<i64, Arc<User>>,
-    sessions: ByKey<i64, Arc<Session>>,
-    api_tokens: ByKey<Digest32, Arc<ApiToken>>,
-    singles: ByKey<String, (serde_json::Value, i64)>,
-    names: Together<(), Vec<UserId>, Arc<HashMap<UserId, String>>>,
-    lists: Together<(TicketQuery, Page<SortKey>), (), List>,
-    lookup: Arc<Lookup>,
+    pub(super) snapshots: Arc<Snapshots>,
+    tickets: ByKey<i64, Present>,
     known: Arc<Known>,
-    few: Arc<Few>,
+    users: Remembered<i64, Arc<User>>,
+    names: Remembered<i64, String>,
+    sessions: Remembered<i64, Arc<Session>>,
+    api_tokens: Remembered<Digest32, Arc<ApiToken>>,
+    singles: Remembered<String, (serde_json::Value, i64)>,
+    source: lists::Source,
+    lists: Together<known::Asked, (), List>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
     pub(super) revisions: Together<(), (), Option<u64>>,
+    pub(super) revision: Mutex<Option<(View, Option<u64>)>>,
 }
 
 impl Asked {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(pool: Connections, lost: Arc<Lost>) -> Self {
+        let (snapshots, known) = (Arc::new(Snapshots::new(pool, lost)), Arc::new(Known::new()));
+        let users = "SELECT * FROM taquilla.users WHERE id = ANY((SELECT $1::bigint[])::bigint[])";
+        let names = "SELECT id, full_name FROM taquilla.users WHERE id = ANY((SELECT $1::bigint[])::bigint[])";
+        let sessions = "SELECT * FROM taquilla.sessions WHERE id = ANY((SELECT $1::bigint[])::bigint[])";
+        let api_tokens = "SELECT * FROM taquilla.api_tokens WHERE hash = ANY($1) ORDER BY id";
+        let singles = "SELECT name, body, version FROM taquilla.singles WHERE name = ANY($1)";
         Self {
-            tickets: ByKey::new(rows::TICKETS_BY_ID, "id", |row| rows::ticket(row).map(Arc::new)),
-            users: ByKey::new("SELECT * FROM taquilla.users WHERE id = ANY((SELECT $1::bigint[])::bigint[])", "id", |row| {
-                rows::user(row).map(Arc::new)
-            }),
-            sessions: ByKey::new("SELECT * FROM taquilla.sessions WHERE id = ANY((SELECT $1::bigint[])::bigint[])", "id", |row| {
-                rows::session(row).map(Arc::new)
-            }),
-            api_tokens: ByKey::new("SELECT * FROM taquilla.api_tokens WHERE hash = ANY($1) ORDER BY id", "hash", |row| {
-                rows::api_token(row).map(Arc::new)
-            }),
-            singles: ByKey::new("SELECT name, body, version FROM taquilla.singles WHERE name = ANY($1)", "name", |row| {
-                Ok((row.try_get("body")?, row.try_get("version")?))
-            }),
-            names: Together::default(),
+            tickets: known::tickets_by_id(),
+            users: Remembered::new(&snapshots, REMEMBERED, users, "id", |row| rows::user(row).map(Arc::new)),
+            names: Remembered::new(&snapshots, NAMES, names, "id", |row| row.try_get(1)),
+            sessions: Remembered::new(&snapshots, REMEMBERED, sessions, "id", |row| rows::session(row).map(Arc::new)),
+            api_tokens: Remembered::new(&snapshots, REMEMBERED, api_tokens, "hash", |row| rows::api_token(row).map(Arc::new)),
+            singles: Remembered::new(&snapshots, SINGLES, singles, "name", |row| Ok((row.try_get("body")?, row.try_get("version")?))),
+            source: lists::Source::new(snapshots.clone(), known.clone()),
             lists: Together::default(),
-            lookup: Arc::new(Lookup::new()),
-            known: Arc::new(Known::new()),
-            few: Arc::new(Few::new()),
             counters: Together::default(),
             revisions: Together::default(),
+            revision: Mutex::default(),
+            snapshots,
+            known,
         }
     }
 }
@@ -105,16 +113,30 @@ fn cut<T, K>(mut rows: Vec<T>, at: usize, total: Option<Total>, key: impl Fn(&T)
 #[async_trait]
 impl Tickets for PgStore {
     async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
-        self.asked.tickets.get(&self.pool, &self.lost, id.0).await
+        let Asked { snapshots, tickets, known, .. } = &self.asked;
+        if let Some((view, ticket)) = known.ticket(id.0)
+            && snapshots.is_still(view).await?
+        {
+            return Ok(Some(ticket));
+        }
+        let view = snapshots.latest();
+        let found = tickets.get(&self.pool, &self.lost, id.0).await?;
+        if let Some(one) = &found {
+            known.put_ticket(view, one);
+        }
+        Ok(found.map(|one| one.ticket))
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
-        let (lookup, known, few) = (self.asked.lookup.clone(), self.asked.known.clone(), self.asked.few.clone());
-        let source = lists::Source { pool: self.pool.clone(), lost: self.lost.clone(), lookup, known, few };
-        let wanted = query.clone();
-        let read = self.asked.lists.ask((query.clone(), page), (), move |_| {
-            let (source, query) = (source.clone(), wanted.clone());
-            async move { lists::page(&source, &query, page).await.map(Arc::new) }
+        let Asked { source, lists, .. } = &self.asked;
+        let asked = (query.clone(), page);
+        if let Some(page) = source.known(&asked).await? {
+            return Ok(page);
+        }
+        let (source, wanted) = (source.clone(), asked.clone());
+        let read = lists.ask(asked, (), move |_| {
+            let (source, wanted) = (source.clone(), wanted.clone());
+            async move { source.page(&wanted).await.map(Arc::new) }
         });
         Ok(Arc::unwrap_or_clone(read.await?))
     }
@@ -147,7 +169,7 @@ impl Tickets for PgStore {
 impl PgStore {
     /// A row of which there is one, with its version.
     async fn single<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<(T, i64)>, StoreError> {
-        let Some((body, version)) = self.asked.singles.get(&self.pool, &self.lost, name.to_owned()).await? else { return Ok(None) };
+        let Some((body, version)) = self.asked.singles.get(name.to_owned()).await? else { return Ok(None) };
         let body = serde_json::from_value(body).map_err(|error| StoreError::Corrupt(format!("{name}: {error}")))?;
         Ok(Some((body, version)))
     }
@@ -184,7 +206,7 @@ fn count_users(query: &UserQuery) -> QueryBuilder<Postgres> {
 #[async_trait]
 impl Users for PgStore {
     async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
-        self.asked.users.get(&self.pool, &self.lost, id.0).await
+        self.asked.users.get(id.0).await
     }
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<Arc<User>>, StoreError> {
@@ -211,21 +233,9 @@ impl Users for PgStore {
     }
 
     async fn names(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
-        let (pool, lost) = (self.pool.clone(), self.lost.clone());
-        let read = self.asked.names.ask((), ids.to_vec(), move |wanted: Vec<Vec<UserId>>| {
-            let (pool, lost) = (pool.clone(), lost.clone());
-            let mut ids: Vec<i64> = wanted.iter().flatten().map(|id| id.0).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            async move {
-                let sql = "SELECT id, full_name FROM taquilla.users WHERE id = ANY($1)";
-                let found = asking!(lost, sqlx::query(sql).bind(&ids).fetch_all(&pool))?;
-                let named = all(&found, |row| Ok((UserId(row.try_get(0)?), row.try_get(1)?)))?;
-                Ok(Arc::new(named.into_iter().collect::<HashMap<UserId, String>>()))
-            }
-        });
-        let found = read.await?;
-        Ok(ids.iter().filter_map(|id| found.get(id).map(|name| (*id, name.clone()))).collect())
+        let keys: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let names = self.asked.names.all(&keys).await?;
+        Ok(ids.iter().zip(names).filter_map(|(id, name)| Some((*id, name?))).collect())
     }
 
     async fn roster(&self) -> Result<Roster, StoreError> {
@@ -255,7 +265,7 @@ impl Users for PgStore {
 #[async_trait]
 impl Sessions for PgStore {
     async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, StoreError> {
-        self.asked.sessions.get(&self.pool, &self.lost, id.0).await
+        self.asked.sessions.get(id.0).await
     }
 
     async fn sessions_of(&self, user: UserId) -> Result<Vec<Arc<Session>>, StoreError> {
@@ -271,7 +281,7 @@ impl Sessions for PgStore {
     }
 
     async fn api_token(&self, hash: &Digest32) -> Result<Option<Arc<ApiToken>>, StoreError> {
-        self.asked.api_tokens.get(&self.pool, &self.lost, *hash).await
+        self.asked.api_tokens.get(*hash).await
     }
 
     async fn api_tokens_of(&self, user: UserId) -> Result<Vec<Arc<ApiToken>>, StoreError> {

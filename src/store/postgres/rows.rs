@@ -34,10 +34,6 @@ macro_rules! tickets {
 }
 pub(super) use tickets;
 
-/// The tickets whose ids are in the array `$1`. (`ANY((SELECT $1))`, since the server would plan for each array anew if it saw how
-/// many ids are in it.)
-pub(super) const TICKETS_BY_ID: &str = tickets!(" FROM taquilla.tickets WHERE id = ANY((SELECT $1::bigint[])::bigint[])");
-
 /// The columns of an account, without its terms: the driver looks their type up by a statement of its own, which ends one that has
 /// no name.
 pub(super) const USER: &str = "id, email, full_name, role, is_active, locale, password_hash, created_at, updated_at, version";

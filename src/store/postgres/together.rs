@@ -165,7 +165,7 @@ type Found<K, V> = Arc<HashMap<K, Result<V, StoreError>>>;
 
 /// Rows of one table, each wanted by its key.
 pub(super) struct ByKey<K, V> {
-    together: Together<(), K, Found<K, V>>,
+    together: Together<(), Vec<K>, Found<K, V>>,
     /// Asks for the rows whose key is in the array `$1`. Of several with one key the last is the one. (`ANY((SELECT $1))`, since the
     /// server would plan for each array anew if it saw how many keys are in it.)
     statement: &'static str,
@@ -184,9 +184,18 @@ impl<K: Key, V: Clone + Send + Sync + 'static> ByKey<K, V> {
     /// # Errors
     /// The database's; a row that cannot be understood.
     pub(super) async fn get(&self, pool: &Connections, lost: &Arc<Lost>, key: K) -> Result<Option<V>, StoreError> {
+        Ok(self.all(pool, lost, &[key]).await?.pop().flatten())
+    }
+
+    /// The rows with these keys, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) async fn all(&self, pool: &Connections, lost: &Arc<Lost>, keys: &[K]) -> Result<Vec<Option<V>>, StoreError> {
         let (pool, lost) = (pool.clone(), lost.clone());
         let (statement, column, read) = (self.statement, self.column, self.read);
-        let found = self.together.ask((), key.clone(), move |mut keys: Vec<K>| {
+        let found = self.together.ask((), keys.to_vec(), move |wanted: Vec<Vec<K>>| {
+            let mut keys = wanted.concat();
             keys.sort_unstable();
             keys.dedup();
             let (pool, lost) = (pool.clone(), lost.clone());
@@ -199,7 +208,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> ByKey<K, V> {
                 keyed.collect::<Read<HashMap<_, _>>>().map(Arc::new).map_err(|error| told(&error))
             }
         });
-        found.await?.get(&key).cloned().transpose()
+        let found = found.await?;
+        keys.iter().map(|key| found.get(key).cloned().transpose()).collect()
     }
 }
 

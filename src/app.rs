@@ -16,7 +16,7 @@ use turns::Turns;
 use crate::{
     activity::live::Live,
     analytics::Dashboards,
-    auth::{failures::FailedLogins, password::Hasher, throttle::Throttle, token::TokenKeys},
+    auth::{failures::FailedLogins, password::Hasher, throttle::Throttle, token::TokenKeys, uses::Uses},
     config::Config,
     error::AppError,
     http::idempotency::RunningKeys,
@@ -69,6 +69,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Failed sign-ins that have no entry in the log yet.
     pub failed_logins: FailedLogins,
+    /// Last-used times that were written a moment ago.
+    pub uses: Uses,
     /// Idempotency keys whose first request is still running.
     pub running_keys: RunningKeys,
     /// The JSON of tickets that were shown a moment ago.
@@ -129,6 +131,7 @@ impl App {
             keys,
             throttle: Throttle::new(&config.auth, &clock),
             failed_logins: FailedLogins::default(),
+            uses: Uses::default(),
             running_keys: RunningKeys::default(),
             written: Written::default(),
             dashboards: Dashboards::default(),

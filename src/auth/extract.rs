@@ -8,6 +8,7 @@ use axum::{
 use super::{
     model::{Actor, Via},
     token::{API_TOKEN_PREFIX, digest},
+    uses::Used,
 };
 use crate::{
     app::AppState,
@@ -15,9 +16,6 @@ use crate::{
     store::{Addition, Changes},
     types::{Secret, Timestamp},
 };
-
-/// The shortest time between two last-used times of a session or a token.
-const USED_SECONDS: i64 = 60;
 
 /// An agent or an admin.
 #[derive(Debug, Clone)]
@@ -116,7 +114,7 @@ async fn by_session(app: &AppState, token: &str) -> Result<(Actor, Option<Timest
     let session = session?.filter(|session| session.user_id == bearer.user && session.is_live(now));
     let session = session.ok_or_else(AppError::unauthorized)?;
     let user = user?.filter(|user| user.is_active).ok_or_else(AppError::unauthorized)?;
-    if session.last_used_at.plus_seconds(USED_SECONDS) <= now {
+    if app.uses.is_due(Used::Session(session.id), Some(session.last_used_at), now) {
         app.commit_aside(Changes::new().add(Addition::SessionUsed(session.id, now)));
     }
     Ok((Actor::person(&user, Via::Session, Some(&session)), Some(bearer.until)))
@@ -126,7 +124,7 @@ async fn by_api_token(app: &AppState, token: &str) -> Result<(Actor, Option<Time
     let now = app.now();
     let token = app.store.api_token(&digest(token)).await?.filter(|token| token.is_live(now)).ok_or_else(AppError::unauthorized)?;
     let user = app.store.user(token.user_id).await?.filter(|user| user.is_active).ok_or_else(AppError::unauthorized)?;
-    if token.last_used_at.is_none_or(|used| used.plus_seconds(USED_SECONDS) <= now) {
+    if app.uses.is_due(Used::Token(token.id), token.last_used_at, now) {
         app.commit_aside(Changes::new().add(Addition::TokenUsed(token.id, now)));
     }
     Ok((Actor::person(&user, Via::ApiToken, None), token.expires_at))

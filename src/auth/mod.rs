@@ -15,3 +15,4 @@ pub mod policy;
 pub mod session;
 pub mod throttle;
 pub mod token;
+pub mod uses;

@@ -102,7 +102,11 @@ impl Writer {
         judge::judge(&mut tx, changes, wary).await?;
         let passed = self.ids.pass(&mut tx, &[changes]).await?;
         let derived = write::rows(&mut tx, changes).await?;
-        let nr = log::write(&mut tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await?;
+        let nr = if changes.log.is_empty() && derived.is_empty() {
+            log::write_quiet(&mut tx, token, changes.touch_content()).await?
+        } else {
+            log::write(&mut tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await?
+        };
         let outcome = self.commit(tx, nr).await?;
         if matches!(outcome, Outcome::Done(_)) {
             self.ids.note(&passed);

@@ -24,7 +24,7 @@ use crate::{
 pub(super) const FEW: usize = 400;
 
 /// Of how many tickets it is remembered what their rows have said. More can be wanted at the same time, but hardly are.
-const LISTED: usize = 64 * 1024;
+const LISTED: usize = 32 * 1024;
 
 /// A ticket, with all that lists are ordered by, as its row has said.
 #[derive(Debug, Clone, Copy)]

@@ -11,6 +11,7 @@ use super::{
     fault::{Fault, told},
     reads::Asked,
     rows::Read,
+    snapshot::Part,
     values::Instant,
 };
 use crate::{
@@ -123,7 +124,7 @@ impl Analytics for PgStore {
         let Asked { snapshots, revision: known, .. } = &self.asked;
         let before = *known.lock();
         if let Some((view, revision)) = before
-            && snapshots.is_still(view).await?
+            && snapshots.is_still(view, Part::All).await?
         {
             return Ok(revision);
         }

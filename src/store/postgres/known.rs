@@ -33,10 +33,10 @@ use crate::{
 const MEMORY: u64 = 24 * 1024 * 1024;
 /// How many tickets that is, roughly.
 const TICKETS: usize = 24 * 1024;
-/// Memory for pages, in bytes; of 50 tickets one takes about 2 KB.
-const PAGE_MEMORY: u64 = 4 * 1024 * 1024;
+/// Memory for pages, in bytes; of 50 tickets one takes nearly two kilobytes.
+const PAGE_MEMORY: u64 = 6 * 1024 * 1024;
 /// How many pages that is, roughly.
-const PAGES: usize = 4 * 1024;
+const PAGES: usize = 6 * 1024;
 /// Longer pages are not: whoever reads all tickets reads each once.
 const LONGEST_PAGE: usize = 200;
 

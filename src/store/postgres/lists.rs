@@ -14,7 +14,7 @@ use super::{
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
     search::asked,
-    snapshot::{Snapshots, View},
+    snapshot::{Part, Snapshots, View},
     values::Instant,
 };
 use crate::{
@@ -55,7 +55,7 @@ impl Source {
     pub(super) async fn known(&self, asked: &Asked) -> Result<Option<Tickets>, StoreError> {
         let Self { snapshots, known, .. } = self;
         let Some(leaf) = known.page(asked) else { return Ok(None) };
-        if !snapshots.is_still(leaf.view).await? {
+        if !snapshots.is_still(leaf.view, Part::Content).await? {
             return Ok(None);
         }
         let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, leaf.view, &leaf.states))?;

@@ -124,15 +124,16 @@ impl Columns {
     }
 }
 
+/// Writes the row of a commit without entries of which nothing follows; gives the commit's number.
+pub(super) async fn write_quiet(tx: &mut PgConnection, token: i64, content: bool) -> Result<i64, Fault> {
+    let sql = "INSERT INTO taquilla.commits (token, entries, content) VALUES ($1, 0, $2) RETURNING nr";
+    Ok(sqlx::query_scalar(sql).bind(token).bind(content).fetch_one(tx).await?)
+}
+
 /// Writes the row of a commit, its entries and what follows from its rows; gives the commit's number.
 pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[&NewEntry], derived: Derived) -> Result<i64, Fault> {
     let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
     let Derived { moves, terms } = derived;
-    if entries.is_empty() && moves.is_empty() && terms.is_empty() {
-        let row =
-            sqlx::query("INSERT INTO taquilla.commits (token, entries) VALUES ($1, 0) RETURNING nr").bind(token).fetch_one(tx).await?;
-        return Ok(row.try_get(0)?);
-    }
     let columns = Columns::of(entries.iter().map(|entry| Entry::at_seq(0, (*entry).clone())))?;
     // One statement, since each is a way to the server and back while the rows are locked.
     let made = sqlx::query(concat!(

@@ -22,9 +22,9 @@ use super::{
 use crate::store::StoreError;
 
 /// Memory for what is remembered, in bytes: of a million tickets a frequent word takes 127 KB.
-const MEMORY: u64 = 32 * 1024 * 1024;
+const MEMORY: u64 = 24 * 1024 * 1024;
 /// How many entries that is, roughly.
-const ENTRIES: usize = 4_000;
+const ENTRIES: usize = 3_000;
 
 /// The beginnings of words that the index has as such have at most so many letters: of those many words begin alike.
 const BEGINNING: usize = 3;
@@ -203,9 +203,20 @@ const LOOK_UP: &str = "\
 /// Looks words up for all searches of this desk.
 pub(super) struct Lookup {
     known: Arc<Cache<Entry, Arc<Values>, ByBytes>>,
-    /// Those who look for what is known already do not wait for those who do not.
-    together: Together<bool, Vec<Term>, Arc<Looked>>,
+    together: Together<Way, Vec<Term>, Arc<Looked>>,
 }
+
+/// Who shares a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    /// Those who look for what is known already; they do not wait for those who do not.
+    Known,
+    /// Those who look for something else, in several parts: reading it keeps a processor of the server busy for a while.
+    Unknown(usize),
+}
+
+/// How many parts.
+const WAYS: usize = 4;
 
 impl Lookup {
     pub(super) fn new() -> Self {
@@ -217,9 +228,11 @@ impl Lookup {
     /// # Errors
     /// The database's; an index that cannot be understood.
     pub(super) async fn look_up(&self, pool: &Connections, lost: &Arc<Lost>, terms: Vec<Term>) -> Result<Arc<Looked>, StoreError> {
-        let all_known = terms.iter().flat_map(Term::entries).all(|entry| self.known.contains_key(&entry));
+        let unknown = terms.iter().flat_map(Term::entries).find(|entry| !self.known.contains_key(entry));
+        // Whoever looks for the same is in the same part.
+        let way = unknown.map_or(Way::Known, |entry| Way::Unknown(entry.first.bytes().map(usize::from).sum::<usize>() % WAYS));
         let (pool, lost, known) = (pool.clone(), lost.clone(), self.known.clone());
-        let read = self.together.ask(all_known, terms, move |wanted: Vec<Vec<Term>>| {
+        let read = self.together.ask(way, terms, move |wanted: Vec<Vec<Term>>| {
             let (pool, lost, known) = (pool.clone(), lost.clone(), known.clone());
             async move {
                 let terms: BTreeSet<Term> = wanted.into_iter().flatten().collect();

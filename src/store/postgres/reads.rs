@@ -16,7 +16,7 @@ use super::{
     remembered::Remembered,
     rows::{self, Read},
     search::asked,
-    snapshot::{Snapshots, View},
+    snapshot::{Part, Snapshots, View},
     together::{ByKey, Together},
     values::Instant,
 };
@@ -75,11 +75,13 @@ impl Asked {
         let singles = "SELECT name, body, version FROM taquilla.singles WHERE name = ANY($1)";
         Self {
             tickets: known::tickets_by_id(),
-            users: Remembered::new(&snapshots, REMEMBERED, users, "id", |row| rows::user(row).map(Arc::new)),
-            names: Remembered::new(&snapshots, NAMES, names, "id", |row| row.try_get(1)),
-            sessions: Remembered::new(&snapshots, REMEMBERED, sessions, "id", |row| rows::session(row).map(Arc::new)),
-            api_tokens: Remembered::new(&snapshots, REMEMBERED, api_tokens, "hash", |row| rows::api_token(row).map(Arc::new)),
-            singles: Remembered::new(&snapshots, SINGLES, singles, "name", |row| Ok((row.try_get("body")?, row.try_get("version")?))),
+            users: Remembered::new(&snapshots, Part::Content, REMEMBERED, users, "id", |row| rows::user(row).map(Arc::new)),
+            names: Remembered::new(&snapshots, Part::Content, NAMES, names, "id", |row| row.try_get(1)),
+            sessions: Remembered::new(&snapshots, Part::All, REMEMBERED, sessions, "id", |row| rows::session(row).map(Arc::new)),
+            api_tokens: Remembered::new(&snapshots, Part::All, REMEMBERED, api_tokens, "hash", |row| rows::api_token(row).map(Arc::new)),
+            singles: Remembered::new(&snapshots, Part::Content, SINGLES, singles, "name", |row| {
+                Ok((row.try_get("body")?, row.try_get("version")?))
+            }),
             source: lists::Source::new(snapshots.clone(), known.clone()),
             lists: Together::default(),
             counters: Together::default(),
@@ -115,7 +117,7 @@ impl Tickets for PgStore {
     async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         let Asked { snapshots, tickets, known, .. } = &self.asked;
         if let Some((view, ticket)) = known.ticket(id.0)
-            && snapshots.is_still(view).await?
+            && snapshots.is_still(view, Part::Content).await?
         {
             return Ok(Some(ticket));
         }

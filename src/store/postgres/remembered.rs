@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 
 use super::{
     rows::Read,
-    snapshot::{Snapshots, View},
+    snapshot::{Part, Snapshots, View},
     together::{ByKey, Key},
 };
 use crate::store::StoreError;
@@ -15,20 +15,22 @@ use crate::store::StoreError;
 /// Rows of one table, each wanted by its key; also that there is none.
 pub(super) struct Remembered<K, V> {
     snapshots: Arc<Snapshots>,
+    part: Part,
     rows: ByKey<K, V>,
     known: Cache<K, (View, Option<V>)>,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Remembered<K, V> {
-    /// At most so many are remembered. The rest is that of [`ByKey::new`].
+    /// At most so many are remembered, of this part of the desk. The rest is that of [`ByKey::new`].
     pub(super) fn new(
         snapshots: &Arc<Snapshots>,
+        part: Part,
         most: usize,
         statement: &'static str,
         column: &'static str,
         read: fn(&PgRow) -> Read<V>,
     ) -> Self {
-        Self { snapshots: snapshots.clone(), rows: ByKey::new(statement, column, read), known: Cache::new(most) }
+        Self { snapshots: snapshots.clone(), part, rows: ByKey::new(statement, column, read), known: Cache::new(most) }
     }
 
     /// The row with this key.
@@ -48,7 +50,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Remembered<K, V> {
             return Ok(Vec::new());
         }
         if let Some((view, rows)) = self.known(keys)
-            && self.snapshots.is_still(view).await?
+            && self.snapshots.is_still(view, self.part).await?
         {
             return Ok(rows);
         }

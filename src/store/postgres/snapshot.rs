@@ -4,7 +4,8 @@
 //! touches no table, and all who want to know it at the same time share it.
 //!
 //! It is the snapshot of the whole server: other databases' writes count as changes, too. Where there is something new each time, nobody
-//! looks, and all is read as if nothing were known.
+//! looks, and all is read as if nothing were known. What the desks themselves write all the time, without changing what they are about,
+//! is told apart: leases, and when a session was used.
 
 use std::{
     sync::Arc,
@@ -14,28 +15,104 @@ use std::{
 use parking_lot::Mutex;
 use sqlx::Row as _;
 
-use super::{Lost, connections::Connections, rows::Read, together::Together, values};
+use super::{Lost, connections::Connections, rows::Read, together::Together, values, values::Xid};
 use crate::store::{StoreError, moment};
 
 /// The transactions that are over, and since when the server runs: the numbers of those that it had forgotten when it fell may come again.
 const LOOK: &str = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()";
+
+/// Transactions that changed no content: one after the other, the lower half of one, the whole of another, and whether nothing else has
+/// been changed by it either. Leases and probes are written by transactions of their own; and the row of a commit, which holds the
+/// commit's number, is written again by the one that gives it a place in the log, and does that and nothing else.
+const ASIDE: &str = "\
+    SELECT xidsend(xmin), NULL::bigint, true FROM taquilla.leases UNION ALL SELECT xidsend(xmin), NULL, true FROM taquilla.probes UNION ALL \
+    (SELECT xidsend(xmin), xid, false FROM taquilla.commits WHERE entries = 0 AND NOT content AND made_at > now() - interval '1 minute' \
+    ORDER BY made_at DESC LIMIT 64)";
+
+/// When more transactions than this have ended, some of them are taken to have changed something.
+const MOST_ASIDE: usize = 16;
 
 /// After so many looks each of which has found something new, the next one waits for a while.
 const RESTLESS: u32 = 8;
 /// For so long.
 const REST: Duration = Duration::from_millis(5);
 
-/// One of the states that the database has had, by its number; the first is 1.
+/// One of the states that the database has had, by the numbers of all of it and of its content; the first is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct View(u64);
+pub(super) struct View {
+    all: u64,
+    content: u64,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Everything.
+    All,
+    /// Tickets, accounts and settings.
+    Content,
+}
+
+impl View {
+    /// Whether a part is the same in both.
+    const fn is(self, other: Self, part: Part) -> bool {
+        match part {
+            Part::All => self.all == other.all,
+            Part::Content => self.content == other.content,
+        }
+    }
+}
+
+/// What has changed between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    None,
+    /// No content.
+    Aside,
+    Content,
+}
+
+/// Which transactions are over.
+#[derive(Debug, PartialEq, Eq)]
+struct Snapshot {
+    /// This one and all later ones are not.
+    end: u64,
+    /// Nor are these, which are earlier.
+    running: Vec<u64>,
+}
+
+impl Snapshot {
+    /// As the server writes it: the first one that is not over, the end, and all between them that are not over.
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ':').skip(1);
+        let end = parts.next()?.parse().ok()?;
+        let running =
+            parts.next()?.split(',').filter(|number| !number.is_empty()).map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        Some(Self { end, running })
+    }
+
+    /// Those that are over and were not before; `None` when they are too many.
+    fn ended_since(&self, before: &Self) -> Option<Vec<u64>> {
+        let begun = usize::try_from(self.end.checked_sub(before.end)?).ok().filter(|begun| *begun <= MOST_ASIDE)?;
+        let ended = before.running.iter().copied().chain((before.end..).take(begun)).filter(|number| !self.running.contains(number));
+        Some(ended.collect()).filter(|ended: &Vec<u64>| ended.len() <= MOST_ASIDE)
+    }
+}
 
 /// What a look has found.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
-    snapshot: String,
+    snapshot: Snapshot,
     up_since: values::Instant,
     /// How many connections had been lost: another server may answer since.
     lost: u64,
+}
+
+impl Seen {
+    /// Whether it is the server of before that has told it.
+    fn is_of(&self, before: &Self) -> bool {
+        (self.up_since, self.lost) == (before.up_since, before.lost)
+    }
 }
 
 /// What the latest look has found.
@@ -43,23 +120,19 @@ struct Seen {
 struct Latest {
     look: u64,
     view: View,
-    seen: Option<Seen>,
+    seen: Option<Arc<Seen>>,
     /// So many looks in a row have found something new.
     news: u32,
     at: Instant,
 }
 
 impl Latest {
-    /// Notes what a look has found.
-    fn note(&mut self, look: u64, seen: Seen) -> View {
-        let seen = Some(seen);
-        if self.seen == seen {
-            self.news = 0;
-        } else {
-            self.view.0 += 1;
-            self.seen = seen;
-            self.news = self.news.saturating_add(1);
-        }
+    /// Notes what a look has found, and what of it is new.
+    fn note(&mut self, look: u64, seen: Seen, news: News) -> View {
+        self.view.all += u64::from(news != News::None);
+        self.view.content += u64::from(news == News::Content);
+        self.news = if news == News::Content { self.news.saturating_add(1) } else { 0 };
+        self.seen = Some(Arc::new(seen));
         self.look = look;
         self.at = Instant::now();
         self.view
@@ -80,7 +153,7 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     pub(super) fn new(pool: Connections, lost: Arc<Lost>) -> Self {
-        let latest = Latest { look: 0, view: View(0), seen: None, news: 0, at: Instant::now() };
+        let latest = Latest { look: 0, view: View { all: 0, content: 0 }, seen: None, news: 0, at: Instant::now() };
         Self { pool, lost, together: Together::default(), latest: Arc::new(Mutex::new(latest)) }
     }
 
@@ -90,18 +163,18 @@ impl Snapshots {
         self.latest.lock().view
     }
 
-    /// Whether what was read when this was the latest state is as it was. It may be when it is not known.
+    /// Whether this part is as it was when this was the latest state. It may be when that is not known.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn is_still(&self, view: View) -> Result<bool, StoreError> {
+    pub(super) async fn is_still(&self, view: View, part: Part) -> Result<bool, StoreError> {
         let too_old = moment::too_old();
         {
             let latest = self.latest.lock();
             if latest.look > too_old {
-                return Ok(latest.view == view);
+                return Ok(latest.view.is(view, part));
             }
-            if latest.view != view || latest.rests() {
+            if !latest.view.is(view, part) || latest.rests() {
                 return Ok(false);
             }
         }
@@ -110,16 +183,82 @@ impl Snapshots {
             let (pool, lost, latest) = (pool.clone(), lost.clone(), latest.clone());
             async move {
                 let look = moment::look();
-                let seen = asking!(lost, look_at(&pool, &lost))?;
-                Ok(latest.lock().note(look, seen))
+                let before = latest.lock().seen.clone();
+                let (seen, news) = asking!(lost, look_at(&pool, &lost, before.as_deref()))?;
+                Ok(latest.lock().note(look, seen, news))
             }
         });
-        Ok(looked.await? == view)
+        Ok(looked.await?.is(view, part))
     }
 }
 
-async fn look_at(pool: &Connections, lost: &Lost) -> Read<Seen> {
+/// Looks; and tells what is new since another look.
+async fn look_at(pool: &Connections, lost: &Lost, before: Option<&Seen>) -> Read<(Seen, News)> {
     let row = sqlx::query(LOOK).fetch_one(pool).await?;
+    let snapshot = Snapshot::read(row.try_get(0)?).ok_or_else(|| sqlx::Error::Decode("a snapshot that is none".into()))?;
     // Counted after the answer, so that it is the server of before that has given it if the count is that of before.
-    Ok(Seen { snapshot: row.try_get(0)?, up_since: row.try_get(1)?, lost: lost.count() })
+    let seen = Seen { snapshot, up_since: row.try_get(1)?, lost: lost.count() };
+    let Some(before) = before.filter(|before| seen.is_of(before)) else { return Ok((seen, News::Content)) };
+    let news = match seen.snapshot.ended_since(&before.snapshot) {
+        Some(ended) if ended.is_empty() => News::None,
+        Some(ended) => told_apart(pool, &ended).await?,
+        None => News::Content,
+    };
+    Ok((seen, news))
+}
+
+/// What these transactions have changed.
+async fn told_apart(pool: &Connections, ended: &[u64]) -> Read<News> {
+    let mut news = vec![News::Content; ended.len()];
+    for row in sqlx::query(ASIDE).fetch_all(pool).await? {
+        let (lower, whole, nothing): (Xid, Option<i64>, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let is = |number: u64| lower.is_of(number) || whole.is_some_and(|whole| u64::try_from(whole) == Ok(number));
+        for (_, of) in ended.iter().zip(&mut news).filter(|(number, _)| is(**number)) {
+            *of = if nothing { News::None } else { News::Aside };
+        }
+    }
+    Ok(news.into_iter().max().unwrap_or(News::None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(text: &str) -> Snapshot {
+        Snapshot::read(text).unwrap()
+    }
+
+    #[test]
+    fn it_is_told_which_transactions_have_ended() {
+        let before = snapshot("100:105:100,103");
+        let ended = |text| snapshot(text).ended_since(&before);
+        assert_eq!(ended("100:105:100,103"), Some(vec![]));
+        assert_eq!(ended("103:105:103"), Some(vec![100]));
+        assert_eq!(ended("105:105:"), Some(vec![100, 103]));
+        assert_eq!(ended("100:108:100,103,106"), Some(vec![105, 107]));
+        assert_eq!(ended("100:119:100,103").map(|ended| ended.len()), Some(14));
+        assert_eq!(ended("121:121:"), None, "18 have");
+        assert_eq!(ended("90:95:"), None, "that is another server's");
+        assert_eq!([Snapshot::read("7"), Snapshot::read("7:x:"), Snapshot::read("7:8:y")], [None, None, None]);
+    }
+
+    #[test]
+    fn a_state_has_one_number_until_it_changes_and_who_finds_changes_only_rests() {
+        let seen = || Seen { snapshot: snapshot("7:7:"), up_since: values::Instant(0), lost: 0 };
+        let mut latest = Latest { look: 0, view: View { all: 0, content: 0 }, seen: None, news: 0, at: Instant::now() };
+        let mut note = |look, news| latest.note(look, seen(), news);
+        let (first, same) = (note(1, News::Content), note(2, News::None));
+        assert!(first.is(same, Part::All) && first.is(same, Part::Content));
+        let used = note(3, News::Aside);
+        assert!(!first.is(used, Part::All) && first.is(used, Part::Content));
+        let changed = note(4, News::Content);
+        assert!(!first.is(changed, Part::All) && !first.is(changed, Part::Content));
+        for look in 5..20 {
+            note(look, News::Content);
+        }
+        latest.at = Instant::now() + REST;
+        assert!(latest.rests());
+        latest.note(20, seen(), News::None);
+        assert!(!latest.rests());
+    }
 }

@@ -70,6 +70,13 @@ impl<'r> Decode<'r, Postgres> for Tid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Xid(u32);
 
+impl Xid {
+    /// Whether it is the lower half of this one.
+    pub(super) const fn is_of(self, whole: u64) -> bool {
+        self.0 as u64 == whole & u32::MAX as u64
+    }
+}
+
 impl Type<Postgres> for Xid {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(Oid(28))

@@ -46,6 +46,12 @@ pub(super) struct Derived {
     pub(super) terms: Terms,
 }
 
+impl Derived {
+    pub(super) fn is_empty(&self) -> bool {
+        self.moves.is_empty() && self.terms.is_empty()
+    }
+}
+
 /// Writes the rows of a commit, in its order; gives what follows from them.
 pub(super) async fn rows(tx: &mut PgConnection, changes: &Changes) -> Result<Derived, Fault> {
     let mut written = HashSet::new();

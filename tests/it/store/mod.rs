@@ -50,6 +50,7 @@ mod random;
 mod reopen;
 mod search;
 mod search_index;
+mod seen;
 mod site;
 mod steps;
 mod unique;

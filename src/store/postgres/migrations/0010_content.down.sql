@@ -1,0 +1,1 @@
+ALTER TABLE taquilla.commits DROP COLUMN content;

@@ -1,0 +1,194 @@
+//! What a store on PostgreSQL has read it need not read again for as long as nothing has changed. These tests have a server of their own,
+//! since every write on a server counts as a change; and lock tables to see from where an answer comes.
+
+use std::sync::Arc;
+
+use sqlx::{Connection as _, PgConnection};
+use taquilla::{
+    store::{
+        Activities, Addition, Analytics, Changes, Sessions, Store, Tickets, Users, moment,
+        postgres::{Options, PgStore},
+    },
+    tickets::{
+        model::{Status, Ticket},
+        query::{Scope, TicketQuery},
+        search::Words,
+    },
+    types::{Page, Secret, SessionId, UserId},
+    users::model::User,
+};
+
+use super::build::*;
+use crate::support::cluster::Cluster;
+
+/// Two instances on a database of a server that nobody else uses.
+struct Quiet {
+    cluster: Cluster,
+    store: Arc<PgStore>,
+    other: Arc<PgStore>,
+    ticket: Ticket,
+    user: User,
+}
+
+/// All that an instance remembers, as it answers.
+#[derive(Debug, PartialEq)]
+struct Answers {
+    ticket: Ticket,
+    name: String,
+    active: bool,
+    organisation: Option<String>,
+    list: Vec<Ticket>,
+    found: Vec<Ticket>,
+    revision: Option<u64>,
+    live: bool,
+}
+
+const SESSION: SessionId = SessionId(1_000);
+
+impl Quiet {
+    async fn new() -> Self {
+        let cluster = tokio::task::spawn_blocking(|| Cluster::start(&["fsync=off"])).await.unwrap();
+        cluster.run("postgres", &["CREATE DATABASE desk"]).await;
+        let open = async || {
+            let options = Options { url: Secret::new(cluster.url("desk")), connections: 4, auto_migrate: true };
+            PgStore::open(options).await.expect("the store opens")
+        };
+        let (store, other) = (open().await, open().await);
+        let user = add_user(&*other, "ana@example.org").await;
+        commit(&*other, Changes::new().insert(session(SESSION.0, user.id.0, 9_000)).overwrite(settings("Desk", 1))).await;
+        let ticket = open_ticket(&*other).await;
+        let ticket = stored(&*other, ticket.id).await;
+        Self { cluster, store, other, ticket, user }
+    }
+
+    async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.cluster.url("desk")).await.unwrap()
+    }
+
+    /// What the first instance answers within one request.
+    async fn answers(&self) -> Answers {
+        moment::within(async {
+            let store = &self.store;
+            let page = Page { after: None, limit: 10 };
+            let list = async |query: TicketQuery| -> Vec<Ticket> {
+                store.tickets(&query, page).await.unwrap().rows.iter().map(|ticket| (**ticket).clone()).collect()
+            };
+            let user = store.user(self.user.id).await.unwrap().unwrap();
+            Answers {
+                ticket: stored(&**store, self.ticket.id).await,
+                name: store.names(&[self.user.id, UserId(77)]).await.unwrap().remove(&self.user.id).unwrap(),
+                active: user.is_active,
+                organisation: store.settings().await.unwrap().organisation_name.clone(),
+                list: list(TicketQuery::all(Scope::All)).await,
+                found: list(TicketQuery { words: Words::parse("ticket"), ..TicketQuery::all(Scope::All) }).await,
+                revision: store.revision().await.unwrap(),
+                live: store.session(SESSION).await.unwrap().is_some(),
+            }
+        })
+        .await
+    }
+
+    /// The same, after it has been asked twice, so that all of it is remembered.
+    async fn remembered(&self) -> Answers {
+        self.answers().await;
+        self.answers().await
+    }
+
+    /// Has nobody read tables of the content for as long as the connection has its transaction.
+    async fn locked(&self) -> PgConnection {
+        let mut connection = self.connect().await;
+        sqlx::raw_sql("BEGIN; LOCK TABLE taquilla.tickets, taquilla.users, taquilla.singles").execute(&mut connection).await.unwrap();
+        connection
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_is_told_again_without_reading_it_and_what_is_written_all_the_time_changes_nothing() {
+    let desk = Quiet::new().await;
+    let before = desk.remembered().await;
+    let _lock = desk.locked().await;
+    assert_eq!(desk.answers().await, before);
+    for n in 1..=3 {
+        assert!(desk.other.lease("job", 1, 60).await.unwrap());
+        desk.other.ready().await.unwrap();
+        commit(&*desk.other, Changes::new().add(Addition::SessionUsed(SESSION, at(n)))).await;
+        assert_eq!(desk.answers().await, before);
+        let used = moment::within(desk.store.session(SESSION)).await.unwrap().unwrap();
+        assert_eq!(used.last_used_at, at(n), "the session itself is read again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_anybody_changes_is_seen_by_the_next_request() {
+    let desk = Quiet::new().await;
+    let mut connection = desk.connect().await;
+    let mut before = desk.remembered().await;
+    let mut now = |after: Answers, what: &str| {
+        assert_ne!(after, before, "{what}");
+        before = after;
+    };
+    // By another instance, by this one, and by hand.
+    let renamed = changed(&desk.ticket, |ticket| ticket.title = "Another ticket".into());
+    commit(&*desk.other, Changes::new().update(renamed.clone())).await;
+    now(desk.remembered().await, "a title");
+    let closed = changed(&renamed, |ticket| ticket.status = Status::Closed);
+    commit(&*desk.store, Changes::new().update(closed)).await;
+    now(desk.remembered().await, "a status");
+    commit(&*desk.other, opened(&ticket(desk.other.reserve(taquilla::store::IdKind::Ticket).await.unwrap()))).await;
+    now(desk.remembered().await, "one more ticket");
+    commit(&*desk.other, Changes::new().overwrite(settings("Another desk", 2))).await;
+    now(desk.remembered().await, "a setting");
+    for (statement, what) in [
+        ("UPDATE taquilla.users SET full_name = 'Eva'", "a name"),
+        ("UPDATE taquilla.users SET is_active = false", "an account"),
+        ("UPDATE taquilla.tickets SET title = 'By hand'", "a title by hand"),
+        ("DELETE FROM taquilla.sessions", "a session that is gone"),
+    ] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        now(desk.remembered().await, what);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_answered_as_of_its_beginning_until_it_writes_or_hears_something() {
+    let desk = Quiet::new().await;
+    desk.remembered().await;
+    let Quiet { store, other, .. } = &desk;
+    let title = async || stored(&**store, desk.ticket.id).await.title;
+    let rename = async |store: &PgStore, to: &str| {
+        let renamed = changed(&stored(store, desk.ticket.id).await, |ticket| ticket.title = to.into());
+        commit(store, Changes::new().update(renamed).log(ticket_entry(taquilla::activity::model::Action::TicketUpdated, desk.ticket.id)))
+            .await
+    };
+    moment::within(async {
+        let first = title().await;
+        let mut connection = desk.connect().await;
+        sqlx::query("UPDATE taquilla.tickets SET title = 'By hand'").execute(&mut connection).await.unwrap();
+        assert_eq!(title().await, first, "one look serves the whole request");
+        rename(store, "By this one").await;
+        assert_eq!(title().await, "By this one");
+    })
+    .await;
+    desk.remembered().await;
+    moment::within(async {
+        assert_eq!(title().await, "By this one");
+        let mut end = store.durable_seq();
+        let (seq, heard) = tokio::join!(rename(other, "By another one"), end.changed());
+        heard.unwrap();
+        assert!(*end.borrow() >= seq);
+        assert_eq!(title().await, "By another one");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_server_is_not_taken_for_the_one_of_before() {
+    let desk = Quiet::new().await;
+    let before = desk.remembered().await;
+    desk.cluster.stop("KILL");
+    desk.cluster.start_again();
+    assert_eq!(desk.answers().await, before);
+    let mut connection = desk.connect().await;
+    sqlx::query("UPDATE taquilla.tickets SET title = 'By hand'").execute(&mut connection).await.unwrap();
+    assert_eq!(desk.answers().await.ticket.title, "By hand");
+}

@@ -13,6 +13,7 @@ from .place import Failed
 
 LINES = 2000
 FILTERS = ("status=open&priority=high", "status=in_progress,pending&assigned_agent_id=me", "tag=vpn&priority=medium", "status=resolved&priority=low")
+BESIDE_COMMENTS = ("get", "list, newest", "list, deep page", "search, rare words", "search, frequent words")
 WORDS = ("printer", "vpn", "laptop", "battery", "monitor", "keyboard", "network", "password", "invoice", "account", "server", "backup", "screen")
 
 
@@ -130,6 +131,12 @@ def reads(sample):
         Query("agent", [get(f"/analytics/agent/{sample.agent}")]),
     ]
     return [query for query in queries if query.lines or query.name == "health"]
+
+
+def reads_beside(reads):
+    """Those of them that are also asked while somebody comments, under names that say so. What a store remembers of answers must be
+    renewed after each comment."""
+    return [Query(f"{query.name}, beside comments", query.lines) for query in reads if query.name in BESIDE_COMMENTS]
 
 
 def writes(sample):

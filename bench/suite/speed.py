@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from . import limits, queries
 from .desk import ADMIN, PASSWORD, SETTLED, Desk, environment, fill
-from .load import CONNECTIONS, Measure, Query, Running, median, rounds, wrk
+from .load import CONNECTIONS, Comments, Measure, Query, Running, median, rounds, wrk
 from .place import Place, finished, folder_mib, machine, programs, say
 from .servers import Cluster
 from .streams import STREAMS, fan_out
@@ -152,7 +152,10 @@ def on_store(place, binary, url, disk, extent):
     desk.sign_in()
     desk.settle(extent.settle_seconds)
     sample = queries.Sample(desk)
-    outcome.measures = rounds(desk, queries.reads(sample), extent.rounds, extent.seconds)
+    reads = queries.reads(sample)
+    outcome.measures = rounds(desk, reads, extent.rounds, extent.seconds)
+    with Comments(desk, sample.open_ids):
+        outcome.measures |= rounds(desk, queries.reads_beside(reads), extent.rounds, extent.seconds)
     outcome.events = fan_out(desk, sample.open_ids, extent.events, extent.streams)
     writes = rounds(desk, queries.writes(sample), extent.rounds, extent.seconds)
     outcome.ceiling = writes.pop("health").rate

@@ -14,7 +14,7 @@ use crate::{
     app::{App, AppState, Clock},
     config::{Flag, Loaded, LogFormat, without_password},
     http::server::raise_descriptors,
-    telemetry,
+    memory, telemetry,
 };
 
 /// Connections that may wait to be accepted.
@@ -76,6 +76,8 @@ async fn serve(context: &Context, loaded: Loaded) -> Result<(), Failure> {
     };
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::Failure, format!("server.listen: {error}")))?;
     announce(context, &app, address);
+    // What only the start has needed: the rest of this thread's time is waiting.
+    memory::give_back();
     let stop = CancellationToken::new();
     let mut run = std::pin::pin!(app.run(listener, stop.clone().cancelled_owned()));
     loop {

@@ -17,6 +17,7 @@ use super::intake::Broken;
 use crate::{
     error::AppError,
     input::{Faults, FieldError, FieldValue, Input, note},
+    store::moment,
 };
 
 /// The largest body: 1 MiB.
@@ -104,7 +105,10 @@ pub async fn read(body: axum::body::Body) -> Result<Bytes, AppError> {
         return Err(too_large());
     }
     match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
+        Ok(collected) => {
+            moment::begin_anew();
+            Ok(collected.to_bytes())
+        }
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(match broken(error.as_ref()) {
             Some(broken) => broken.into(),

@@ -119,9 +119,10 @@ impl Changes {
         self
     }
 
-    /// Whether it is about tickets, accounts or settings, and not only about how far something has come and what was used when.
+    /// Whether it is about tickets, accounts or settings, and not only about sessions and tokens, what people keep for the app, remembered
+    /// answers, and how far the log was read.
     #[must_use]
-    pub fn touch_content(&self) -> bool {
+    pub fn touches_content(&self) -> bool {
         let aside = |key: &RowKey| {
             matches!(
                 key,

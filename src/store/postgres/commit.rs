@@ -103,7 +103,7 @@ impl Writer {
         let passed = self.ids.pass(&mut tx, &[changes]).await?;
         let derived = write::rows(&mut tx, changes).await?;
         let nr = if changes.log.is_empty() && derived.is_empty() {
-            log::write_quiet(&mut tx, token, changes.touch_content()).await?
+            log::write_quiet(&mut tx, token, changes.touches_content()).await?
         } else {
             log::write(&mut tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await?
         };

@@ -85,6 +85,7 @@ impl Connections {
             if self.0.lost.doubts(found.idle_since.elapsed()) {
                 // Not left to the pool, which would wait for the answer of one that is silently gone, and have nobody in its place.
                 if !matches!(timeout(PING, found.connection.ping()).await, Ok(Ok(()))) {
+                    self.0.lost.note();
                     drop(found.connection.detach());
                     continue;
                 }

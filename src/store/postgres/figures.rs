@@ -135,6 +135,8 @@ impl Analytics for PgStore {
             async move { asking!(lost, revision(&pool, below)) }
         });
         let revision = read.await?;
+        // What the caller reads for it must not be older.
+        snapshots.too_old.renew();
         *known.lock() = Some((view, revision));
         Ok(revision)
     }

@@ -174,7 +174,8 @@ impl Known {
 
     /// Remembers a page that was read when this was the latest state.
     pub(super) fn put_page(&self, view: View, asked: &Asked, page: &Slice<Present, SortKey>) {
-        if asked.1.limit <= LONGEST_PAGE {
+        // What is overdue is asked for as of another instant each time.
+        if asked.1.limit <= LONGEST_PAGE && asked.0.overdue_at.is_none() {
             let states = page.rows.iter().map(Present::state).collect();
             self.pages.insert(asked.clone(), Arc::new(Leaf { view, states, next: page.next, total: page.total }));
         }
@@ -189,7 +190,7 @@ impl Known {
         }
     }
 
-    /// The tickets of these states, in their order, when this is the latest state of everything. `None` when one has changed since.
+    /// The tickets of these states, in their order, when this is the latest state of the content. `None` when one has changed since.
     ///
     /// # Errors
     /// The database's; a row that cannot be understood.

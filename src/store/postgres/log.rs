@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     activity::model::{Entry, NewEntry},
-    store::{Meters, StoreError, moment},
+    store::{Meters, StoreError, moment::TooOld},
     types::Seq,
 };
 
@@ -59,7 +59,7 @@ struct Waiting {
 #[derive(Debug, Clone)]
 pub(super) struct Numbers {
     waiting: mpsc::UnboundedSender<Waiting>,
-    end: watch::Sender<Seq>,
+    end: End,
     below: Arc<AtomicI64>,
 }
 
@@ -75,18 +75,18 @@ impl Numbers {
         let handed_in = self.waiting.send(Waiting { nr, answer }).is_ok();
         match timeout(PATIENCE, answered).await {
             Ok(Ok(seq)) if handed_in => Ok(seq),
-            _ => Err(*self.end.borrow()),
+            _ => Err(*self.end.at.borrow()),
         }
     }
 
     /// Notes that the log goes at least as far as this.
     pub(super) fn advance(&self, to: Seq) {
-        advance(&self.end, to);
+        self.end.advance(to);
     }
 
     /// The log's end, and a signal at each advance.
     pub(super) fn subscribe(&self) -> watch::Receiver<Seq> {
-        self.end.subscribe()
+        self.end.at.subscribe()
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) struct Sequencer {
     lost: Arc<Lost>,
     meters: Arc<Meters>,
     waiting: mpsc::UnboundedReceiver<Waiting>,
-    end: watch::Sender<Seq>,
+    end: End,
     below: Arc<AtomicI64>,
 }
 
@@ -170,9 +170,9 @@ struct Numbered {
 
 impl Sequencer {
     /// Numbers what is left over, and gives the log's end with the way to hand in.
-    pub(super) async fn begin(pool: PgPool, lost: Arc<Lost>, meters: Arc<Meters>) -> Result<(Self, Numbers), sqlx::Error> {
+    pub(super) async fn begin(pool: PgPool, lost: Arc<Lost>, meters: Arc<Meters>, too_old: TooOld) -> Result<(Self, Numbers), sqlx::Error> {
         let (sender, waiting) = mpsc::unbounded_channel();
-        let end = watch::Sender::new(0);
+        let end = End { at: watch::Sender::new(0), too_old };
         let below = Arc::new(AtomicI64::new(0));
         let mut sequencer = Self { pool, lost, meters, waiting, end: end.clone(), below: below.clone() };
         sequencer.number().await?;
@@ -181,7 +181,7 @@ impl Sequencer {
 
     /// Works for as long as somebody can hand in.
     pub(super) async fn run(mut self) {
-        let (messages, outgoing) = watch::channel(*self.end.borrow());
+        let (messages, outgoing) = watch::channel(*self.end.at.borrow());
         let told = tokio::spawn(tell(self.pool.clone(), outgoing));
         let heard = tokio::spawn(listen(self.pool.clone(), self.end.clone()));
         let _helpers = [AbortOnDrop(told), AbortOnDrop(heard)];
@@ -213,7 +213,7 @@ impl Sequencer {
                 Err(error) => tracing::warn!(%error, "commits could not be numbered; they are tried again"),
             }
             messages.send_if_modified(|last| {
-                let end = *self.end.borrow();
+                let end = *self.end.at.borrow();
                 let moved = end > *last;
                 *last = end.max(*last);
                 moved
@@ -236,7 +236,7 @@ impl Sequencer {
             }
         };
         self.below.store(row.try_get(0)?, Ordering::Relaxed);
-        advance(&self.end, row.try_get(1)?);
+        self.end.advance(row.try_get(1)?);
         let (numbers, places): (Vec<i64>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
         Ok(Numbered { places: numbers.into_iter().zip(places).collect() })
     }
@@ -271,6 +271,7 @@ impl Sequencer {
 
     async fn keep_house(&self, looks: u32) {
         if let Err(error) = sqlx::query("SELECT taquilla.sum_figures()").execute(&self.pool).await {
+            self.lost.note_if_lost(&error);
             tracing::debug!(%error, "counters were not summed up");
         }
         if looks.is_multiple_of(LOOKS_BETWEEN_PURGES) {
@@ -282,16 +283,26 @@ impl Sequencer {
     }
 }
 
-fn advance(end: &watch::Sender<Seq>, to: Seq) {
-    end.send_if_modified(|end| {
-        let moved = to > *end;
-        if moved {
-            // Whoever hears of it reads what has happened.
-            moment::renew();
-        }
-        *end = to.max(*end);
-        moved
-    });
+/// Where the log ends, as far as this instance knows.
+#[derive(Debug, Clone)]
+struct End {
+    at: watch::Sender<Seq>,
+    too_old: TooOld,
+}
+
+impl End {
+    /// Notes that it goes at least as far as this.
+    fn advance(&self, to: Seq) {
+        self.at.send_if_modified(|end| {
+            let moved = to > *end;
+            if moved {
+                // Whoever hears of it reads what has happened.
+                self.too_old.renew();
+            }
+            *end = to.max(*end);
+            moved
+        });
+    }
 }
 
 /// Ends a task with its holder.
@@ -318,7 +329,7 @@ async fn tell(pool: PgPool, mut end: watch::Receiver<Seq>) {
 }
 
 /// Hears where other instances say that the log ends.
-async fn listen(pool: PgPool, end: watch::Sender<Seq>) {
+async fn listen(pool: PgPool, end: End) {
     loop {
         let heard = hear(&pool, &end).await;
         if pool.is_closed() {
@@ -329,13 +340,13 @@ async fn listen(pool: PgPool, end: watch::Sender<Seq>) {
     }
 }
 
-async fn hear(pool: &PgPool, end: &watch::Sender<Seq>) -> Result<(), sqlx::Error> {
+async fn hear(pool: &PgPool, end: &End) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     loop {
         let message = listener.recv().await?;
         if let Ok(seq) = message.payload().parse() {
-            advance(end, seq);
+            end.advance(seq);
         }
     }
 }

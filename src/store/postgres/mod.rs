@@ -67,7 +67,7 @@ use self::{
     log::{AbortOnDrop, Numbers, Sequencer},
     openings::Openings,
 };
-use crate::store::{Changes, Committed, IdKind, Meters, Store, StoreError, moment};
+use crate::store::{Changes, Committed, IdKind, Meters, Store, StoreError};
 
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -146,6 +146,13 @@ impl Lost {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// It was, if that is what this error tells.
+    fn note_if_lost(&self, error: &sqlx::Error) {
+        if fault::is_lost(error) {
+            self.note();
+        }
+    }
+
     /// Whether a question that failed is asked again: when its connection was lost.
     fn may_ask_again(&self, error: &sqlx::Error, tries: u32) -> bool {
         let again = fault::is_lost(error) && tries + 1 < MOST_ASKED;
@@ -180,18 +187,21 @@ impl PgStore {
         let inner = pool_of(INNER_CONNECTIONS, &lost).connect_lazy_with(connect.clone());
         warn_of_shortcuts(&inner).await.map_err(|error| told(&error))?;
         let meters = Arc::new(Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?);
-        let (sequencer, numbers) = Sequencer::begin(inner.clone(), lost.clone(), meters.clone()).await.map_err(|error| told(&error))?;
+        let asked = reads::Asked::new(pool.clone(), lost.clone());
+        let too_old = asked.snapshots.too_old.clone();
+        let begun = Sequencer::begin(inner.clone(), lost.clone(), meters.clone(), too_old).await;
+        let (sequencer, numbers) = begun.map_err(|error| told(&error))?;
         let (sequencer, folder) = (AbortOnDrop(tokio::spawn(sequencer.run())), AbortOnDrop(tokio::spawn(fold::run(inner.clone()))));
         let ids = Arc::new(Ids::default());
         let writer = Writer { pool: pool.clone(), ids: ids.clone(), numbers: numbers.clone(), lost: lost.clone(), meters: meters.clone() };
         Ok(Arc::new(Self {
-            asked: reads::Asked::new(pool.clone(), lost.clone()),
             pool,
             inner,
             connect,
             ids,
             numbers,
             lost,
+            asked,
             meters,
             writer,
             openings: Openings::new(),
@@ -233,10 +243,10 @@ fn pool_of(connections: u32, lost: &Arc<Lost>) -> PgPoolOptions {
     let lost = lost.clone();
     PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).test_before_acquire(false).before_acquire(
         move |connection, idle| {
-            let doubtful = lost.doubts(idle.idle_for);
+            let (lost, doubtful) = (lost.clone(), lost.doubts(idle.idle_for));
             Box::pin(async move {
                 if doubtful {
-                    connection.ping().await?;
+                    connection.ping().await.inspect_err(|_| lost.note())?;
                 }
                 Ok(true)
             })
@@ -253,7 +263,7 @@ impl Store for PgStore {
             if openings::are(&changes) { self.openings.commit(&self.writer, changes).await } else { self.writer.apply(&changes).await };
         self.meters.commit_seconds.observe(start.elapsed().as_secs_f64());
         // Also what was refused, because somebody else was faster, is decided again by what is read afterwards.
-        moment::renew();
+        self.asked.snapshots.too_old.renew();
         committed
     }
 
@@ -263,15 +273,19 @@ impl Store for PgStore {
 
     async fn lease(&self, name: &str, holder: i64, seconds: u32) -> Result<bool, StoreError> {
         // By the server's clock, since those of the instances may differ.
-        let sql = "INSERT INTO taquilla.leases AS l (name, holder, expires_at) VALUES ($1, $2, now() + make_interval(secs => $3)) \
-                   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+        // Of somebody else's it is seen before, since a row that is there would be locked by a transaction that has changed nothing.
+        let sql = "INSERT INTO taquilla.leases AS l (name, holder, expires_at, xid) \
+                   SELECT $1, $2, now() + make_interval(secs => $3), pg_current_xact_id()::text::bigint WHERE NOT EXISTS \
+                   (SELECT FROM taquilla.leases o WHERE o.name = $1 AND o.holder <> $2 AND o.expires_at >= now()) \
+                   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at, xid = excluded.xid \
                    WHERE l.holder = excluded.holder OR l.expires_at < now()";
         let taken = asking!(self.lost, sqlx::query(sql).bind(name).bind(holder).bind(f64::from(seconds)).execute(&self.pool))?;
         Ok(taken.rows_affected() > 0)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        let sql = "INSERT INTO taquilla.probes (name, at) VALUES ('ready', now()) ON CONFLICT (name) DO UPDATE SET at = excluded.at";
+        let sql = "INSERT INTO taquilla.probes (name, at, xid) VALUES ('ready', now(), pg_current_xact_id()::text::bigint) \
+                   ON CONFLICT (name) DO UPDATE SET at = excluded.at, xid = excluded.xid";
         sqlx::query(sql).execute(&self.pool).await.map(drop).map_err(|error| told(&error))
     }
 

@@ -3,8 +3,8 @@
 //! since what is over stays so. So whatever was read is as it was for as long as the snapshot is. Looking at that costs a statement that
 //! touches no table, and all who want to know it at the same time share it.
 //!
-//! It is the snapshot of the whole server: other databases' writes count as changes, too. Where there is something new each time, nobody
-//! looks, and all is read as if nothing were known. What the desks themselves write all the time, without changing what they are about,
+//! It is the snapshot of the whole server: other databases' writes count as changes, too. Where there is something new each time, it is
+//! seldom looked, and all is read as if nothing were known. What the desks themselves write all the time, without changing what they are about,
 //! is told apart: leases, and when a session was used.
 
 use std::{
@@ -16,17 +16,20 @@ use parking_lot::Mutex;
 use sqlx::Row as _;
 
 use super::{Lost, connections::Connections, rows::Read, together::Together, values, values::Xid};
-use crate::store::{StoreError, moment};
+use crate::store::{
+    StoreError,
+    moment::{self, TooOld},
+};
 
 /// The transactions that are over, and since when the server runs: the numbers of those that it had forgotten when it fell may come again.
 const LOOK: &str = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()";
 
-/// Transactions that changed no content: one after the other, the lower half of one, the whole of another, and whether nothing else has
-/// been changed by it either. Leases and probes are written by transactions of their own; and the row of a commit, which holds the
-/// commit's number, is written again by the one that gives it a place in the log, and does that and nothing else.
+/// Transactions that changed no content, by their numbers or the lower halves of them, and whether they have changed nothing else either.
+/// Leases and probes are written by transactions of their own, which leave their numbers there; so do commits. The row of a commit is written
+/// again by the transaction that gives it a place in the log, and does that and nothing else.
 const ASIDE: &str = "\
-    SELECT xidsend(xmin), NULL::bigint, true FROM taquilla.leases UNION ALL SELECT xidsend(xmin), NULL, true FROM taquilla.probes UNION ALL \
-    (SELECT xidsend(xmin), xid, false FROM taquilla.commits WHERE entries = 0 AND NOT content AND made_at > now() - interval '1 minute' \
+    SELECT xid, NULL::bytea, true FROM taquilla.leases UNION ALL SELECT xid, NULL, true FROM taquilla.probes UNION ALL \
+    (SELECT xid, xidsend(xmin), false FROM taquilla.commits WHERE entries = 0 AND NOT content AND made_at > now() - interval '1 minute' \
     ORDER BY made_at DESC LIMIT 64)";
 
 /// When more transactions than this have ended, some of them are taken to have changed something.
@@ -55,7 +58,7 @@ pub(super) enum Part {
 
 impl View {
     /// Whether a part is the same in both.
-    const fn is(self, other: Self, part: Part) -> bool {
+    pub(super) const fn is(self, other: Self, part: Part) -> bool {
         match part {
             Part::All => self.all == other.all,
             Part::Content => self.content == other.content,
@@ -104,14 +107,14 @@ impl Snapshot {
 struct Seen {
     snapshot: Snapshot,
     up_since: values::Instant,
-    /// How many connections had been lost: another server may answer since.
+    /// How many connections had been lost before it was told.
     lost: u64,
 }
 
 impl Seen {
-    /// Whether it is the server of before that has told it.
-    fn is_of(&self, before: &Self) -> bool {
-        (self.up_since, self.lost) == (before.up_since, before.lost)
+    /// Whether it is the server of before that has told it, when so many connections have been lost by now.
+    fn is_of(&self, before: &Self, lost: u64) -> bool {
+        self.up_since == before.up_since && lost == before.lost
     }
 }
 
@@ -149,12 +152,13 @@ pub(super) struct Snapshots {
     pub(super) lost: Arc<Lost>,
     together: Together<(), (), View>,
     latest: Arc<Mutex<Latest>>,
+    pub(super) too_old: TooOld,
 }
 
 impl Snapshots {
     pub(super) fn new(pool: Connections, lost: Arc<Lost>) -> Self {
         let latest = Latest { look: 0, view: View { all: 0, content: 0 }, seen: None, news: 0, at: Instant::now() };
-        Self { pool, lost, together: Together::default(), latest: Arc::new(Mutex::new(latest)) }
+        Self { pool, lost, together: Together::default(), latest: Arc::new(Mutex::new(latest)), too_old: TooOld::default() }
     }
 
     /// The state that was found latest. What is read from here on is of this one, or of a later one if there is one by then; the former is
@@ -163,12 +167,12 @@ impl Snapshots {
         self.latest.lock().view
     }
 
-    /// Whether this part is as it was when this was the latest state. It may be when that is not known.
+    /// Whether this part is as it was when this was the latest state. `false` also when that is not known.
     ///
     /// # Errors
     /// The database's.
     pub(super) async fn is_still(&self, view: View, part: Part) -> Result<bool, StoreError> {
-        let too_old = moment::too_old();
+        let too_old = self.too_old.last();
         {
             let latest = self.latest.lock();
             if latest.look > too_old {
@@ -194,14 +198,18 @@ impl Snapshots {
 
 /// Looks; and tells what is new since another look.
 async fn look_at(pool: &Connections, lost: &Lost, before: Option<&Seen>) -> Read<(Seen, News)> {
+    let lost_before = lost.count();
     let row = sqlx::query(LOOK).fetch_one(pool).await?;
     let snapshot = Snapshot::read(row.try_get(0)?).ok_or_else(|| sqlx::Error::Decode("a snapshot that is none".into()))?;
-    // Counted after the answer, so that it is the server of before that has given it if the count is that of before.
-    let seen = Seen { snapshot, up_since: row.try_get(1)?, lost: lost.count() };
-    let Some(before) = before.filter(|before| seen.is_of(before)) else { return Ok((seen, News::Content)) };
+    let seen = Seen { snapshot, up_since: row.try_get(1)?, lost: lost_before };
+    let Some(before) = before.filter(|before| seen.is_of(before, lost.count())) else { return Ok((seen, News::Content)) };
     let news = match seen.snapshot.ended_since(&before.snapshot) {
         Some(ended) if ended.is_empty() => News::None,
-        Some(ended) => told_apart(pool, &ended).await?,
+        Some(ended) => told_apart(pool, &ended).await.unwrap_or_else(|error| {
+            // It need not be known: everything can be read again.
+            tracing::debug!(%error, "what has changed could not be told apart");
+            News::Content
+        }),
         None => News::Content,
     };
     Ok((seen, news))
@@ -211,8 +219,8 @@ async fn look_at(pool: &Connections, lost: &Lost, before: Option<&Seen>) -> Read
 async fn told_apart(pool: &Connections, ended: &[u64]) -> Read<News> {
     let mut news = vec![News::Content; ended.len()];
     for row in sqlx::query(ASIDE).fetch_all(pool).await? {
-        let (lower, whole, nothing): (Xid, Option<i64>, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let is = |number: u64| lower.is_of(number) || whole.is_some_and(|whole| u64::try_from(whole) == Ok(number));
+        let (whole, lower, nothing): (Option<i64>, Option<Xid>, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let is = |number: u64| whole.is_some_and(|whole| u64::try_from(whole) == Ok(number)) || lower.is_some_and(|xid| xid.is_of(number));
         for (_, of) in ended.iter().zip(&mut news).filter(|(number, _)| is(**number)) {
             *of = if nothing { News::None } else { News::Aside };
         }
@@ -240,6 +248,15 @@ mod tests {
         assert_eq!(ended("121:121:"), None, "18 have");
         assert_eq!(ended("90:95:"), None, "that is another server's");
         assert_eq!([Snapshot::read("7"), Snapshot::read("7:x:"), Snapshot::read("7:8:y")], [None, None, None]);
+    }
+
+    #[test]
+    fn another_server_is_told_by_its_start_and_by_what_was_lost() {
+        let seen = |up_since, lost| Seen { snapshot: snapshot("7:7:"), up_since: values::Instant(up_since), lost };
+        assert!(seen(1, 3).is_of(&seen(1, 3), 3));
+        assert!(!seen(2, 3).is_of(&seen(1, 3), 3), "it was started since");
+        assert!(!seen(1, 3).is_of(&seen(1, 3), 4), "a connection was lost meanwhile");
+        assert!(!seen(1, 4).is_of(&seen(1, 3), 4), "one was lost before");
     }
 
     #[test]

@@ -28,6 +28,7 @@ use super::{
 };
 
 on_every_store!(any_history_gives_the_same_answers_as_the_model, every_planted_fault_is_found);
+on_store!(on_quiet_postgres, quiet, any_history_gives_the_same_answers_as_the_model);
 
 /// How long the histories are.
 const LENGTH: usize = 60;

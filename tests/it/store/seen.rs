@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use sqlx::{Connection as _, PgConnection};
 use taquilla::{
+    activity::model::Action,
     store::{
-        Activities, Addition, Analytics, Changes, Sessions, Store, Tickets, Users, moment,
+        Activities, Addition, Analytics, Changes, IdKind, Sessions, Store, Tickets, Users, moment,
         postgres::{Options, PgStore},
     },
     tickets::{
@@ -47,18 +48,25 @@ const SESSION: SessionId = SessionId(1_000);
 
 impl Quiet {
     async fn new() -> Self {
-        let cluster = tokio::task::spawn_blocking(|| Cluster::start(&["fsync=off"])).await.unwrap();
+        let cluster = tokio::task::spawn_blocking(|| Cluster::start(&["fsync=off", "autovacuum=off"])).await.unwrap();
         cluster.run("postgres", &["CREATE DATABASE desk"]).await;
-        let open = async || {
-            let options = Options { url: Secret::new(cluster.url("desk")), connections: 4, auto_migrate: true };
-            PgStore::open(options).await.expect("the store opens")
-        };
-        let (store, other) = (open().await, open().await);
+        let (store, other) = (open(&cluster).await, open(&cluster).await);
         let user = add_user(&*other, "ana@example.org").await;
         commit(&*other, Changes::new().insert(session(SESSION.0, user.id.0, 9_000)).overwrite(settings("Desk", 1))).await;
         let ticket = open_ticket(&*other).await;
         let ticket = stored(&*other, ticket.id).await;
-        Self { cluster, store, other, ticket, user }
+        let desk = Self { cluster, store, other, ticket, user };
+        desk.settle().await;
+        desk
+    }
+
+    /// Waits until nothing is under way any more: counters that are to be summed up, an end of the log that is to be told.
+    async fn settle(&self) {
+        sqlx::query("SELECT taquilla.sum_figures()").execute(&mut self.connect().await).await.unwrap();
+        let end = (*self.store.durable_seq().borrow()).max(*self.other.durable_seq().borrow());
+        for store in [&self.store, &self.other] {
+            store.durable_seq().wait_for(|known| *known >= end).await.unwrap();
+        }
     }
 
     async fn connect(&self) -> PgConnection {
@@ -67,25 +75,30 @@ impl Quiet {
 
     /// What the first instance answers within one request.
     async fn answers(&self) -> Answers {
-        moment::within(async {
-            let store = &self.store;
-            let page = Page { after: None, limit: 10 };
-            let list = async |query: TicketQuery| -> Vec<Ticket> {
-                store.tickets(&query, page).await.unwrap().rows.iter().map(|ticket| (**ticket).clone()).collect()
-            };
-            let user = store.user(self.user.id).await.unwrap().unwrap();
-            Answers {
-                ticket: stored(&**store, self.ticket.id).await,
-                name: store.names(&[self.user.id, UserId(77)]).await.unwrap().remove(&self.user.id).unwrap(),
-                active: user.is_active,
-                organisation: store.settings().await.unwrap().organisation_name.clone(),
-                list: list(TicketQuery::all(Scope::All)).await,
-                found: list(TicketQuery { words: Words::parse("ticket"), ..TicketQuery::all(Scope::All) }).await,
-                revision: store.revision().await.unwrap(),
-                live: store.session(SESSION).await.unwrap().is_some(),
-            }
-        })
-        .await
+        moment::within(self.answers_of(&self.store)).await
+    }
+
+    /// What an instance answers that remembers nothing.
+    async fn truth(&self) -> Answers {
+        self.answers_of(&*open(&self.cluster).await).await
+    }
+
+    async fn answers_of(&self, store: &PgStore) -> Answers {
+        let page = Page { after: None, limit: 10 };
+        let list = async |query: TicketQuery| -> Vec<Ticket> {
+            store.tickets(&query, page).await.unwrap().rows.iter().map(|ticket| (**ticket).clone()).collect()
+        };
+        let user = store.user(self.user.id).await.unwrap().unwrap();
+        Answers {
+            ticket: stored(store, self.ticket.id).await,
+            name: store.names(&[self.user.id, UserId(77)]).await.unwrap().remove(&self.user.id).unwrap(),
+            active: user.is_active,
+            organisation: store.settings().await.unwrap().organisation_name.clone(),
+            list: list(TicketQuery::all(Scope::All)).await,
+            found: list(TicketQuery { words: Words::parse("ticket"), ..TicketQuery::all(Scope::All) }).await,
+            revision: store.revision().await.unwrap(),
+            live: store.session(SESSION).await.unwrap().is_some(),
+        }
     }
 
     /// The same, after it has been asked twice, so that all of it is remembered.
@@ -102,6 +115,11 @@ impl Quiet {
     }
 }
 
+async fn open(cluster: &Cluster) -> Arc<PgStore> {
+    let options = Options { url: Secret::new(cluster.url("desk")), connections: 4, auto_migrate: true };
+    PgStore::open(options).await.expect("the store opens")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_read_is_told_again_without_reading_it_and_what_is_written_all_the_time_changes_nothing() {
     let desk = Quiet::new().await;
@@ -110,6 +128,7 @@ async fn what_was_read_is_told_again_without_reading_it_and_what_is_written_all_
     assert_eq!(desk.answers().await, before);
     for n in 1..=3 {
         assert!(desk.other.lease("job", 1, 60).await.unwrap());
+        assert!(!desk.store.lease("job", 2, 60).await.unwrap(), "whoever does not get one writes nothing");
         desk.other.ready().await.unwrap();
         commit(&*desk.other, Changes::new().add(Addition::SessionUsed(SESSION, at(n)))).await;
         assert_eq!(desk.answers().await, before);
@@ -122,30 +141,34 @@ async fn what_was_read_is_told_again_without_reading_it_and_what_is_written_all_
 async fn what_anybody_changes_is_seen_by_the_next_request() {
     let desk = Quiet::new().await;
     let mut connection = desk.connect().await;
+    assert!(desk.store.lease("job", 1, 60).await.unwrap());
     let mut before = desk.remembered().await;
-    let mut now = |after: Answers, what: &str| {
+    let mut now = async |what: &str| {
+        let after = desk.answers().await;
+        assert_eq!(after, desk.truth().await, "{what}");
         assert_ne!(after, before, "{what}");
-        before = after;
+        before = desk.remembered().await;
     };
     // By another instance, by this one, and by hand.
     let renamed = changed(&desk.ticket, |ticket| ticket.title = "Another ticket".into());
     commit(&*desk.other, Changes::new().update(renamed.clone())).await;
-    now(desk.remembered().await, "a title");
+    now("a title").await;
     let closed = changed(&renamed, |ticket| ticket.status = Status::Closed);
     commit(&*desk.store, Changes::new().update(closed)).await;
-    now(desk.remembered().await, "a status");
-    commit(&*desk.other, opened(&ticket(desk.other.reserve(taquilla::store::IdKind::Ticket).await.unwrap()))).await;
-    now(desk.remembered().await, "one more ticket");
+    now("a status").await;
+    commit(&*desk.other, opened(&ticket(desk.other.reserve(IdKind::Ticket).await.unwrap()))).await;
+    now("one more ticket").await;
     commit(&*desk.other, Changes::new().overwrite(settings("Another desk", 2))).await;
-    now(desk.remembered().await, "a setting");
+    now("a setting").await;
     for (statement, what) in [
         ("UPDATE taquilla.users SET full_name = 'Eva'", "a name"),
         ("UPDATE taquilla.users SET is_active = false", "an account"),
         ("UPDATE taquilla.tickets SET title = 'By hand'", "a title by hand"),
+        ("BEGIN; UPDATE taquilla.users SET is_active = true; UPDATE taquilla.leases SET expires_at = now(); COMMIT", "beside a lease"),
         ("DELETE FROM taquilla.sessions", "a session that is gone"),
     ] {
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
-        now(desk.remembered().await, what);
+        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        now(what).await;
     }
 }
 
@@ -153,12 +176,12 @@ async fn what_anybody_changes_is_seen_by_the_next_request() {
 async fn a_request_is_answered_as_of_its_beginning_until_it_writes_or_hears_something() {
     let desk = Quiet::new().await;
     desk.remembered().await;
+    desk.settle().await;
     let Quiet { store, other, .. } = &desk;
     let title = async || stored(&**store, desk.ticket.id).await.title;
     let rename = async |store: &PgStore, to: &str| {
         let renamed = changed(&stored(store, desk.ticket.id).await, |ticket| ticket.title = to.into());
-        commit(store, Changes::new().update(renamed).log(ticket_entry(taquilla::activity::model::Action::TicketUpdated, desk.ticket.id)))
-            .await
+        commit(store, Changes::new().update(renamed).log(ticket_entry(Action::TicketUpdated, desk.ticket.id))).await
     };
     moment::within(async {
         let first = title().await;
@@ -170,6 +193,7 @@ async fn a_request_is_answered_as_of_its_beginning_until_it_writes_or_hears_some
     })
     .await;
     desk.remembered().await;
+    desk.settle().await;
     moment::within(async {
         assert_eq!(title().await, "By this one");
         let mut end = store.durable_seq();
@@ -191,4 +215,29 @@ async fn another_server_is_not_taken_for_the_one_of_before() {
     let mut connection = desk.connect().await;
     sqlx::query("UPDATE taquilla.tickets SET title = 'By hand'").execute(&mut connection).await.unwrap();
     assert_eq!(desk.answers().await.ticket.title, "By hand");
+}
+
+/// A dashboard is kept under the revision that was asked for before it was made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_read_for_a_revision_is_not_older_than_it() {
+    let desk = Quiet::new().await;
+    for n in 1..=5 {
+        desk.remembered().await;
+        commit(&*desk.other, Changes::new().add(Addition::SessionUsed(SESSION, at(n)))).await;
+        desk.settle().await;
+        moment::within(async {
+            desk.store.session(SESSION).await.unwrap();
+            let before = stored_user(&desk.other, desk.user.id).await;
+            let renamed = User { full_name: format!("Eva {n}"), version: before.version + 1, ..before };
+            let told = entry(Action::UserUpdated).about_user(renamed.id);
+            let seq = commit(&*desk.other, Changes::new().update(renamed.clone()).log(told)).await;
+            assert_eq!(desk.store.revision().await.unwrap(), u64::try_from(seq).ok(), "it is read anew");
+            assert_eq!(desk.store.names(&[renamed.id]).await.unwrap()[&renamed.id], renamed.full_name);
+        })
+        .await;
+    }
+}
+
+async fn stored_user(store: &PgStore, id: UserId) -> User {
+    (*store.user(id).await.unwrap().unwrap()).clone()
 }

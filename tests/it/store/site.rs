@@ -1,11 +1,20 @@
 //! Where a store under test lives: it can be closed, dropped and opened again.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use taquilla::store::{
-    IdKind, Store,
-    postgres::PgStore,
-    sled::{Options, SledStore},
+use taquilla::{
+    store::{
+        IdKind, Store,
+        postgres::{Options as PgOptions, PgStore},
+        sled::{Options, SledStore},
+    },
+    types::Secret,
 };
 use tempfile::TempDir;
 
@@ -13,12 +22,17 @@ use super::{
     model::Model,
     mutant::{Fault, Mutant},
 };
-use crate::support::postgres::Database;
+use crate::support::{cluster::Cluster, postgres::Database};
+
+/// How many databases tests have made on servers of their own.
+static DATABASES: AtomicU32 = AtomicU32::new(1);
 
 enum Home {
     Model(Model),
     Sled(TempDir),
     Postgres(Database),
+    /// A database of a server of its own.
+    Quiet(Arc<Cluster>, String),
 }
 
 /// A store and its home. It can be used like the store itself.
@@ -44,12 +58,25 @@ impl Site {
         Self::at(Home::Postgres(Database::new().await)).await
     }
 
+    /// The same on a server of its own, where nobody else's writes are seen as changes.
+    pub async fn quiet() -> Self {
+        let cluster = tokio::task::spawn_blocking(|| Cluster::start(&["fsync=off", "autovacuum=off"])).await.expect("a server");
+        Self::in_cluster(Arc::new(cluster)).await
+    }
+
+    async fn in_cluster(cluster: Arc<Cluster>) -> Self {
+        let name = format!("desk_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        cluster.run("postgres", &[&format!("CREATE DATABASE {name}")]).await;
+        Self::at(Home::Quiet(cluster, name)).await
+    }
+
     /// Another, empty store of the same kind.
     pub async fn fresh(&self) -> Self {
         match self.home {
             Home::Model(_) => Self::model().await,
             Home::Sled(_) => Self::sled().await,
             Home::Postgres(_) => Self::postgres().await,
+            Home::Quiet(ref cluster, _) => Self::in_cluster(cluster.clone()).await,
         }
     }
 
@@ -76,6 +103,10 @@ impl Site {
                 opening.await.expect("opening does not panic").expect("the store opens")
             }
             Home::Postgres(database) => PgStore::open(database.options()).await.expect("the store opens"),
+            Home::Quiet(cluster, name) => {
+                let options = PgOptions { url: Secret::new(cluster.url(name)), connections: 8, auto_migrate: true };
+                PgStore::open(options).await.expect("the store opens")
+            }
         };
         self.store = Some(match self.fault {
             Some(fault) => Arc::new(Mutant::new(store, fault)),
@@ -91,7 +122,7 @@ impl Site {
     /// The folder of a store that has one.
     pub fn folder(&self) -> Option<&std::path::Path> {
         match &self.home {
-            Home::Model(_) | Home::Postgres(_) => None,
+            Home::Model(_) | Home::Postgres(_) | Home::Quiet(..) => None,
             Home::Sled(folder) => Some(folder.path()),
         }
     }
@@ -100,7 +131,7 @@ impl Site {
     pub fn histories(&self) -> u32 {
         match self.home {
             Home::Model(_) | Home::Sled(_) => 64,
-            Home::Postgres(_) => 12,
+            Home::Postgres(_) | Home::Quiet(..) => 12,
         }
     }
 
@@ -123,7 +154,7 @@ impl Site {
     pub fn database(&self) -> Option<&Database> {
         match &self.home {
             Home::Postgres(database) => Some(database),
-            Home::Model(_) | Home::Sled(_) => None,
+            Home::Model(_) | Home::Sled(_) | Home::Quiet(..) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! `serve`: opens the storage, listens, and stops when it is told to.
 
-use std::{io::Write, net::SocketAddr};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use clap::{Args, ValueEnum};
 use tokio::{
@@ -19,6 +19,9 @@ use crate::{
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// By then a desk has made what it makes once: its routes, and the first round of its jobs.
+const START: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -76,12 +79,17 @@ async fn serve(context: &Context, loaded: Loaded) -> Result<(), Failure> {
     };
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::Failure, format!("server.listen: {error}")))?;
     announce(context, &app, address);
-    // What only the start has needed: the rest of this thread's time is waiting.
-    memory::give_back();
+    let mut settled = std::pin::pin!(tokio::time::sleep(START));
+    let mut is_settled = false;
     let stop = CancellationToken::new();
     let mut run = std::pin::pin!(app.run(listener, stop.clone().cancelled_owned()));
     loop {
         tokio::select! {
+            () = &mut settled, if !is_settled => {
+                is_settled = true;
+                // What only the start has needed: from here on this thread waits.
+                memory::give_back();
+            }
             ended = &mut run => {
                 ended.map_err(|error| Failure::new(Exit::Failure, format!("{error:#}")))?;
                 tracing::info!("stopped");

@@ -9,7 +9,7 @@
 //! - [`jobs`]: what runs on a clock. [`metrics`]: what the desk tells of itself to Prometheus and InfluxDB.
 //! - [`app`]: puts it together, starts and stops it. [`cli`]: the command line. [`config`]: the configuration tree.
 //! - [`backup`]: a desk in one file, and back. [`import`]: what other desks have. [`demo`]: a desk to look at. [`outgoing`]: requests to other systems.
-//! - [`mod@input`], [`reply`], [`types`], [`error`], [`memory`], [`telemetry`]: what all rooms share.
+//! - [`mod@input`], [`reply`], [`types`], [`error`], [`telemetry`]: what all rooms share.
 
 pub mod activity;
 pub mod analytics;
@@ -24,7 +24,6 @@ pub mod http;
 pub mod import;
 pub mod input;
 pub mod jobs;
-pub mod memory;
 pub mod metrics;
 pub mod outgoing;
 pub mod reply;

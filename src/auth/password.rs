@@ -1,6 +1,6 @@
 //! Hashing and checking passwords: argon2id, away from the threads that answer requests, a few at a time.
 
-use std::{sync::Arc, thread::available_parallelism};
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use anyhow::Context;
 use argon2::{
@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use tokio::sync::Semaphore;
 
 use super::token::random;
-use crate::{config, error::AppError, memory, types::Secret};
+use crate::{config, error::AppError, types::Secret};
 
 /// Hashes and checks passwords.
 pub struct Hasher {
@@ -26,6 +26,9 @@ pub struct Hasher {
 
 /// Checks that may wait for a place.
 const MOST_WAITING: usize = 128;
+
+/// A little longer than the allocator keeps freed memory (mimalloc's `purge_delay`, 1 s).
+const KEPT_BY_ALLOCATOR: Duration = Duration::from_millis(1_200);
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,9 +113,10 @@ impl Hasher {
             drop(held);
             // Whoever hung up does not want the answer.
             drop(answer.send(done));
-            // The last hash of a burst sees to it that the 19 MiB of each are given back.
+            // The allocator keeps freed memory for a while, in case more is wanted, and gives back what has been free for longer
+            // when a thread ends. The last hash of a burst sees to it; else its 19 MiB stay until some other thread happens to end.
             if queue.available_permits() == places {
-                memory::outlive_what_is_kept();
+                std::thread::park_timeout(KEPT_BY_ALLOCATOR);
             }
         });
         thread.map_err(AppError::internal)?;

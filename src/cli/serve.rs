@@ -1,6 +1,6 @@
 //! `serve`: opens the storage, listens, and stops when it is told to.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr};
 
 use clap::{Args, ValueEnum};
 use tokio::{
@@ -14,14 +14,11 @@ use crate::{
     app::{App, AppState, Clock},
     config::{Flag, Loaded, LogFormat, without_password},
     http::server::raise_descriptors,
-    memory, telemetry,
+    telemetry,
 };
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
-
-/// By then a desk has made what it makes once: its routes, and the first round of its jobs.
-const START: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -79,17 +76,10 @@ async fn serve(context: &Context, loaded: Loaded) -> Result<(), Failure> {
     };
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::Failure, format!("server.listen: {error}")))?;
     announce(context, &app, address);
-    let mut settled = std::pin::pin!(tokio::time::sleep(START));
-    let mut is_settled = false;
     let stop = CancellationToken::new();
     let mut run = std::pin::pin!(app.run(listener, stop.clone().cancelled_owned()));
     loop {
         tokio::select! {
-            () = &mut settled, if !is_settled => {
-                is_settled = true;
-                // What only the start has needed: from here on this thread waits.
-                memory::give_back();
-            }
             ended = &mut run => {
                 ended.map_err(|error| Failure::new(Exit::Failure, format!("{error:#}")))?;
                 tracing::info!("stopped");

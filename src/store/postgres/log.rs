@@ -277,6 +277,7 @@ impl Sequencer {
         if looks.is_multiple_of(LOOKS_BETWEEN_PURGES) {
             let purge = "DELETE FROM taquilla.commits WHERE entries = 0 AND last_seq IS NOT NULL AND made_at < now() - interval '1 hour'";
             if let Err(error) = sqlx::query(purge).execute(&self.pool).await {
+                self.lost.note_if_lost(&error);
                 tracing::debug!(%error, "old commits were not removed");
             }
         }

@@ -23,7 +23,7 @@ use super::{
     ask::{entries, ids},
     build::*,
 };
-use crate::support::postgres::{Cluster, Database};
+use crate::support::postgres::{Cluster, Database, options};
 
 /// How soon a follower must see an entry.
 const SOON: Duration = Duration::from_secs(1);
@@ -198,8 +198,7 @@ async fn load(store: Arc<PgStore>, stop: tokio_util::sync::CancellationToken) ->
 async fn restarts_of_the_server_lose_nothing_and_double_nothing() {
     let cluster = tokio::task::spawn_blocking(|| Arc::new(Cluster::start(&["fsync=on", "max_connections=60"]))).await.unwrap();
     cluster.run("postgres", &["CREATE DATABASE desk"]).await;
-    let options = Options { url: Secret::new(cluster.url("desk")), connections: 8, auto_migrate: true };
-    let store = PgStore::open(options).await.unwrap();
+    let store = PgStore::open(options(cluster.url("desk"))).await.unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
     let writers: Vec<_> = (0..16).map(|_| tokio::spawn(load(store.clone(), stop.clone()))).collect();
     for signal in ["INT", "QUIT", "KILL"] {

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use sqlx::{Connection as _, PgConnection};
 use taquilla::{
     activity::model::Action,
-    store::{
-        Activities, Addition, Analytics, Changes, IdKind, Sessions, Store, Tickets, Users, moment,
-        postgres::{Options, PgStore},
-    },
+    store::{Activities, Addition, Analytics, Changes, IdKind, Sessions, Store, Tickets, Users, moment, postgres::PgStore},
     tickets::{
         model::{Status, Ticket},
         query::{Scope, TicketQuery},
         search::Words,
     },
-    types::{Page, Secret, SessionId, UserId},
+    types::{Page, SessionId, UserId},
     users::model::User,
 };
 
 use super::build::*;
-use crate::support::cluster::Cluster;
+use crate::support::{
+    cluster::Cluster,
+    postgres::{options, quiet},
+};
 
 /// Two instances on a database of a server that nobody else uses.
 struct Quiet {
@@ -48,8 +48,7 @@ const SESSION: SessionId = SessionId(1_000);
 
 impl Quiet {
     async fn new() -> Self {
-        let cluster = tokio::task::spawn_blocking(|| Cluster::start(&["fsync=off", "autovacuum=off"])).await.unwrap();
-        cluster.run("postgres", &["CREATE DATABASE desk"]).await;
+        let cluster = quiet().await;
         let (store, other) = (open(&cluster).await, open(&cluster).await);
         let user = add_user(&*other, "ana@example.org").await;
         commit(&*other, Changes::new().insert(session(SESSION.0, user.id.0, 9_000)).overwrite(settings("Desk", 1))).await;
@@ -116,8 +115,7 @@ impl Quiet {
 }
 
 async fn open(cluster: &Cluster) -> Arc<PgStore> {
-    let options = Options { url: Secret::new(cluster.url("desk")), connections: 4, auto_migrate: true };
-    PgStore::open(options).await.expect("the store opens")
+    PgStore::open(options(cluster.url("desk"))).await.expect("the store opens")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

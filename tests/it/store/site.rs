@@ -8,13 +8,10 @@ use std::{
     },
 };
 
-use taquilla::{
-    store::{
-        IdKind, Store,
-        postgres::{Options as PgOptions, PgStore},
-        sled::{Options, SledStore},
-    },
-    types::Secret,
+use taquilla::store::{
+    IdKind, Store,
+    postgres::PgStore,
+    sled::{Options, SledStore},
 };
 use tempfile::TempDir;
 
@@ -22,7 +19,10 @@ use super::{
     model::Model,
     mutant::{Fault, Mutant},
 };
-use crate::support::{cluster::Cluster, postgres::Database};
+use crate::support::{
+    cluster::Cluster,
+    postgres::{Database, options, quiet},
+};
 
 /// How many databases tests have made on servers of their own.
 static DATABASES: AtomicU32 = AtomicU32::new(1);
@@ -60,8 +60,7 @@ impl Site {
 
     /// The same on a server of its own, where nobody else's writes are seen as changes.
     pub async fn quiet() -> Self {
-        let cluster = tokio::task::spawn_blocking(|| Cluster::start(&["fsync=off", "autovacuum=off"])).await.expect("a server");
-        Self::in_cluster(Arc::new(cluster)).await
+        Self::in_cluster(Arc::new(quiet().await)).await
     }
 
     async fn in_cluster(cluster: Arc<Cluster>) -> Self {
@@ -103,10 +102,7 @@ impl Site {
                 opening.await.expect("opening does not panic").expect("the store opens")
             }
             Home::Postgres(database) => PgStore::open(database.options()).await.expect("the store opens"),
-            Home::Quiet(cluster, name) => {
-                let options = PgOptions { url: Secret::new(cluster.url(name)), connections: 8, auto_migrate: true };
-                PgStore::open(options).await.expect("the store opens")
-            }
+            Home::Quiet(cluster, name) => PgStore::open(options(cluster.url(name))).await.expect("the store opens"),
         };
         self.store = Some(match self.fault {
             Some(fault) => Arc::new(Mutant::new(store, fault)),

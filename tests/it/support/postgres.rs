@@ -40,6 +40,18 @@ pub fn shared() -> &'static Cluster {
 /// Databases that are not needed any more; the next test removes them.
 static LEFT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+/// A server on which nobody else writes, not even by itself, with an empty database `desk`.
+pub async fn quiet() -> Cluster {
+    let cluster = tokio::task::spawn_blocking(|| Cluster::start(&["fsync=off", "autovacuum=off"])).await.unwrap();
+    cluster.run("postgres", &["CREATE DATABASE desk"]).await;
+    cluster
+}
+
+/// How a store is opened at an address.
+pub fn options(url: String) -> Options {
+    Options { url: Secret::new(url), connections: 8, auto_migrate: true }
+}
+
 /// A database of a test's own.
 #[derive(Debug)]
 pub struct Database {
@@ -82,7 +94,7 @@ impl Database {
 
     /// How a store is opened in it.
     pub fn options(&self) -> Options {
-        Options { url: Secret::new(self.url()), connections: 8, auto_migrate: true }
+        options(self.url())
     }
 
     /// Another connection to it.

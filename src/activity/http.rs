@@ -8,7 +8,6 @@ use axum::{
 };
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     model::EntryView,
@@ -19,6 +18,7 @@ use crate::{
     auth::{extract::AdminActor, model::Actor},
     error::AppError,
     http::{
+        api::{Api, routes},
         body::Query,
         page::{self, Limit},
         path::Id,
@@ -29,8 +29,8 @@ use crate::{
 };
 
 /// The routes of the log.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list_activity)).routes(routes!(list_ticket_activity)).merge(super::live::http::router())
+pub fn router() -> Api {
+    Api::new().routes(routes!(list_activity)).routes(routes!(list_ticket_activity)).merge(super::live::http::router())
 }
 
 /// A place in the log; 0 is before the first entry.

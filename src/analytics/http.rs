@@ -2,7 +2,6 @@
 
 use axum::{Json, extract::State, response::Response};
 use utoipa::IntoParams;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     insight::{BacklogView, Performance},
@@ -14,6 +13,7 @@ use crate::{
     auth::{extract::AgentActor, model::Actor},
     error::AppError,
     http::{
+        api::{Api, routes},
         body::{Query, written},
         path::Id,
     },
@@ -21,12 +21,8 @@ use crate::{
 };
 
 /// The routes of analytics.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(read_dashboard))
-        .routes(routes!(read_agent))
-        .routes(routes!(read_performance))
-        .routes(routes!(read_backlog))
+pub fn router() -> Api {
+    Api::new().routes(routes!(read_dashboard)).routes(routes!(read_agent)).routes(routes!(read_performance)).routes(routes!(read_backlog))
 }
 
 crate::input! {

@@ -7,7 +7,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use utoipa::IntoParams;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api_tokens,
@@ -18,6 +17,7 @@ use crate::{
     app::AppState,
     error::AppError,
     http::{
+        api::{Api, routes},
         body::{Body, Query},
         etag,
         page::{self, Limit},
@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// The routes of the caller's own account.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub fn router() -> Api {
+    Api::new()
         .routes(routes!(me, change_me))
         .routes(routes!(sessions))
         .routes(routes!(end_session))

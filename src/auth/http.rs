@@ -9,7 +9,6 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     cookie,
@@ -21,6 +20,7 @@ use crate::{
     app::{App, AppState},
     error::AppError,
     http::{
+        api::{Api, routes},
         body::{self, Body, JsonOrForm, Query, parse_json},
         client::ClientAddress,
         etag,
@@ -31,8 +31,8 @@ use crate::{
 };
 
 /// The routes under `/auth`.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub fn router() -> Api {
+    Api::new()
         .routes(routes!(register))
         .routes(routes!(login))
         .routes(routes!(refresh))

@@ -5,19 +5,21 @@ use axum::{
     http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::create;
 use crate::{
     app::AppState,
     auth::{extract::AdminActor, model::Actor},
     error::AppError,
-    http::body::Query,
+    http::{
+        api::{Api, routes},
+        body::Query,
+    },
 };
 
 /// The route.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(take_backup))
+pub fn router() -> Api {
+    Api::new().routes(routes!(take_backup))
 }
 
 /// Take a backup

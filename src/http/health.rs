@@ -10,17 +10,19 @@ use axum::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::assets;
+use super::{
+    api::{Api, routes},
+    assets,
+};
 use crate::{app::AppState, error::AppError, metrics::influx::status::InfluxState};
 
 /// How long a storage may take to show that it works.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The routes.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(root)).routes(routes!(health)).routes(routes!(ready))
+pub fn router() -> Api {
+    Api::new().routes(routes!(root)).routes(routes!(health)).routes(routes!(ready))
 }
 
 /// What the desk is.

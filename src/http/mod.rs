@@ -1,6 +1,7 @@
 //! The wire: the router and its layers, extractors for bodies, queries, tags and idempotency keys, and the pages that
 //! document the API. Handlers live with their features.
 
+pub mod api;
 pub mod assets;
 pub mod body;
 pub mod client;
@@ -31,13 +32,13 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     normalize_path::{NormalizePath, NormalizePathLayer},
 };
-use utoipa_axum::router::OpenApiRouter;
 
+use self::api::Api;
 use crate::{app::AppState, error::AppError};
 
-/// Every route of the API with its documentation, as it comes from the features.
-fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(document::base())
+/// Every route of the API, as it comes from the features.
+fn api() -> Api {
+    Api::new()
         .merge(crate::auth::http::router())
         .merge(crate::users::http::router())
         .merge(crate::tickets::http::router())
@@ -51,13 +52,13 @@ fn routes() -> OpenApiRouter<AppState> {
 /// The OpenAPI document of the API.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    document::finish(routes().into_openapi())
+    document::finish(api().document(document::base()))
 }
 
 /// The whole service, for [`server::serve`].
 #[must_use]
 pub fn service(app: AppState) -> NormalizePath<Router> {
-    layered(app, routes().split_for_parts().0.merge(docs::router()))
+    layered(app, api().into_router().merge(docs::router()))
 }
 
 /// The routes under the layers that every request passes, the outermost last.

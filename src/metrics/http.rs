@@ -13,7 +13,6 @@ use axum::{
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::influx::status::InfluxReport;
 use crate::{
@@ -24,13 +23,17 @@ use crate::{
         token::digest,
     },
     error::AppError,
-    http::{body::Query, client::Peer},
+    http::{
+        api::{Api, routes},
+        body::Query,
+        client::Peer,
+    },
     types::Seq,
 };
 
 /// The route.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(metrics)).routes(routes!(status))
+pub fn router() -> Api {
+    Api::new().routes(routes!(metrics)).routes(routes!(status))
 }
 
 /// Whoever may read the metrics: with a configured token its holder; without, somebody on this machine whom no proxy lets

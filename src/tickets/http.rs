@@ -9,7 +9,6 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     comments, export,
@@ -24,6 +23,7 @@ use crate::{
     auth::{extract::AdminActor, model::Actor},
     error::AppError,
     http::{
+        api::{Api, routes},
         body::{Body, Query, written},
         etag::unless_known,
         page,
@@ -34,8 +34,8 @@ use crate::{
 };
 
 /// The routes of tickets and their comments.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub fn router() -> Api {
+    Api::new()
         .routes(routes!(list_tickets, create_ticket))
         .routes(routes!(bulk_change))
         .routes(routes!(get_ticket, put_ticket, patch_ticket, delete_ticket))

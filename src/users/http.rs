@@ -6,7 +6,6 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     model::{SettingsView, UserView},
@@ -25,6 +24,7 @@ use crate::{
     },
     error::AppError,
     http::{
+        api::{Api, routes},
         body::{Body, Query},
         etag, page,
         path::Id,
@@ -34,8 +34,8 @@ use crate::{
 };
 
 /// The routes of `/users`, `/setup` and `/settings`.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub fn router() -> Api {
+    Api::new()
         .routes(routes!(list_users, create_user))
         .routes(routes!(read_user, change_user, deactivate_user))
         .routes(routes!(setup_state, set_up))

@@ -15,14 +15,22 @@ use axum::{
 use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Timers, open};
-use crate::{app::AppState, auth::extract::Standing, error::AppError, http::body::Query, types::Seq};
+use crate::{
+    app::AppState,
+    auth::extract::Standing,
+    error::AppError,
+    http::{
+        api::{Api, routes},
+        body::Query,
+    },
+    types::Seq,
+};
 
 /// The route of the live stream.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(events))
+pub fn router() -> Api {
+    Api::new().routes(routes!(events))
 }
 
 /// Where the log ended when the request arrived: before anything else is asked.

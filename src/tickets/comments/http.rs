@@ -7,7 +7,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use utoipa::IntoParams;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::ops;
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     auth::model::Actor,
     error::AppError,
     http::{
+        api::{Api, routes},
         body::{Body, Query},
         etag::unless_known,
         page::{self, Limit},
@@ -30,8 +30,8 @@ use crate::{
 };
 
 /// The routes of comments.
-pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list_comments, create_comment)).routes(routes!(get_comment, edit_comment, delete_comment))
+pub fn router() -> Api {
+    Api::new().routes(routes!(list_comments, create_comment)).routes(routes!(get_comment, edit_comment, delete_comment))
 }
 
 crate::input! {

@@ -16,7 +16,6 @@ use crate::{
         create::{self, CreateError, Wanted},
         restore::{self, RestoreError},
     },
-    config::Flag,
     store::{self, transfer::Step},
     types::Timestamp,
 };
@@ -63,9 +62,6 @@ pub(super) struct Restore {
     /// Keep aside the desk that is there, instead of refusing.
     #[arg(long)]
     force: bool,
-    /// Where the data shall be [setting storage.url; sled:./data].
-    #[arg(long, value_name = "URL")]
-    storage_url: Option<String>,
 }
 
 impl BackupVerb {
@@ -210,8 +206,7 @@ impl Verify {
 
 impl Restore {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let flag = self.storage_url.map(|value| Flag { name: "--storage-url", key: "storage.url", value });
-        let config = context.load_for_verb_with(flag.into_iter().collect())?.config;
+        let config = context.load_for_verb()?.config;
         let url = config.storage_url().map_err(|error| Failure::new(Exit::Config, format!("storage.url: {error}")))?;
         let bar = Bar::new(context, "records");
         let now = Timestamp::now_by_the_clock();

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::{App, Clock},
     auth::{model::Actor, policy::NewPassword, token::random},
-    config::{Bootstrap, Flag},
+    config::Bootstrap,
     demo::ops::{self, Made, SEED, SignIn, TICKETS, Wanted},
     input::FieldValue,
     types::Timestamp,
@@ -41,9 +41,6 @@ pub(super) struct Demo {
     /// Put the demo beside the tickets that are there.
     #[arg(long)]
     force: bool,
-    /// Where the data is kept [setting storage.url; sled:./data].
-    #[arg(long, value_name = "URL")]
-    storage_url: Option<String>,
     #[command(flatten)]
     password: PasswordFrom,
 }
@@ -54,8 +51,7 @@ impl Demo {
         if self.until.is_some_and(|until| until > now) {
             return Err(Failure::new(Exit::Usage, "--until must not lie in the future"));
         }
-        let flag = self.storage_url.clone().map(|value| Flag { name: "--storage-url", key: "storage.url", value });
-        let mut config = context.load_for_verb_with(flag.into_iter().collect())?.config;
+        let mut config = context.load_for_verb()?.config;
         config.bootstrap = Bootstrap::default();
         let (password, given) = if self.password.is_given() { (checked(&self.password)?, true) } else { (random_password()?, false) };
         let wanted = Wanted {

@@ -47,6 +47,9 @@ struct Global {
     /// Read this configuration file instead of ./config.toml or /etc/taquilla/config.toml.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     config: Option<PathBuf>,
+    /// Where the data is kept, for verbs that open it themselves [setting storage.url; sled:./data].
+    #[arg(long, global = true, value_name = "sled:FOLDER|postgres://…", help_heading = "Everywhere")]
+    storage_url: Option<String>,
     /// Print data and errors as JSON.
     #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
@@ -105,6 +108,19 @@ enum Verb {
     Version,
 }
 
+impl Verb {
+    /// What a verb goes by that does not open the configured storage.
+    const fn instead_of_storage_url(&self) -> Option<&'static str> {
+        match self {
+            Self::Ticket(_) => Some("`ticket` asks a running desk; --server says which"),
+            Self::Healthcheck(_) => Some("`healthcheck` asks a running desk; --url says which"),
+            Self::Transfer(_) => Some("`transfer` takes --from and --to"),
+            Self::Openapi | Self::Completions(_) | Self::Version => Some("this verb opens no storage"),
+            _ => None,
+        }
+    }
+}
+
 /// What a verb works with.
 struct Context {
     global: Global,
@@ -112,19 +128,15 @@ struct Context {
 }
 
 impl Context {
-    /// Reads the configuration.
-    fn load(&self, flags: Vec<Flag>) -> Result<Loaded, Failure> {
+    /// Reads the configuration, with the flags of a verb over it.
+    fn load(&self, mut flags: Vec<Flag>) -> Result<Loaded, Failure> {
+        flags.extend(self.global.storage_url.clone().map(|value| Flag { name: "--storage-url", key: "storage.url", value }));
         crate::config::load(&Sources::of_process(self.global.config.clone(), flags)).map_err(Failure::from)
     }
 
     /// Reads the configuration for a verb that is done at once: it logs what is wrong, nothing else.
     fn load_for_verb(&self) -> Result<Loaded, Failure> {
-        self.load_for_verb_with(Vec::new())
-    }
-
-    /// The same, with flags over it.
-    fn load_for_verb_with(&self, flags: Vec<Flag>) -> Result<Loaded, Failure> {
-        let loaded = self.load(flags)?;
+        let loaded = self.load(Vec::new())?;
         crate::telemetry::start(loaded.config.log.format, if self.global.quiet { "error" } else { "warn" });
         crate::telemetry::log_panics();
         for warning in &loaded.warnings {
@@ -158,6 +170,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    if context.global.storage_url.is_some()
+        && let Some(instead) = verb.instead_of_storage_url()
+    {
+        return Err(Failure::new(Exit::Usage, format!("--storage-url: {instead}")));
+    }
     crate::outgoing::install_tls();
     match verb {
         Verb::Serve(verb) => verb.run(context),

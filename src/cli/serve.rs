@@ -25,9 +25,6 @@ pub(super) struct Serve {
     /// Address and port to listen on [setting server.listen; 127.0.0.1:8000].
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where the data is kept [setting storage.url; sled:./data].
-    #[arg(long, value_name = "sled:FOLDER|postgres://…")]
-    storage_url: Option<String>,
     /// How log lines look [setting log.format; text on a terminal, else JSON].
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -36,11 +33,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let format = self.log_format.and_then(|format| format.to_possible_value()).map(|value| value.get_name().to_owned());
-        let given = [
-            ("--listen", "server.listen", self.listen),
-            ("--storage-url", "storage.url", self.storage_url),
-            ("--log-format", "log.format", format),
-        ];
+        let given = [("--listen", "server.listen", self.listen), ("--log-format", "log.format", format)];
         let flags = given.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? }));
         let loaded = context.load(flags.collect())?;
         telemetry::start(loaded.config.log.format, &loaded.config.log.level);

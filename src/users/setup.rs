@@ -151,6 +151,7 @@ pub async fn bootstrap(app: &AppState, ahead: Option<HashAhead>) -> anyhow::Resu
         (None, Some(_)) => anyhow::bail!("bootstrap.admin_password needs bootstrap.admin_email beside it"),
     };
     if !state(app).await?.needed {
+        tracing::info!("the desk has an admin: bootstrap.admin_email and bootstrap.admin_password are not used");
         return Ok(());
     }
     let email: Email = email.parse().map_err(|message| anyhow::anyhow!("bootstrap.admin_email {message}"))?;
@@ -168,18 +169,20 @@ pub async fn bootstrap(app: &AppState, ahead: Option<HashAhead>) -> anyhow::Resu
         Some(hash) => hash.await??,
         None => app.hasher.hash(password.expose()).await?,
     };
-    app.decide(|| async {
+    let made = app.decide(|| async {
         if !state(app).await?.needed {
-            return Ok((Changes::new(), ()));
+            return Ok((Changes::new(), false));
         }
         let (id, locale) = (UserId(app.store.reserve(IdKind::User).await?), app.settings().await?.locale);
         let password_hash = Some(hash.clone());
         let admin = Making { id, email: &email, full_name: &full_name, role: Role::Admin, locale, password_hash }.made(app.now());
         let entry = NewEntry { actor: ActorRef::system(), ..admin.made_entry(Action::UserCreated, None) };
         let changes = with_roster(app, Changes::new(), &admin).await?.insert(admin).log(entry);
-        Ok((changes, ()))
-    })
-    .await?;
+        Ok((changes, true))
+    });
+    if made.await? {
+        tracing::info!("the first admin was made of bootstrap.admin_email and bootstrap.admin_password");
+    }
     Ok(())
 }
 

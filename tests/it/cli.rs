@@ -244,6 +244,28 @@ fn a_storage_is_begun_by_making_an_account_and_by_nothing_else() {
 }
 
 #[test]
+fn the_storage_may_be_named_on_the_command_line_of_whatever_opens_it_and_of_nothing_else() {
+    let place = Place::new();
+    let at = ["--storage-url", "sled:./elsewhere"];
+    let ana = ["user", "create", "--email", "ana@example.com", "--name", "Ana", "--role", "admin", "--password-stdin"];
+    place.run_with(&[], &[&ana[..], &at].concat(), "correct horse 1\n").expect(0);
+    for verb in [&["user", "list"][..], &["token", "list", "--user", "1"], &["fsck"], &["audit", "verify"], &["migrate", "status"]] {
+        place.run(&[&at[..], verb].concat()).expect(0);
+        place.run(&[verb, &at[..]].concat()).expect(0);
+    }
+    place.run(&[&["export", "desk.gz"][..], &at].concat()).expect(0);
+    assert!(!place.path().join("data").exists());
+    for (verb, instead) in [
+        (&["ticket", "list"][..], "--server"),
+        (&["healthcheck"], "--url"),
+        (&["transfer", "--from", "sled:./elsewhere", "--to", "sled:./data"], "--from and --to"),
+        (&["openapi"], "opens no storage"),
+    ] {
+        place.run(&[verb, &at[..]].concat()).expect(2).says("--storage-url").says(instead);
+    }
+}
+
+#[test]
 fn fsck_tells_whether_the_storage_is_sound() {
     let place = Place::new();
     place.add_user("ana@example.com", "admin");

@@ -183,6 +183,11 @@ async fn the_first_admin_comes_from_the_configuration_and_no_secret_is_logged() 
         assert!(!server.said.contains(secret), "{}", server.said);
     }
     assert!(!server.said.contains("/setup#"), "there is an admin, so there is nothing to set up");
+    assert!(server.said.contains("the first admin was made"), "{}", server.said);
+    // Whoever changes the variables later is told why that does nothing.
+    let mut again = place.serve(&variables, &[]);
+    again.stop();
+    assert!(again.said.contains("bootstrap.admin_password are not used") && !again.said.contains("was made"), "{}", again.said);
 }
 
 #[tokio::test]

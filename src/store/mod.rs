@@ -7,6 +7,7 @@
 //! sees none twice · ids are never issued twice, also across crashes · reopening keeps all.
 
 pub mod aside;
+mod asked;
 mod changes;
 pub mod fault;
 mod fsck;

@@ -21,12 +21,12 @@ use super::{
     values::{Instant, Xid},
 };
 use crate::{
-    store::rows::TicketBytes,
-    tickets::{
-        model::Ticket,
-        query::{SortKey, TicketQuery},
+    store::{
+        asked::{self, Asked},
+        rows::TicketBytes,
     },
-    types::{Page, Slice, Timestamp, Total},
+    tickets::{model::Ticket, query::SortKey},
+    types::{Slice, Timestamp, Total},
 };
 
 /// Memory for tickets, in bytes.
@@ -37,8 +37,6 @@ const TICKETS: usize = 24 * 1024;
 const PAGE_MEMORY: u64 = 6 * 1024 * 1024;
 /// How many pages that is, roughly.
 const PAGES: usize = 6 * 1024;
-/// Longer pages are not: whoever reads all tickets reads each once.
-const LONGEST_PAGE: usize = 200;
 
 /// The state of a ticket's row: who wrote it, and when. A transaction leaves one row of a ticket. Its number may come again on a server
 /// that has lost what another one had committed: the time tells that, and what was remembered before is forgotten ([`Known::forget`]).
@@ -92,9 +90,6 @@ impl Present {
     }
 }
 
-/// A page of a list, as it was asked for.
-pub(super) type Asked = (TicketQuery, Page<SortKey>);
-
 /// A page as it was read.
 pub(super) struct Leaf {
     /// The state of everything in which it was so.
@@ -114,10 +109,8 @@ impl Weighter<i64, (View, Present)> for ByBytes {
 }
 
 impl Weighter<Asked, Arc<Leaf>> for ByBytes {
-    fn weight(&self, (query, _): &Asked, leaf: &Arc<Leaf>) -> u64 {
-        let words = query.words.iter().flat_map(|words| words.whole.iter().chain([&words.prefix]));
-        let texts = words.chain(&query.tags).fold(0, |sum, text| sum + text.len() + size_of::<String>());
-        (size_of::<(Asked, Leaf)>() + size_of_val(&*leaf.states) + texts) as u64
+    fn weight(&self, asked: &Asked, leaf: &Arc<Leaf>) -> u64 {
+        (asked::bytes(asked) + size_of::<Leaf>() + size_of_val(&*leaf.states)) as u64
     }
 }
 
@@ -174,8 +167,7 @@ impl Known {
 
     /// Remembers a page that was read when this was the latest state.
     pub(super) fn put_page(&self, view: View, asked: &Asked, page: &Slice<Present, SortKey>) {
-        // What is overdue is asked for as of another instant each time.
-        if asked.1.limit <= LONGEST_PAGE && asked.0.overdue_at.is_none() {
+        if asked::comes_again(asked) {
             let states = page.rows.iter().map(Present::state).collect();
             self.pages.insert(asked.clone(), Arc::new(Leaf { view, states, next: page.next, total: page.total }));
         }
@@ -183,7 +175,7 @@ impl Known {
 
     /// Remembers tickets of a page that was read when this was the latest state.
     pub(super) fn put_tickets(&self, view: View, asked: &Asked, tickets: &[Present]) {
-        if asked.1.limit <= LONGEST_PAGE {
+        if asked::is_looked_at(asked) {
             for one in tickets {
                 self.put_ticket(view, one);
             }

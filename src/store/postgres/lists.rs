@@ -9,7 +9,7 @@ use super::{
     fault::told,
     few::{FEW, Few},
     find::{self, Found},
-    known::{Asked, Known, Present, State, present, states},
+    known::{Known, Present, State, present, states},
     lookup::Lookup,
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     analytics::figures::Kind,
-    store::StoreError,
+    store::{StoreError, asked::Asked},
     tickets::{
         model::Ticket,
         query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},

@@ -24,7 +24,7 @@ use crate::{
     activity::{chain::ChainBlock, model::Entry},
     analytics::figures::{Amount, Key, Span},
     auth::model::{ApiToken, Digest32, Session},
-    store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users},
+    store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users, asked},
     tickets::{
         model::{Comment, Ticket},
         query::{SortKey, TicketQuery},
@@ -59,7 +59,7 @@ pub(super) struct Asked {
     api_tokens: Remembered<Digest32, Arc<ApiToken>>,
     singles: Remembered<String, (serde_json::Value, i64)>,
     source: lists::Source,
-    lists: Together<known::Asked, (), List>,
+    lists: Together<asked::Asked, (), List>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
     pub(super) revisions: Together<(), (), Option<u64>>,
     pub(super) revision: Mutex<Option<(View, Option<u64>)>>,

@@ -22,6 +22,7 @@ mod names;
 mod open;
 mod orders;
 mod own;
+mod pages;
 mod people;
 mod projection;
 mod reads;
@@ -53,6 +54,7 @@ use self::{
     group::{Staged, batch},
     ids::Ids,
     open::{Folder, Identity},
+    pages::Pages,
     projection::{Effect, Projection},
     view::Before,
 };
@@ -83,6 +85,7 @@ pub struct SledStore {
 struct Shared {
     state: RwLock<State>,
     cache: Cache<TicketId, Arc<Ticket>, TicketBytes>,
+    pages: Pages,
     ids: Ids,
     durable: watch::Sender<Seq>,
     /// What was there before, for whoever reads the store as of an earlier moment.
@@ -140,6 +143,7 @@ impl SledStore {
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
             cache: Cache::with_weighter(TICKETS_CACHED, TICKET_CACHE, TicketBytes),
+            pages: Pages::new(),
             ids,
             durable: watch::Sender::new(seq),
             view: Mutex::default(),

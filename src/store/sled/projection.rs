@@ -51,6 +51,11 @@ impl Effect {
             Self::People(row) => matches!(**row, Row::User(_)),
         }
     }
+
+    /// Whether other tickets may belong to a list after it, or in another order.
+    const fn shows_in_lists(&self) -> bool {
+        matches!(self, Self::Ticket { .. } | Self::Comment { .. } | Self::Gone(RowKey::Ticket(_) | RowKey::Comment(..)))
+    }
 }
 
 /// Everything that is held in memory.
@@ -65,12 +70,14 @@ pub(super) struct Projection {
     /// The state that counters and names are in: another number at each change, in the whole process, so that it is not the
     /// same again either when the store is opened anew.
     pub(super) revision: u64,
+    /// The state that tickets and comments are in, likewise.
+    pub(super) lists: u64,
 }
 
-/// A number that no state has had yet.
+/// A number that no state has had yet; the first state of all has 0.
 pub(super) fn next_revision() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    LAST.fetch_add(1, Ordering::Relaxed)
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// A ticket's place in the bitmaps.
@@ -83,6 +90,9 @@ impl Projection {
     pub(super) fn apply(&mut self, engine: &Engine, effects: &[Effect]) -> Result<(), StoreError> {
         if effects.iter().any(Effect::shows_in_analytics) {
             self.revision = next_revision();
+        }
+        if effects.iter().any(Effect::shows_in_lists) {
+            self.lists = next_revision();
         }
         for effect in effects {
             match effect {

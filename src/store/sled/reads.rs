@@ -5,13 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{
-    Shared, SledStore, comments,
-    engine::Engine,
-    keys, log, own,
-    projection::Projection,
-    select::{Selected, select},
-};
+use super::{Shared, SledStore, comments, engine::Engine, keys, log, own, projection::Projection};
 use crate::{
     activity::{chain::ChainBlock, model::Entry},
     auth::model::{ApiToken, Digest32, Session},
@@ -63,20 +57,19 @@ impl Tickets for SledStore {
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
-        if is_light(query) {
-            let cached = self.shared.with(|projection, _| {
-                let selected = select(&projection.columns, &projection.search, query, page);
-                let rows: Option<Vec<_>> = selected.ids.iter().map(|id| self.shared.cache.get(&TicketId(i64::from(*id)))).collect();
-                Ok(rows.map(|rows| Slice { rows, next: selected.next, total: selected.total }))
-            })?;
-            if let Some(slice) = cached {
-                return Ok(slice);
-            }
+        let Shared { cache, pages, .. } = &*self.shared;
+        let asked = (query.clone(), page);
+        let at_hand = self.memory(|projection| {
+            let page = if is_light(query) { Some(pages.page(projection, &asked)) } else { pages.known(projection, &asked) }?;
+            let rows: Option<Vec<_>> = page.ids.iter().map(|id| cache.get(&TicketId(i64::from(*id)))).collect();
+            Some(Slice { rows: rows?, next: page.next, total: page.total })
+        })?;
+        if let Some(slice) = at_hand {
+            return Ok(slice);
         }
-        let query = query.clone();
         self.disk(move |shared, projection, engine| {
-            let Selected { ids, next, total } = select(&projection.columns, &projection.search, &query, page);
-            Ok(Slice { rows: shared.tickets(engine, &ids)?, next, total })
+            let page = shared.pages.page(projection, &asked);
+            Ok(Slice { rows: shared.tickets(engine, &page.ids)?, next: page.next, total: page.total })
         })
         .await
     }

@@ -102,8 +102,12 @@ pub(super) fn unmade(error: CreateError) -> Failure {
 impl Create {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let now = Timestamp::now_by_the_clock();
+        let offline_meant = context.global.storage_url.is_some();
+        if offline_meant && self.remote.is_named() {
+            return Err(Failure::new(Exit::Usage, "--storage-url: --server, --token and --token-file ask a running desk instead"));
+        }
         let path = destination(self.to, now)?;
-        let held = if self.remote.is_meant() {
+        let held = if self.remote.is_meant() && !offline_meant {
             context.load_for_verb()?;
             let desk = self.remote.desk(context)?;
             block_on(async {

@@ -33,7 +33,7 @@ impl ConfigVerb {
 }
 
 fn check(context: &Context) -> Result<Exit, Failure> {
-    let sources = config::Sources::of_process(context.global.config.clone(), Vec::new());
+    let sources = config::Sources::of_process(context.global.config.clone(), context.flags(Vec::new()));
     let (refused, warnings) = match config::load(&sources) {
         Ok(loaded) => (None, loaded.warnings),
         Err(refused) => (Some(Failure::from(refused.clone())), refused.warnings),

@@ -47,7 +47,8 @@ struct Global {
     /// Read this configuration file instead of ./config.toml or /etc/taquilla/config.toml.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     config: Option<PathBuf>,
-    /// Where the data is kept, for verbs that open it themselves [setting storage.url; sled:./data].
+    /// Where the data is kept, for verbs that open it themselves [setting storage.url; sled:./data]. Others on this machine
+    /// can see a password in it; one in a variable or a file they cannot.
     #[arg(long, global = true, value_name = "sled:FOLDER|postgres://…", help_heading = "Everywhere")]
     storage_url: Option<String>,
     /// Print data and errors as JSON.
@@ -116,7 +117,19 @@ impl Verb {
             Self::Healthcheck(_) => Some("`healthcheck` asks a running desk; --url says which"),
             Self::Transfer(_) => Some("`transfer` takes --from and --to"),
             Self::Openapi | Self::Completions(_) | Self::Version => Some("this verb opens no storage"),
-            _ => None,
+            Self::Serve(_)
+            | Self::User(_)
+            | Self::Token(_)
+            | Self::Config(_)
+            | Self::Audit(_)
+            | Self::Fsck(_)
+            | Self::Demo(_)
+            | Self::Migrate(_)
+            | Self::Influx(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Export(_)
+            | Self::Import(_) => None,
         }
     }
 }
@@ -128,9 +141,15 @@ struct Context {
 }
 
 impl Context {
-    /// Reads the configuration, with the flags of a verb over it.
-    fn load(&self, mut flags: Vec<Flag>) -> Result<Loaded, Failure> {
+    /// The flags that stand over the configuration: a verb's, and those of all.
+    fn flags(&self, mut flags: Vec<Flag>) -> Vec<Flag> {
         flags.extend(self.global.storage_url.clone().map(|value| Flag { name: "--storage-url", key: "storage.url", value }));
+        flags
+    }
+
+    /// Reads the configuration, with the flags of a verb over it.
+    fn load(&self, flags: Vec<Flag>) -> Result<Loaded, Failure> {
+        let flags = self.flags(flags);
         crate::config::load(&Sources::of_process(self.global.config.clone(), flags)).map_err(Failure::from)
     }
 

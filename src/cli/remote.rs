@@ -75,9 +75,14 @@ fn usage(message: impl Into<String>) -> Failure {
 }
 
 impl Remote {
+    /// Whether a running desk is named by a flag.
+    pub(super) const fn is_named(&self) -> bool {
+        self.server.is_some() || self.token.is_some() || self.token_file.is_some()
+    }
+
     /// Whether a running desk is meant, by a flag or a variable.
     pub(super) fn is_meant(&self) -> bool {
-        self.server.is_some() || self.token.is_some() || self.token_file.is_some() || variable("TAQUILLA_TOKEN").is_some()
+        self.is_named() || variable("TAQUILLA_TOKEN").is_some()
     }
 
     /// Everything that is needed to ask the desk; nothing is sent yet.

@@ -9,7 +9,7 @@ const HEAD: &str = "\
 #
 # The file is ./config.toml, else /etc/taquilla/config.toml, or the one named by --config. Keep only what you change.
 # An environment variable wins over the file: TAQUILLA_<SECTION>__<KEY> with two underscores, such as
-# TAQUILLA_SERVER__LISTEN, and for secrets also with _FILE at its end and the path of a file that holds the secret.
+# TAQUILLA_SERVER__LISTEN, and for secrets and storage.url also with _FILE at its end and the path of a file that holds the value.
 # A flag wins over both. `taquilla config show --origin` tells each value and where it came from,
 # `taquilla config check` what is wrong.
 ";

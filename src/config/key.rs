@@ -80,6 +80,16 @@ pub enum Shown {
     Value(Value),
 }
 
+/// The setting that is an address, and may have a password in it.
+const ADDRESS: &str = "storage.url";
+
+impl Key {
+    /// Whether a variable may name a file in which the value stands, so that no secret need be in the environment.
+    pub(super) fn may_stand_in_a_file(&self) -> bool {
+        self.kind == Kind::Secret || self.name == ADDRESS
+    }
+}
+
 /// The type of a setting.
 pub(super) trait Setting: DeserializeOwned {
     const KIND: Kind;

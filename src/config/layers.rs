@@ -142,7 +142,7 @@ impl Layers {
             let Some(text) = name.strip_prefix("TAQUILLA_").and_then(|_| sources.variable(name)) else { continue };
             let origin = variable_origin(name);
             let direct = keys().find(|key| key.variable() == name);
-            let by_file = || keys().find(|key| key.kind == Kind::Secret && name.strip_suffix("_FILE") == Some(&key.variable()));
+            let by_file = || keys().find(|key| key.may_stand_in_a_file() && name.strip_suffix("_FILE") == Some(&key.variable()));
             match (direct, text) {
                 (Some(key), Ok(text)) => self.give(key, read(key.kind, &text), origin),
                 (Some(key), Err(message)) => self.refuse(key.name, origin, message),

@@ -8,8 +8,8 @@ use crate::{
 /// A page of a list, as it was asked for.
 pub(super) type Asked = (TicketQuery, Page<SortKey>);
 
-/// Longer pages are not remembered: whoever reads all tickets reads each once.
-const LONGEST_PAGE: usize = 200;
+/// Longer pages are not remembered: those who ask for them read all tickets, and each page once.
+const LONGEST_PAGE: usize = 100;
 
 /// Whether it is a page that somebody looks at, and not a piece of all tickets.
 pub(super) const fn is_looked_at((_, page): &Asked) -> bool {

@@ -150,8 +150,9 @@ pub async fn bootstrap(app: &AppState, ahead: Option<HashAhead>) -> anyhow::Resu
         (Some(_), None) => anyhow::bail!("bootstrap.admin_email needs bootstrap.admin_password beside it"),
         (None, Some(_)) => anyhow::bail!("bootstrap.admin_password needs bootstrap.admin_email beside it"),
     };
+    let unused = || tracing::info!("the desk has an admin: bootstrap.admin_email and bootstrap.admin_password are not used");
     if !state(app).await?.needed {
-        tracing::info!("the desk has an admin: bootstrap.admin_email and bootstrap.admin_password are not used");
+        unused();
         return Ok(());
     }
     let email: Email = email.parse().map_err(|message| anyhow::anyhow!("bootstrap.admin_email {message}"))?;
@@ -162,7 +163,8 @@ pub async fn bootstrap(app: &AppState, ahead: Option<HashAhead>) -> anyhow::Resu
         let told: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
         anyhow::anyhow!("bootstrap.admin_password {}", told.join(", "))
     })?;
-    if app.store.user_by_email(&email).await?.is_some() {
+    // Unless another instance has made it meanwhile.
+    if app.store.user_by_email(&email).await?.is_some() && state(app).await?.needed {
         anyhow::bail!("bootstrap.admin_email is the address of an account that is no active admin; `taquilla user` can make it one");
     }
     let hash = match ahead {
@@ -182,6 +184,8 @@ pub async fn bootstrap(app: &AppState, ahead: Option<HashAhead>) -> anyhow::Resu
     });
     if made.await? {
         tracing::info!("the first admin was made of bootstrap.admin_email and bootstrap.admin_password");
+    } else {
+        unused();
     }
     Ok(())
 }

@@ -244,22 +244,27 @@ fn a_storage_is_begun_by_making_an_account_and_by_nothing_else() {
 }
 
 #[test]
-fn the_storage_may_be_named_on_the_command_line_of_whatever_opens_it_and_of_nothing_else() {
+fn the_storage_may_be_named_on_the_command_line_of_whatever_opens_it() {
     let place = Place::new();
     let at = ["--storage-url", "sled:./elsewhere"];
     let ana = ["user", "create", "--email", "ana@example.com", "--name", "Ana", "--role", "admin", "--password-stdin"];
     place.run_with(&[], &[&ana[..], &at].concat(), "correct horse 1\n").expect(0);
-    for verb in [&["user", "list"][..], &["token", "list", "--user", "1"], &["fsck"], &["audit", "verify"], &["migrate", "status"]] {
+    for verb in [&["user", "list"][..], &["token", "list", "--user", "1"], &["fsck"], &["audit", "verify"]] {
         place.run(&[&at[..], verb].concat()).expect(0);
         place.run(&[verb, &at[..]].concat()).expect(0);
     }
     place.run(&[&["export", "desk.gz"][..], &at].concat()).expect(0);
+    // The variable means a running desk, but the flag is nearer.
+    place.run_in(&[("TAQUILLA_TOKEN", "tq_x")], &[&["backup", "create", "--to", "desk.backup"][..], &at].concat()).expect(0);
+    place.run(&["config", "check", "--storage-url", "nothing:"]).expect(3).says("--storage-url");
+    place.run(&["migrate", "status", "--storage-url", "nothing:"]).expect(3).says("--storage-url");
     assert!(!place.path().join("data").exists());
     for (verb, instead) in [
         (&["ticket", "list"][..], "--server"),
         (&["healthcheck"], "--url"),
         (&["transfer", "--from", "sled:./elsewhere", "--to", "sled:./data"], "--from and --to"),
         (&["openapi"], "opens no storage"),
+        (&["backup", "create", "--to", "other", "--server", "http://127.0.0.1:1"], "ask a running desk"),
     ] {
         place.run(&[verb, &at[..]].concat()).expect(2).says("--storage-url").says(instead);
     }

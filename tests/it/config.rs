@@ -323,6 +323,10 @@ fn secrets_are_read_from_files() {
     assert_eq!(loaded.config.bootstrap.admin_password.as_ref().unwrap().expose(), "correct horse 9");
     assert_eq!(loaded.origin("auth.secret_key"), format!("file {key}, named by environment variable TAQUILLA_AUTH__SECRET_KEY_FILE"));
 
+    let address = place.write("address", "postgres://desk:hunter2@db/desk\n");
+    let loaded = load(&[("TAQUILLA_STORAGE__URL_FILE", address.to_str().unwrap())], &[]).unwrap();
+    assert_eq!(loaded.config.storage.url, "postgres://desk:hunter2@db/desk", "it may hold a password");
+
     let both = problems(&[("TAQUILLA_AUTH__SECRET_KEY_FILE", key), ("TAQUILLA_AUTH__SECRET_KEY", GOOD_SECRET)]);
     assert!(both[0].contains("is also set by TAQUILLA_AUTH__SECRET_KEY"), "{both:?}");
     let empty = place.write("empty", "\n");

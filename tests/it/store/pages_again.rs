@@ -3,19 +3,24 @@
 use std::collections::HashMap;
 
 use taquilla::{
-    store::{Changes, IdKind, Store, Tickets},
+    store::{Changes, IdKind, Record, Row, Store, Tickets},
     tickets::{
-        model::{Status, Ticket},
+        model::{Comment, Status, Ticket},
         query::{Scope, Sort, SortBy, TicketQuery},
         search::Words,
     },
     types::Page,
 };
 
-use super::{build::*, site::Site};
+use super::{ask::ids, build::*, site::Site};
 use crate::support::postgres::Database;
 
-on_every_store!(a_page_that_is_read_again_shows_what_has_changed, a_page_that_is_read_again_has_the_right_length);
+on_every_store!(
+    a_page_that_is_read_again_shows_what_has_changed,
+    a_page_that_is_read_again_has_the_right_length,
+    a_page_that_is_found_by_a_comment_follows_it,
+    a_page_that_is_read_again_shows_what_was_taken_in,
+);
 
 fn queries() -> Vec<TicketQuery> {
     let all = || TicketQuery::all(Scope::All);
@@ -95,6 +100,28 @@ async fn a_page_that_is_read_again_has_the_right_length(site: Site) {
     let gone = changed(&tickets[5], |ticket| ticket.deleted_at = Some(at(99)));
     commit(&*site, Changes::new().update(gone)).await;
     check(&*site, &tickets, 4, "one less").await;
+}
+
+/// The comment alone is written anew: no counter of its ticket changes.
+async fn a_page_that_is_found_by_a_comment_follows_it(site: Site) {
+    let tickets = opened_tickets(&*site, 1).await;
+    let before = comment(tickets[0].id.0, 900, "alpha");
+    commit(&*site, commented(&before, tickets[0].version)).await;
+    let words = ["alpha", "beta"].map(|word| TicketQuery { words: Words::parse(word), ..TicketQuery::all(Scope::All) });
+    let found = async |query: &TicketQuery| ids(&*site, query, 50).await.len();
+    assert_eq!((found(&words[0]).await, found(&words[1]).await), (1, 0));
+    commit(&*site, Changes::new().update(Comment { content: "beta".into(), version: 2, ..before })).await;
+    assert_eq!((found(&words[0]).await, found(&words[1]).await), (0, 1));
+}
+
+async fn a_page_that_is_read_again_shows_what_was_taken_in(site: Site) {
+    let all = TicketQuery::all(Scope::All);
+    let found = async || ids(&*site, &all, 50).await;
+    assert!(found().await.is_empty());
+    let row = Row::from(Ticket { version: 1, ..ticket(7) });
+    site.take_in(vec![Record::Row(Box::new(row))]).await.unwrap();
+    site.settle().await.unwrap();
+    assert_eq!(found().await, [7]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ PAGING = ("list, newest", "list, filtered", "list, by priority", "list, deep pag
 
 def judged(found):
     """A row for each aim: for each store the figure, and whether it is reached."""
-    sizes = found.extent.sizes
+    sizes = found.sizes
     small, large = sizes[0], sizes[-1]
     rows = []
 

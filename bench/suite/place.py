@@ -104,6 +104,15 @@ def folder_mib(folder):
     return sum(file.stat().st_blocks * 512 for file in Path(folder).rglob("*") if file.is_file()) / 2**20
 
 
+def read_whole(folder):
+    """Reads every file of a folder once, so that the system has them in memory as far as it has room."""
+    for file in Path(folder).rglob("*"):
+        if file.is_file():
+            with open(file, "rb", buffering=0) as read:
+                while read.read(2**20):
+                    pass
+
+
 def sync_micros(folder, times=300):
     """How long it takes to append 4 KiB to a file and to sync it, in µs, on average."""
     file = os.open(folder / "sync", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -57,7 +57,7 @@ def speed(found):
             ],
         ),
     ]
-    for size in extent.sizes:
+    for size in found.sizes:
         parts += [f"### {size:,} tickets\n", requests(found, size), stores(found, size)]
     aims = table(("aim", *(cell for store in STORES for cell in (store, ""))), judged(found))
     parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims]
@@ -102,7 +102,7 @@ def stores(found, size):
 
 
 def raw(found):
-    size = found.extent.sizes[0]
+    size = found.sizes[0]
     create = {store: found.outcomes[store, size].measures["create"].rate for store in STORES}
     per = lambda rate, store: f"{create[store] / rate:.2f}" if rate else ""
     rows = [
@@ -124,7 +124,7 @@ def write(found):
 
 def front(found):
     """The figures of the front page: the largest size."""
-    size = found.extent.sizes[-1]
+    size = found.sizes[-1]
     one, other = (found.outcomes[store, size] for store in STORES)
     footprint = [
         ("release binary", f"{found.binary_mib:.1f} MiB"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from . import limits, queries
 from .desk import ADMIN, PASSWORD, SETTLED, Desk, environment, fill
 from .load import CONNECTIONS, Comments, Measure, Query, Running, median, rounds, wrk
-from .place import Place, finished, folder_mib, machine, programs, say
+from .place import Place, finished, folder_mib, machine, programs, read_whole, say
 from .servers import Cluster
 from .streams import STREAMS, fan_out
 
@@ -88,20 +88,27 @@ class Found:
     # What a new ticket writes on sled.
     shape: str = ""
 
+    @property
+    def sizes(self):
+        """Those that are measured by now, on both stores."""
+        return [size for size in self.extent.sizes if all((store, size) in self.outcomes for store in STORES)]
 
-def run(extent):
-    """Measures everything; gives what it found."""
+
+def run(extent, kept):
+    """Measures everything; gives what it found. `kept` is called after each size with what is known by then: a run with a million
+    tickets takes long enough to be broken off."""
     with Place() as place:
         binary, examples = programs(["limits"])
         found = Found(extent, machine(binary, place.folder), binary.stat().st_size / 2**20)
         footprint(place, binary, found)
         cluster = Cluster(place)
         found.postgres = cluster.version()
-        for size in extent.sizes:
-            at_size(place, binary, cluster, size, found)
         say("the limits of the machine")
         found.bare = limits.bare_handler(place, examples["limits"], extent.seconds, extent.rounds)
         raw_limits(place, binary, examples["limits"], cluster, found)
+        for size in extent.sizes:
+            at_size(place, binary, cluster, size, found)
+            kept(found)
         return found
 
 
@@ -136,6 +143,8 @@ def at_size(place, binary, cluster, size, found):
     _, *found.moved[size] = finished(command, env=environment(), cwd=place.folder)
     cluster.tidy(name)
     os.sync()
+    # Moving it has read PostgreSQL's side last; a desk that has run for some time has its file in the system's memory.
+    read_whole(data)
     for store in STORES:
         say(f"{store}, {size} tickets")
         where = url if store == "sled" else cluster.url(name)

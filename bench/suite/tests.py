@@ -123,6 +123,14 @@ class Aims(unittest.TestCase):
             self.assertIn(f"\n| {name} |", page)
         self.assertIn("With 2,000 tickets", report.front(told))
 
+    def test_a_run_that_is_broken_off_tells_what_it_has(self):
+        told = found()
+        del told.outcomes["PostgreSQL", 2000]
+        text = report.speed(told)
+        self.assertIn("### 1,000 tickets", text)
+        self.assertNotIn("### 2,000 tickets", text)
+        self.assertIn("With 1,000 tickets", report.front(told))
+
 
 class Words(unittest.TestCase):
     def sample(self):

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use utoipa::IntoParams;
@@ -19,7 +19,7 @@ use crate::{
     http::{
         api::{Api, routes},
         body::{Body, Query},
-        etag,
+        etag::Known,
         page::{self, Limit},
         path::Id,
     },
@@ -76,9 +76,9 @@ fn paged<T: serde::Serialize>(
         (status = 304, description = "The client has it already"),
     ),
 )]
-async fn me(State(app): State<AppState>, actor: Actor, Query(()): Query<()>, headers: HeaderMap) -> Result<Response, AppError> {
+async fn me(State(app): State<AppState>, actor: Actor, Query(()): Query<()>, known: Known) -> Result<Response, AppError> {
     let user = UserView::from(&*users::ops::one(&app, actor.require_id()?).await?);
-    Ok(etag::unless_known(&headers, &user.etag(), || Json(&user).into_response()))
+    Ok(known.or(&user.etag(), || Json(&user).into_response()))
 }
 
 /// Change the caller's name, language or password

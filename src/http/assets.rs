@@ -105,7 +105,7 @@ fn asset(headers: &HeaderMap, path: &str, tag: &str, data: Cow<'static, [u8]>) -
     let packed = accepts_gzip(headers).then(|| packed(path, &data)).flatten();
     // Two forms of one file are two representations, so each has a tag of its own.
     let tag = if packed.is_some() { format!("{}-gzip\"", tag.trim_end_matches('"')) } else { tag.to_owned() };
-    let mut response = if etag::none_match(headers, &tag) {
+    let mut response = if etag::Known::of(headers).has(&tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         match &packed {

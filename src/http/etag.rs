@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Expected {
             return Ok(Self::Anything);
         }
         let mut versions = Vec::new();
-        for tag in list(&parts.headers, &IF_MATCH) {
+        for tag in list(parts.headers.get_all(IF_MATCH)) {
             if tag == "*" {
                 return Ok(Self::Anything);
             }
@@ -33,17 +33,37 @@ impl<S: Send + Sync> FromRequestParts<S> for Expected {
     }
 }
 
-/// Whether `If-None-Match` names this tag.
-#[must_use]
-pub fn none_match(headers: &HeaderMap, etag: &str) -> bool {
-    list(headers, &IF_NONE_MATCH).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+/// What `If-None-Match` says: the tags of the states that the client has.
+#[derive(Debug)]
+pub struct Known(Vec<HeaderValue>);
+
+impl Known {
+    /// What the headers say.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(IF_NONE_MATCH).iter().cloned().collect())
+    }
+
+    /// Whether this tag is among them.
+    #[must_use]
+    pub fn has(&self, etag: &str) -> bool {
+        list(&self.0).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    }
+
+    /// Answers 304 when the client has this state already, else what `body` makes, with its tag.
+    pub fn or(&self, etag: &str, body: impl FnOnce() -> Response) -> Response {
+        let mut response = if self.has(etag) { StatusCode::NOT_MODIFIED.into_response() } else { body() };
+        set(&mut response, etag);
+        response
+    }
 }
 
-/// Answers 304 when the client has this state already, else what `body` makes, with its tag.
-pub fn unless_known(headers: &HeaderMap, etag: &str, body: impl FnOnce() -> Response) -> Response {
-    let mut response = if none_match(headers, etag) { StatusCode::NOT_MODIFIED.into_response() } else { body() };
-    set(&mut response, etag);
-    response
+impl<S: Send + Sync> FromRequestParts<S> for Known {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.headers))
+    }
 }
 
 /// Puts a tag on an answer.
@@ -53,6 +73,7 @@ pub fn set(response: &mut Response, etag: &str) {
     }
 }
 
-fn list<'a>(headers: &'a HeaderMap, name: &axum::http::HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim).filter(|t| !t.is_empty())
+/// The members of a list that may be spread over several headers of its name.
+fn list<'a>(headers: impl IntoIterator<Item = &'a HeaderValue>) -> impl Iterator<Item = &'a str> {
+    headers.into_iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim).filter(|t| !t.is_empty())
 }

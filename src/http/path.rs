@@ -1,10 +1,10 @@
 //! Ids in paths. A malformed id is the id of nothing: the request goes on, and ends with 404 where a well-formed id of
 //! something absent would, after the faults of its body and query.
 
-use std::{collections::HashMap, convert::Infallible, str::FromStr};
+use std::{convert::Infallible, str::FromStr};
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
 
@@ -42,7 +42,8 @@ impl<S: Send + Sync, T: PathId> FromRequestParts<S> for Id<T> {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self(read(&parameters(parts, state).await, "id")))
+        let sent = parameters(parts, state).await;
+        Ok(Self(read(sent.iter(), "id")))
     }
 }
 
@@ -50,18 +51,27 @@ impl<S: Send + Sync, A: PathId, B: PathId> FromRequestParts<S> for Ids<A, B> {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let parameters = parameters(parts, state).await;
-        Ok(Self(read(&parameters, "id"), read(&parameters, B::NAME)))
+        let sent = parameters(parts, state).await;
+        Ok(Self(read(sent.iter(), "id"), read(sent.iter(), B::NAME)))
     }
 }
 
 /// The decoded parameters of the path; none when one is not even text.
-async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> HashMap<String, String> {
-    Path::from_request_parts(parts, state).await.map(|Path(parameters)| parameters).unwrap_or_default()
+async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Parameters {
+    Parameters(RawPathParams::from_request_parts(parts, state).await.ok())
 }
 
-fn read<T: PathId>(parameters: &HashMap<String, String>, name: &str) -> T {
-    parameters.get(name).and_then(|text| text.parse().ok()).unwrap_or(T::NOTHING)
+/// Names and texts.
+struct Parameters(Option<RawPathParams>);
+
+impl Parameters {
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flatten()
+    }
+}
+
+fn read<'a, T: PathId>(mut sent: impl Iterator<Item = (&'a str, &'a str)>, name: &str) -> T {
+    sent.find_map(|(of, text)| (of == name).then(|| text.parse().ok())?).unwrap_or(T::NOTHING)
 }
 
 #[cfg(test)]
@@ -70,9 +80,9 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_the_id_of_nothing() {
-        let parameters = HashMap::from([("id".to_owned(), "7".to_owned()), ("comment_id".to_owned(), "07".to_owned())]);
-        assert_eq!(read::<TicketId>(&parameters, "id"), TicketId(7));
-        assert_eq!(read::<CommentId>(&parameters, CommentId::NAME), CommentId::NOTHING);
-        assert_eq!(read::<UserId>(&parameters, "absent"), UserId::NOTHING);
+        let read_id = |name| read::<TicketId>([("id", "7"), ("comment_id", "07")].into_iter(), name);
+        assert_eq!(read_id("id"), TicketId(7));
+        assert_eq!(read_id("comment_id"), TicketId::NOTHING);
+        assert_eq!(read_id("absent"), TicketId::NOTHING);
     }
 }

@@ -1,14 +1,16 @@
-//! One JSON object for each line of the log, written straight into the line's buffer: a busy desk writes tens of thousands
+//! One JSON object for each line of the log, without a map of its fields in between: a busy desk writes tens of thousands
 //! of them in a second. First time, level and the event's own fields, then where it comes from, then the request that it
 //! belongs to.
 
-use std::fmt::{self, Write};
+use std::{fmt, io::Write};
 
+use serde::Serialize;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
 };
 use tracing_subscriber::{
+    field::RecordFields,
     fmt::{
         FmtContext, FormattedFields,
         format::{FormatEvent, FormatFields, Writer},
@@ -18,7 +20,10 @@ use tracing_subscriber::{
 
 use crate::types::Timestamp;
 
-/// Writes events as JSON.
+/// Room for the line of a request, in bytes.
+const ROOM: usize = 512;
+
+/// Writes events, and the fields of spans, as JSON.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonLines;
 
@@ -27,103 +32,100 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let about = event.metadata();
-        write!(line, "{{\"timestamp\":\"{}\",\"level\":\"{}\"", Timestamp::now_by_the_clock(), about.level())?;
-        let mut fields = Fields { line: line.by_ref(), outcome: Ok(()) };
-        event.record(&mut fields);
-        fields.outcome?;
-        line.write_str(",\"target\":")?;
-        text(&mut line, about.target())?;
+        let mut line = Line::new();
+        line.text(format_args!("{{\"timestamp\":\"{}\",\"level\":\"{}\"", Timestamp::now_by_the_clock(), about.level()));
+        event.record(&mut line);
+        line.field("target", about.target());
         if let Some(span) = context.lookup_current() {
+            line.text(format_args!(",\"span\":{{\"name\":"));
+            line.value(span.name());
             let extensions = span.extensions();
-            // An object, as the layer's formatter of fields has written it.
-            let inner = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.fields.as_str());
-            let inner = inner.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-            write!(line, ",\"span\":{{{inner}{}\"name\":", if inner.is_empty() { "" } else { "," })?;
-            text(&mut line, span.name())?;
-            line.write_char('}')?;
+            let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.fields.as_str());
+            line.text(format_args!("{fields}}}"));
         }
-        line.write_str("}\n")
+        line.text(format_args!("}}\n"));
+        line.write(out)
     }
 }
 
-/// Writes each field of an event after what is there.
-struct Fields<'a> {
-    line: Writer<'a>,
-    outcome: fmt::Result,
+impl<'a> FormatFields<'a> for JsonLines {
+    /// Each field after a comma: what stands before them is written by whoever tells of the span.
+    fn format_fields<R: RecordFields>(&self, out: Writer<'a>, fields: R) -> fmt::Result {
+        let mut line = Line::new();
+        fields.record(&mut line);
+        line.write(out)
+    }
 }
 
-impl Fields<'_> {
-    fn put(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+/// A line, or a part of one. It is put together here, as each piece that is given to a [`Writer`] is a call through a pointer.
+struct Line {
+    json: Vec<u8>,
+    outcome: Result<(), serde_json::Error>,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { json: Vec::with_capacity(ROOM), outcome: Ok(()) }
+    }
+
+    /// Adds a text as it stands.
+    fn text(&mut self, text: fmt::Arguments<'_>) {
+        // Memory takes all.
+        let _ = self.json.write_fmt(text);
+    }
+
+    /// Adds a value.
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         if self.outcome.is_ok() {
-            let name = field.name().strip_prefix("r#").unwrap_or(field.name());
-            let name = self.line.write_char(',').and_then(|()| text(&mut self.line, name)).and_then(|()| self.line.write_char(':'));
-            self.outcome = name.and_then(|()| value(&mut self.line));
+            self.outcome = serde_json::to_writer(&mut self.json, value);
         }
+    }
+
+    /// Adds a field after what is there.
+    fn field(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.json.push(b',');
+        self.value(name);
+        self.json.push(b':');
+        self.value(value);
+    }
+
+    fn write(self, mut out: Writer<'_>) -> fmt::Result {
+        self.outcome.map_err(|_| fmt::Error)?;
+        out.write_str(std::str::from_utf8(&self.json).map_err(|_| fmt::Error)?)
+    }
+
+    /// Adds a field of an event or a span.
+    fn record(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
+        self.field(field.name().strip_prefix("r#").unwrap_or(field.name()), value);
     }
 }
 
-impl Visit for Fields<'_> {
+impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, |line| {
-            line.write_char('"')?;
-            write!(Escaped(line), "{value:?}")?;
-            line.write_char('"')
-        });
+        self.record(field, &format_args!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, |line| text(line, value));
+        self.record(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, |line| write!(line, "{value}"));
+        self.record(field, &value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, |line| write!(line, "{value}"));
+        self.record(field, &value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, |line| write!(line, "{value}"));
+        self.record(field, &value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no words for what is no number.
-        self.put(field, |line| if value.is_finite() { write!(line, "{value:?}") } else { line.write_str("null") });
-    }
-}
-
-/// Writes a text in quotes.
-fn text(line: &mut Writer<'_>, text: &str) -> fmt::Result {
-    line.write_char('"')?;
-    Escaped(line).write_str(text)?;
-    line.write_char('"')
-}
-
-/// What is within quotes: quotes, backslashes and control characters are written as escapes.
-struct Escaped<'a, 'b>(&'a mut Writer<'b>);
-
-impl Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut plain = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            if byte >= b' ' && byte != b'"' && byte != b'\\' {
-                continue;
-            }
-            self.0.write_str(&text[plain..at])?;
-            plain = at + 1;
-            match byte {
-                b'"' => self.0.write_str("\\\"")?,
-                b'\\' => self.0.write_str("\\\\")?,
-                b'\n' => self.0.write_str("\\n")?,
-                b'\t' => self.0.write_str("\\t")?,
-                b'\r' => self.0.write_str("\\r")?,
-                control => write!(self.0, "\\u{control:04x}")?,
-            }
-        }
-        self.0.write_str(&text[plain..])
+        // What is no number is null.
+        self.record(field, &value);
     }
 }
 
@@ -133,7 +135,7 @@ mod tests {
 
     use parking_lot::Mutex;
     use serde_json::{Value, json};
-    use tracing_subscriber::{fmt::format::JsonFields, layer::SubscriberExt};
+    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 
@@ -155,7 +157,7 @@ mod tests {
     fn lines(work: impl FnOnce()) -> Vec<Value> {
         let kept = Kept::default();
         let writer = kept.clone();
-        let layer = tracing_subscriber::fmt::layer().event_format(JsonLines).fmt_fields(JsonFields::new());
+        let layer = tracing_subscriber::fmt::layer().event_format(JsonLines).fmt_fields(JsonLines);
         let log = tracing_subscriber::registry().with(layer.with_writer(move || writer.clone()));
         tracing::subscriber::with_default(log, work);
         let text = String::from_utf8(kept.0.lock().clone()).unwrap();

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{
     EnvFilter, Layer,
-    fmt::{self, format::JsonFields},
+    fmt,
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -36,7 +36,7 @@ pub fn is_colourful() -> bool {
 /// Starts the log. A second start changes nothing.
 pub fn start(format: LogFormat, level: &str) {
     let layer = if is_json(format) {
-        fmt::layer().event_format(json::JsonLines).fmt_fields(JsonFields::new()).with_writer(lines::to_stderr()).boxed()
+        fmt::layer().event_format(json::JsonLines).fmt_fields(json::JsonLines).with_writer(lines::to_stderr()).boxed()
     } else {
         fmt::layer().with_ansi(is_colourful()).with_target(false).with_writer(lines::to_stderr()).boxed()
     };

@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::State,
     http::{
-        HeaderMap, StatusCode, Uri,
+        StatusCode, Uri,
         header::{CONTENT_DISPOSITION, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
@@ -25,7 +25,7 @@ use crate::{
     http::{
         api::{Api, routes},
         body::{Body, Query, written},
-        etag::unless_known,
+        etag::Known,
         page,
         path::Id,
     },
@@ -111,7 +111,7 @@ async fn get_ticket(
     actor: Actor,
     Query(read): Query<ReadParameters>,
     Id(id): Id<TicketId>,
-    headers: HeaderMap,
+    known: Known,
 ) -> Result<Response, AppError> {
     let ticket = ops::ticket(&app, &actor, id).await?;
     let body = match read.render {
@@ -121,7 +121,7 @@ async fn get_ticket(
             Json(views.into_iter().next()).into_response()
         }
     };
-    Ok(unless_known(&headers, &ticket.etag(actor.role.is_staff()), || body))
+    Ok(known.or(&ticket.etag(actor.role.is_staff()), || body))
 }
 
 /// Change a ticket (PUT)

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 
@@ -100,10 +100,10 @@ async fn read_user(
     Query(()): Query<()>,
     _: AgentActor,
     Id(id): Id<UserId>,
-    headers: HeaderMap,
+    known: etag::Known,
 ) -> Result<Response, AppError> {
     let user = UserView::from(&*ops::one(&app, id).await?);
-    Ok(etag::unless_known(&headers, &user.etag(), || Json(&user).into_response()))
+    Ok(known.or(&user.etag(), || Json(&user).into_response()))
 }
 
 /// Change an account

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use utoipa::IntoParams;
@@ -16,7 +16,7 @@ use crate::{
     http::{
         api::{Api, routes},
         body::{Body, Query},
-        etag::unless_known,
+        etag::Known,
         page::{self, Limit},
         path::{Id, Ids},
     },
@@ -116,11 +116,11 @@ async fn get_comment(
     actor: Actor,
     Query(read): Query<ReadParameters>,
     Ids(ticket, id): Ids<TicketId, CommentId>,
-    headers: HeaderMap,
+    known: Known,
 ) -> Result<Response, AppError> {
     let comment = ops::one(&app, &actor, ticket, id).await?;
     let views = ops::rendered(vec![ops::view(&app, &comment).await?], read.render).await?;
-    Ok(unless_known(&headers, &comment.etag(), || Json(views.into_iter().next()).into_response()))
+    Ok(known.or(&comment.etag(), || Json(views.into_iter().next()).into_response()))
 }
 
 /// Change a comment's text

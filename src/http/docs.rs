@@ -73,7 +73,8 @@ async fn document(headers: HeaderMap) -> Response {
 
 /// Answers with a file, or with 304 when the client has it. The tag is weak: it names the file, compressed or not.
 fn answer(headers: &HeaderMap, tag: &str, content_type: &str, policy: &'static str, bytes: impl Into<Body>) -> Response {
-    let mut response = if etag::Known::of(headers).has(tag) { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(bytes.into()) };
+    let mut response =
+        if etag::Known::of(headers).has(tag) { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(bytes.into()) };
     let sent = response.headers_mut();
     sent.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     sent.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

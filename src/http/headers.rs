@@ -24,7 +24,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// Adds the headers that the answer does not have yet.
-pub async fn secure(mut response: Response) -> Response {
+pub fn secure(mut response: Response) -> Response {
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);
     }

@@ -5,13 +5,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, Request},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{CONTENT_TYPE, LOCATION},
         request::Parts,
     },
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use parking_lot::Mutex;
@@ -92,19 +91,23 @@ const ANONYMOUS: &[&str] = &["/api/v1/auth/login", "/api/v1/auth/refresh", "/api
 /// # Errors
 /// 401 without a good token, 400 under `/auth`, 413 and 400 for the body, 422 for a bad key or one used for another request, 409 while its
 /// first request is running.
-pub async fn layer(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, AppError> {
+pub async fn layer<F: Future<Output = Response>>(
+    app: &AppState,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Result<Response, AppError> {
     if request.method() != Method::POST || !request.headers().contains_key("idempotency-key") {
-        return Ok(next.run(request).await);
+        return Ok(next(request).await);
     }
     // Its own token makes the set-up happen once.
     if request.uri().path() == "/api/v1/setup" {
-        return Ok(next.run(request).await);
+        return Ok(next(request).await);
     }
     let (mut parts, body) = request.into_parts();
     if ANONYMOUS.contains(&parts.uri.path()) {
         return Err(not_here());
     }
-    let actor = Actor::from_request_parts(&mut parts, &app).await?;
+    let actor = Actor::from_request_parts(&mut parts, app).await?;
     if parts.uri.path().starts_with("/api/v1/auth/") {
         return Err(not_here());
     }
@@ -127,7 +130,7 @@ pub async fn layer(State(app): State<AppState>, request: Request, next: Next) ->
         app.store.commit(Changes::new().delete(RowKey::Answer(key), Expect::Any)).await?;
     }
     parts.extensions.insert(Once::under(key, digest));
-    Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
+    Ok(next(Request::from_parts(parts, Body::from(bytes))).await)
 }
 
 /// Tokens are shown once, so an answer with one is not kept for a second time.

@@ -17,8 +17,7 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Request, State},
-    middleware::Next,
+    extract::{ConnectInfo, Request},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -101,9 +100,9 @@ impl From<Broken> for AppError {
 }
 
 /// Lets a request in when it is its turn.
-pub async fn layer(State(intake): State<Arc<Intake>>, mut request: Request, next: Next) -> Response {
+pub async fn layer<F: Future<Output = Response>>(intake: &Intake, mut request: Request, next: impl FnOnce(Request) -> F) -> Response {
     if ALWAYS.contains(&request.uri().path()) {
-        return next.run(request).await;
+        return next(request).await;
     }
     let place = match intake.place_behind_proxy(&request) {
         Ok(place) => place,
@@ -120,7 +119,7 @@ pub async fn layer(State(intake): State<Arc<Intake>>, mut request: Request, next
         let share = share.clone();
         request = request.map(|body| Body::new(Upload { body, share, turns, patience, time, stage: Stage::Reading(None) }));
     }
-    let response = next.run(request).await;
+    let response = next(request).await;
     drop(share);
     match place {
         Some(place) => response.map(|body| Body::new(Placed { body, _place: place })),
@@ -253,7 +252,12 @@ impl hyper::body::Body for Placed {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, http::StatusCode, middleware::from_fn_with_state, routing::get};
+    use axum::{
+        Router,
+        http::StatusCode,
+        middleware::{Next, from_fn},
+        routing::get,
+    };
     use tokio::sync::Notify;
     use tower::ServiceExt;
 
@@ -280,8 +284,16 @@ mod tests {
         });
         let read = |body: Body| async { body::read(body).await.map(|bytes| bytes.len().to_string()) };
         let router = Router::new().route("/held", held).route("/health", get(|| async {})).route("/read", get(read));
-        let layer = from_fn_with_state(Arc::new(Intake::new(config)), layer);
-        (router.layer(layer), begun, end)
+        (within(router, config), begun, end)
+    }
+
+    /// Under the layer.
+    fn within(routes: Router, config: &Config) -> Router {
+        let intake = Arc::new(Intake::new(config));
+        routes.layer(from_fn(move |request, next: Next| {
+            let intake = intake.clone();
+            async move { layer(&intake, request, |request| next.run(request)).await }
+        }))
     }
 
     fn request(path: &str, body: Body) -> Request {
@@ -344,8 +356,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_streams_takes_no_turn() {
         let streaming = Router::new().route("/stream", get(|| async { Body::new(Endless) }));
-        let layer = from_fn_with_state(Arc::new(Intake::new(&config(1, SOON, NEVER))), layer);
-        let desk = streaming.layer(layer);
+        let desk = within(streaming, &config(1, SOON, NEVER));
         let streams =
             [desk.clone().oneshot(request("/stream", Body::empty())).await, desk.oneshot(request("/stream", Body::empty())).await];
         assert!(streams.iter().all(|stream| stream.as_ref().unwrap().status() == 200));

@@ -4,8 +4,6 @@
 use axum::{
     extract::Request,
     http::{Version, header::HOST},
-    middleware::Next,
-    response::Response,
 };
 
 use super::server::{FramedTwice, TurnedAway};
@@ -21,7 +19,7 @@ const LARGEST_HEADERS: usize = 16 * 1024;
 ///
 /// # Errors
 /// 503 without room for the connection, 400, 414, 431.
-pub async fn layer(request: Request, next: Next) -> Result<Response, AppError> {
+pub fn check(request: &Request) -> Result<(), AppError> {
     if request.extensions().get::<TurnedAway>().is_some() {
         return Err(AppError::unavailable("The desk has too many connections; try again.", None));
     }
@@ -42,7 +40,7 @@ pub async fn layer(request: Request, next: Next) -> Result<Response, AppError> {
         (None, _) if request.version() == Version::HTTP_10 => {}
         _ => return Err(bad("One Host header is required.")),
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 fn bad(detail: &'static str) -> AppError {

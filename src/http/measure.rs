@@ -4,21 +4,20 @@
 use std::time::Instant;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{Method, StatusCode},
-    middleware::Next,
     response::Response,
 };
 
 use crate::{app::AppState, metrics::UNMATCHED, store::moment};
 
 /// Measures a request.
-pub async fn layer(State(app): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn layer<F: Future<Output = Response>>(app: &AppState, request: Request, next: impl FnOnce(Request) -> F) -> Response {
     let start = Instant::now();
     let requests = &app.metrics.requests;
     let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let under_way = requests.begin();
-    let response = moment::within(next.run(request)).await;
+    let response = moment::within(next(request)).await;
     drop(under_way);
     let status = response.status();
     // A path with another method is no route either; nor is a preflight, which no route answers itself.

@@ -21,17 +21,17 @@ pub mod server;
 pub mod shapes;
 pub mod throttle;
 
-use std::sync::Arc;
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     Router,
-    middleware::{from_fn, from_fn_with_state, map_response},
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
 };
-use tower::{Layer, util::option_layer};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    normalize_path::{NormalizePath, NormalizePathLayer},
-};
+use futures_util::FutureExt;
+use tower::Layer;
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 use self::api::Api;
 use crate::{app::AppState, error::AppError};
@@ -61,30 +61,49 @@ pub fn service(app: AppState) -> NormalizePath<Router> {
     layered(app, api().into_router().merge(docs::router()))
 }
 
-/// The routes under the layers that every request passes, the outermost last.
+/// The routes under the layers that every request passes. Two functions hold them all: each layer of a router boxes its future and
+/// copies the services below it for every request.
 fn layered(app: AppState, routes: Router<AppState>) -> NormalizePath<Router> {
-    let layered = routes
-        .fallback(assets::fallback)
-        .layer(from_fn_with_state(app.clone(), idempotency::layer))
-        .layer(from_fn_with_state(app.clone(), throttle::layer))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::new(intake::Intake::new(&app.config)), intake::layer))
-        .layer(from_fn(limits::layer))
-        // It answers preflights itself, so it is within the layer that gives every answer its id and its line in the log.
-        .layer(option_layer(headers::cors(&app.config.server)))
-        .layer(from_fn_with_state(app.clone(), problem::layer))
-        .layer(map_response(headers::secure))
-        .layer(from_fn_with_state(app.clone(), measure::layer))
-        .with_state(app);
+    let inner = Inner { intake: Arc::new(intake::Intake::new(&app.config)), app: app.clone() };
+    let mut routes = routes.fallback(assets::fallback).layer(from_fn_with_state(inner, within));
+    // It answers preflights itself, so it is within the layer that gives every answer its id and its line in the log.
+    if let Some(cors) = headers::cors(&app.config.server) {
+        routes = routes.layer(cors);
+    }
+    let layered = routes.layer(from_fn_with_state(app.clone(), around)).with_state(app);
     // Outside of the router, so that it acts before a route is chosen.
     NormalizePathLayer::trim_trailing_slash().layer(layered)
 }
 
+/// What every request passes first: whatever comes of it is counted, told in the log, and has its id and the headers of all answers.
+async fn around(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    measure::layer(&app, request, async |request| headers::secure(problem::layer(&app, request, |request| next.run(request)).await)).await
+}
+
+/// What the inner layers need.
+#[derive(Clone)]
+struct Inner {
+    app: AppState,
+    intake: Arc<intake::Intake>,
+}
+
+/// What decides whether a request comes to its handler.
+async fn within(State(Inner { app, intake }): State<Inner>, request: Request, next: Next) -> Response {
+    if let Err(refused) = limits::check(&request) {
+        return refused.into_response();
+    }
+    let handled = async |request| idempotency::layer(&app, request, |request| next.run(request)).await.into_response();
+    let caught = async |request| {
+        let handling = AssertUnwindSafe(throttle::layer(&app, request, handled));
+        handling.catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic))
+    };
+    intake::layer(&intake, request, caught).await
+}
+
 /// A panic in a handler is a bug: logged with its message, told as 500.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
-fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> axum::response::Response {
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    axum::response::IntoResponse::into_response(AppError::internal(format!("panic: {}", message.unwrap_or("unknown"))))
+    AppError::internal(format!("panic: {}", message.unwrap_or("unknown"))).into_response()
 }
 
 #[cfg(test)]

@@ -3,17 +3,20 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request},
     http::{
         HeaderValue, Method, StatusCode,
         header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
-    middleware::Next,
     response::Response,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -42,20 +45,30 @@ fn request_id(request: &Request) -> HeaderValue {
     if let Some(id) = request.headers().get("x-request-id").filter(sane) {
         return id.clone();
     }
-    let random = BASE64_URL_SAFE_NO_PAD.encode(crate::auth::token::random::<12>());
-    HeaderValue::try_from(random).unwrap_or(HeaderValue::from_static("none"))
+    HeaderValue::try_from(fresh_id()).unwrap_or(HeaderValue::from_static("none"))
+}
+
+/// An id that no other request has: what this process has drawn, and how many it has given out. It has to be told apart only, not
+/// to be hard to guess, and so the system need not be asked each time.
+fn fresh_id() -> String {
+    static PROCESS: LazyLock<[u8; 8]> = LazyLock::new(crate::auth::token::random);
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let mut id = [0; 12];
+    id[..8].copy_from_slice(&*PROCESS);
+    id[8..].copy_from_slice(&GIVEN.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(id)
 }
 
 /// Runs a request under its id.
-pub async fn layer(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn layer<F: Future<Output = Response>>(app: &AppState, mut request: Request, next: impl FnOnce(Request) -> F) -> Response {
     let began = Instant::now();
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let text = id.to_str().unwrap_or_default().to_owned();
-    let line = Line::begin(&app, &request);
+    let line = Line::begin(app, &request);
     let api = request.uri().path().starts_with("/api");
     let span = tracing::info_span!("request", id = %text);
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next(request).instrument(span).await;
     let cause = finish(&mut response, &text);
     line.write(response.status(), began.elapsed(), &text, cause.as_deref());
     if api {

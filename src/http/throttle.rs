@@ -1,9 +1,8 @@
 //! Tells the callers of throttled calls what they have left, in the headers of draft-ietf-httpapi-ratelimit-headers.
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, Request},
     http::{HeaderName, HeaderValue, Method, StatusCode},
-    middleware::Next,
     response::Response,
 };
 
@@ -28,11 +27,11 @@ fn kind_of(request: &Request) -> Option<(Kind, &'static str)> {
 }
 
 /// Adds the headers to every answer of a throttled call.
-pub async fn layer(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let Some((kind, name)) = kind_of(&request).filter(|_| app.throttle.is_on()) else { return next.run(request).await };
+pub async fn layer<F: Future<Output = Response>>(app: &AppState, request: Request, next: impl FnOnce(Request) -> F) -> Response {
+    let Some((kind, name)) = kind_of(&request).filter(|_| app.throttle.is_on()) else { return next(request).await };
     let (mut parts, body) = request.into_parts();
-    let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(&mut parts, &app).await;
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(&mut parts, app).await;
+    let mut response = next(Request::from_parts(parts, body)).await;
     let left = app.throttle.addresses(kind).left(address);
     let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
     let wait = response.extensions().get::<Problem>().and_then(|problem| problem.retry_after).filter(|_| refused);

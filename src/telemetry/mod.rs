@@ -6,12 +6,7 @@ mod lines;
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{
-    EnvFilter, Layer,
-    fmt,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::LogFormat;
 

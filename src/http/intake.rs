@@ -100,7 +100,7 @@ impl From<Broken> for AppError {
 }
 
 /// Lets a request in when it is its turn.
-pub async fn layer<F: Future<Output = Response>>(intake: &Intake, mut request: Request, next: impl FnOnce(Request) -> F) -> Response {
+pub async fn layer<F: Future<Output = Response>>(intake: &Intake, request: Request, next: impl FnOnce(Request) -> F) -> Response {
     if ALWAYS.contains(&request.uri().path()) {
         return next(request).await;
     }
@@ -108,19 +108,21 @@ pub async fn layer<F: Future<Output = Response>>(intake: &Intake, mut request: R
         Ok(place) => place,
         Err(broken) => return AppError::from(broken).into_response(),
     };
-    let share = Arc::new(Share { held: intake.held.clone(), own: AtomicUsize::new(0), turn: Mutex::default() });
-    if request.body().is_end_stream() {
-        match turn(intake.turns.clone(), intake.timers.turn).await {
-            Ok(turn) => *share.turn.lock() = Some(turn),
+    let response = if request.body().is_end_stream() {
+        let _turn = match turn(intake.turns.clone(), intake.timers.turn).await {
+            Ok(turn) => turn,
             Err(broken) => return AppError::from(broken).into_response(),
-        }
+        };
+        next(request).await
     } else {
         let (turns, patience, time) = (intake.turns.clone(), intake.timers.turn, intake.timers.body);
-        let share = share.clone();
-        request = request.map(|body| Body::new(Upload { body, share, turns, patience, time, stage: Stage::Reading(None) }));
-    }
-    let response = next(request).await;
-    drop(share);
+        let share = Arc::new(Share { held: intake.held.clone(), own: AtomicUsize::new(0), turn: Mutex::default() });
+        let upload = share.clone();
+        let response =
+            next(request.map(|body| Body::new(Upload { body, share: upload, turns, patience, time, stage: Stage::Reading(None) }))).await;
+        drop(share);
+        response
+    };
     match place {
         Some(place) => response.map(|body| Body::new(Placed { body, _place: place })),
         None => response,

@@ -64,13 +64,13 @@ pub async fn layer<F: Future<Output = Response>>(app: &AppState, mut request: Re
     let began = Instant::now();
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let text = id.to_str().unwrap_or_default().to_owned();
+    let text = id.to_str().unwrap_or_default();
     let line = Line::begin(app, &request);
     let api = request.uri().path().starts_with("/api");
-    let span = tracing::info_span!("request", id = %text);
+    let span = tracing::info_span!("request", id = text);
     let mut response = next(request).instrument(span).await;
-    let cause = finish(&mut response, &text);
-    line.write(response.status(), began.elapsed(), &text, cause.as_deref());
+    let cause = finish(&mut response, text);
+    line.write(response.status(), began.elapsed(), text, cause.as_deref());
     if api {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

@@ -2,7 +2,7 @@
 //! of them in a second. First time, level and the event's own fields, then where it comes from, then the request that it
 //! belongs to.
 
-use std::{fmt, io::Write};
+use std::fmt;
 
 use serde::Serialize;
 use tracing::{
@@ -35,17 +35,20 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let about = event.metadata();
         let mut line = Line::new();
-        line.text(format_args!("{{\"timestamp\":\"{}\",\"level\":\"{}\"", Timestamp::now_by_the_clock(), about.level()));
+        line.text("{\"timestamp\":");
+        line.value(&Timestamp::now_by_the_clock());
+        line.field("level", about.level().as_str());
         event.record(&mut line);
         line.field("target", about.target());
         if let Some(span) = context.lookup_current() {
-            line.text(format_args!(",\"span\":{{\"name\":"));
+            line.text(",\"span\":{\"name\":");
             line.value(span.name());
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.fields.as_str());
-            line.text(format_args!("{fields}}}"));
+            line.text(fields);
+            line.text("}");
         }
-        line.text(format_args!("}}\n"));
+        line.text("}\n");
         line.write(out)
     }
 }
@@ -71,9 +74,8 @@ impl Line {
     }
 
     /// Adds a text as it stands.
-    fn text(&mut self, text: fmt::Arguments<'_>) {
-        // Memory takes all.
-        let _ = self.json.write_fmt(text);
+    fn text(&mut self, text: &str) {
+        self.json.extend_from_slice(text.as_bytes());
     }
 
     /// Adds a value.

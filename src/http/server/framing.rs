@@ -1,6 +1,8 @@
 //! How the head of a request says where its body ends, read off the bytes as they come: the parser keeps only one of two
 //! contradicting statements, and a request with both must be refused.
 
+use memchr::memchr;
+
 /// The longest name that is looked for, with its colon.
 const LONGEST: usize = "transfer-encoding:".len();
 
@@ -21,19 +23,23 @@ pub(super) struct Framing {
 impl Framing {
     /// Takes what has come. Beyond the end of the head nothing is looked at.
     pub(super) fn take(&mut self, come: &[u8]) {
-        for byte in come {
-            if self.ended {
-                return;
-            }
-            if *byte == b'\n' {
-                self.end_line();
-            } else if let Some(place) = self.line.get_mut(self.length) {
-                *place = byte.to_ascii_lowercase();
-                self.length += 1;
-            } else {
-                self.length = LONGEST + 1;
-            }
+        let mut rest = come;
+        while !self.ended && !rest.is_empty() {
+            let end = memchr(b'\n', rest);
+            self.go_on(&rest[..end.unwrap_or(rest.len())]);
+            let Some(end) = end else { return };
+            self.end_line();
+            rest = &rest[end + 1..];
         }
+    }
+
+    /// Takes a part of a line.
+    fn go_on(&mut self, part: &[u8]) {
+        let room = &mut self.line[self.length.min(LONGEST)..];
+        let kept = room.len().min(part.len());
+        room[..kept].copy_from_slice(&part[..kept]);
+        room[..kept].make_ascii_lowercase();
+        self.length = (self.length + part.len()).min(LONGEST + 1);
     }
 
     fn end_line(&mut self) {

@@ -4,6 +4,7 @@ import math
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from . import aims, compare, load, queries, report, speed
 from .load import Measure
@@ -82,20 +83,21 @@ class Page(unittest.TestCase):
         self.assertEqual(report.table(("a", "b", "c"), [("x", "1.5", "y"), ("z", "", "2")]), "| a | b | c |\n| --- | ---: | --- |\n| x | 1.5 | y |\n| z |  | 2 |\n")
 
     def test_pages_have_a_place_for_what_is_written(self):
-        for file, mark in ((report.RESULTS, "speed"), (report.RESULTS, "promises"), (report.README, "FIGURES")):
+        for file, mark in ((report.RESULTS, "speed"), (report.RESULTS, "million"), (report.RESULTS, "promises"), (report.README, "FIGURES")):
             page = file.read_text()
             self.assertEqual((page.count(f"<!-- {mark} -->"), page.count(f"<!-- /{mark} -->")), (1, 1), f"{file.name}: {mark}")
 
 
-def found(p99=5.0):
+def found(p99=5.0, sizes=(1000, 2000)):
     """What a run could have found."""
     names = [*(query for query in report.FRONT if query != "login"), "list, filtered", "list, by priority", "list, deep page", "update"]
     outcome = lambda growth: speed.Outcome(
         measures={name: Measure(1000.0, 1.0, p99 * growth, 0) for name in names},
         ceiling=1000.0, login=Measure(20.0, 1, 2, 0), beside=Measure(100.0, 1, 2, 0), hash_ms=40.0, memory=100.0, peak=120.0,
     )
-    told = speed.Found(speed.Extent([1000, 2000]), [("date", "today")], filled={1000: (1, 1), 2000: (1, 1)}, moved={1000: (1, 1), 2000: (1, 1)}, bare=2000.0)
-    told.outcomes = {(store, size): outcome(size / 1000 * 1.25) for store in speed.STORES for size in (1000, 2000)}
+    times = dict.fromkeys(sizes, (1, 1))
+    told = speed.Found(speed.Extent(list(sizes)), [("date", "today")], filled=times, moved=times, bare=2000.0)
+    told.outcomes = {(store, size): outcome(size / 1000 * 1.25) for store in speed.STORES for size in sizes}
     told.raw = {"sled": 1500.0, "sled, without HTTP": 1200.0, "PostgreSQL, without HTTP": 1200.0, "pgbench": {10: 2500.0, 64: 1800.0}}
     return told
 
@@ -130,6 +132,19 @@ class Aims(unittest.TestCase):
         self.assertIn("### 1,000 tickets", text)
         self.assertNotIn("### 2,000 tickets", text)
         self.assertIn("With 1,000 tickets", report.front(told))
+
+    def test_a_run_with_a_million_has_a_part_of_its_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            results, readme = Path(folder) / "results.md", Path(folder) / "readme.md"
+            results.write_text("<!-- speed --><!-- /speed --><!-- million --><!-- /million -->")
+            readme.write_text("<!-- FIGURES --><!-- /FIGURES -->")
+            with mock.patch.multiple(report, RESULTS=results, README=readme):
+                report.write(found())
+                small, large = results.read_text().split("<!-- million -->")
+                self.assertTrue("### 2,000 tickets" in small and "###" not in large and "With 2,000 tickets" in readme.read_text())
+                report.write(found(sizes=(1000, 1_000_000)))
+                large = results.read_text().removeprefix(small)
+                self.assertTrue("### 1,000,000 tickets" in large and "With 1,000,000 tickets" in readme.read_text())
 
 
 class Words(unittest.TestCase):

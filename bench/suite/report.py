@@ -7,7 +7,7 @@ from .load import CONNECTIONS
 from .place import ROOT, Failed
 from .speed import STORES
 
-# A run up to this size or more has a report of its own, beside that of the sizes that `./dev bench` has by itself.
+# From this size on a report has a place of its own, beside that of the sizes that `./dev bench` has by itself.
 MILLION = 1_000_000
 RESULTS, README = ROOT / "bench/RESULTS.md", ROOT / "README.md"
 
@@ -120,7 +120,7 @@ def raw(found):
 
 def write(found):
     """Writes the report and the figures of the front page."""
-    replace(RESULTS, "million" if max(found.extent.sizes) >= MILLION else "speed", speed(found))
+    replace(RESULTS, "million" if max(found.sizes) >= MILLION else "speed", speed(found))
     replace(README, "FIGURES", front(found))
 
 

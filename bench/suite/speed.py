@@ -205,6 +205,8 @@ def raw_limits(place, binary, program, cluster, found):
     found.raw["sled, without HTTP"] = limits.without_http(program, f"sled:{place.path('alone')}", seconds)
     cluster.create("alone")
     found.raw["PostgreSQL, without HTTP"] = limits.without_http(program, cluster.url("alone"), seconds)
+    # What the server still has to tidy in it would be done beside the next measurement.
+    cluster.drop("alone")
     cluster.create("bench")
     first = {"bootstrap__admin_email": ADMIN, "bootstrap__admin_password": PASSWORD}
     desk = Desk(place, binary, cluster.url("bench"), **first)
@@ -212,3 +214,4 @@ def raw_limits(place, binary, program, cluster, found):
     desk.sign_in()
     found.raw["pgbench"] = limits.pgbench(place, cluster, "bench", desk, seconds)
     desk.stop()
+    cluster.drop("bench")

@@ -61,8 +61,8 @@ pub fn service(app: AppState) -> NormalizePath<Router> {
     layered(app, api().into_router().merge(docs::router()))
 }
 
-/// The routes under the layers that every request passes. Two functions hold them all: each layer of a router boxes its future and
-/// copies the services below it for every request.
+/// The routes under the layers that every request passes. Two functions hold all that are the desk's own: each layer of a router boxes
+/// its future, and copies the services below it, for every request.
 fn layered(app: AppState, routes: Router<AppState>) -> NormalizePath<Router> {
     let inner = Inner { intake: Arc::new(intake::Intake::new(&app.config)), app: app.clone() };
     let mut routes = routes.fallback(assets::fallback).layer(from_fn_with_state(inner, within));

@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_the_id_of_nothing() {
-        let read_id = |name| read::<TicketId>([("id", "7"), ("comment_id", "07")].into_iter(), name);
-        assert_eq!(read_id("id"), TicketId(7));
-        assert_eq!(read_id("comment_id"), TicketId::NOTHING);
-        assert_eq!(read_id("absent"), TicketId::NOTHING);
+        let sent = || [("id", "7"), (CommentId::NAME, "07")].into_iter();
+        assert_eq!(read::<TicketId>(sent(), "id"), TicketId(7));
+        assert_eq!(read::<CommentId>(sent(), CommentId::NAME), CommentId::NOTHING);
+        assert_eq!(read::<UserId>(sent(), UserId::NAME), UserId::NOTHING);
     }
 }

@@ -1,11 +1,11 @@
-//! The outermost layer: gives every request its id, writes every refusal as `application/problem+json`, and logs each
+//! The layer that gives every request its id, writes every refusal as `application/problem+json`, and logs each
 //! request in one line, without anything that could be a secret: no query, no headers, no address that is no route.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         LazyLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -32,11 +32,7 @@ use crate::{
 /// The longest request id that is taken over from a client.
 const LONGEST_ID: usize = 64;
 
-/// The id of a request.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub HeaderValue);
-
-/// The client's id when it is a sane one, else a random one of 96 bits.
+/// The client's id when it is a sane one, else a fresh one.
 fn request_id(request: &Request) -> HeaderValue {
     let sane = |id: &&HeaderValue| {
         let bytes = id.as_bytes();
@@ -52,22 +48,19 @@ fn request_id(request: &Request) -> HeaderValue {
 /// to be hard to guess, and so the system need not be asked each time.
 fn fresh_id() -> String {
     static PROCESS: LazyLock<[u8; 8]> = LazyLock::new(crate::auth::token::random);
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let mut id = [0; 12];
-    id[..8].copy_from_slice(&*PROCESS);
-    id[8..].copy_from_slice(&GIVEN.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(id)
+    static GIVEN: AtomicU64 = AtomicU64::new(0);
+    let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+    BASE64_URL_SAFE_NO_PAD.encode([*PROCESS, given.to_be_bytes()].as_flattened())
 }
 
 /// Runs a request under its id.
-pub async fn layer<F: Future<Output = Response>>(app: &AppState, mut request: Request, next: impl FnOnce(Request) -> F) -> Response {
+pub async fn layer<F: Future<Output = Response>>(app: &AppState, request: Request, next: impl FnOnce(Request) -> F) -> Response {
     let began = Instant::now();
     let id = request_id(&request);
-    request.extensions_mut().insert(RequestId(id.clone()));
     let text = id.to_str().unwrap_or_default();
     let line = Line::begin(app, &request);
     let api = request.uri().path().starts_with("/api");
-    let span = tracing::info_span!("request", id = text);
+    let span = tracing::info_span!("request", id = %text);
     let mut response = next(request).instrument(span).await;
     let cause = finish(&mut response, text);
     line.write(response.status(), began.elapsed(), text, cause.as_deref());

@@ -300,7 +300,8 @@ impl<'a> Group<'a> {
         row.set_version(version);
         match row {
             Row::Ticket(mut ticket) => {
-                let before = self.ticket(ticket.id)?;
+                // What has been judged to be new can only have come with this very commit: the engine need not be asked again.
+                let before = if expect == Expect::New { self.tickets.get(&ticket.id).cloned() } else { self.ticket(ticket.id)? };
                 if let Some(before) = &before {
                     // These belong to the additions: a change decided earlier must not undo them.
                     ticket.public_comments = before.public_comments;

@@ -151,3 +151,20 @@ fn bare(response: &Response) -> Option<AppError> {
         status => AppError::internal(format!("a bare answer {status}")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_requests_have_the_same_id_and_each_could_be_a_clients_own() {
+        let ids: HashSet<String> = (0..1_000).map(|_| fresh_id()).collect();
+        assert_eq!(ids.len(), 1_000);
+        for id in ids {
+            let request = Request::builder().header("x-request-id", &id).body(Body::empty()).unwrap();
+            assert_eq!(request_id(&request), id);
+        }
+    }
+}

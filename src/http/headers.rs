@@ -26,8 +26,8 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 /// Adds the headers that the answer does not have yet.
 pub fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    // And the three that come later: how long it may be kept, its id and its length.
-    headers.reserve(HEADERS.len() + 3);
+    // And one for the length, which comes last.
+    headers.reserve(HEADERS.len() + 1);
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(value);
     }

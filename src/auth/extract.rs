@@ -33,9 +33,7 @@ impl FromRequestParts<AppState> for Actor {
             return Ok(actor.clone());
         }
         let token = bearer(&parts.headers).ok_or_else(AppError::unauthorized)?;
-        let (actor, _) = authenticated(app, token).await?;
-        parts.extensions.insert(actor.clone());
-        Ok(actor)
+        authenticated(app, token).await.map(|(actor, _)| actor)
     }
 }
 

@@ -4,8 +4,8 @@ use std::{collections::HashSet, fmt};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, Uri, header::CONTENT_TYPE, request::Parts},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, Uri, header::CONTENT_TYPE, request::Parts},
+    response::Response,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -25,7 +25,11 @@ pub const LARGEST_BODY: usize = 1024 * 1024;
 
 /// An answer that is JSON already.
 pub fn written(json: impl Into<axum::body::Body>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], json.into()).into_response()
+    let mut response = Response::new(json.into());
+    let headers = response.headers_mut();
+    headers.reserve(super::headers::USUAL);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// A JSON body that has been checked, of a call without query parameters: one that is there is told with the faults of

@@ -23,6 +23,9 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// As many headers an answer has: these, and those that tell of its body, its request, its tag and how long it may be kept.
+pub const USUAL: usize = 4 + 5;
+
 /// Adds the headers that the answer does not have yet.
 pub fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();

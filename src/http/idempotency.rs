@@ -130,6 +130,7 @@ pub async fn layer<F: Future<Output = Response>>(
         app.store.commit(Changes::new().delete(RowKey::Answer(key), Expect::Any)).await?;
     }
     parts.extensions.insert(Once::under(key, digest));
+    parts.extensions.insert(actor);
     Ok(next(Request::from_parts(parts, Body::from(bytes))).await)
 }
 

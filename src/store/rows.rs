@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     activity::chain::ChainBlock,
     auth::model::{ApiToken, Digest32, Session},
-    tickets::model::{Comment, Ticket},
+    tickets::{
+        model::{Comment, Ticket},
+        written::StoredTicket,
+    },
     types::{CommentId, Seq, SessionId, TicketId, Timestamp, TokenId, UserId},
     users::{
         model::{Roster, Settings, SetupToken, User},
@@ -20,8 +23,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TicketBytes;
 
-impl<K> Weighter<K, Arc<Ticket>> for TicketBytes {
-    fn weight(&self, _: &K, ticket: &Arc<Ticket>) -> u64 {
+impl<K> Weighter<K, Arc<StoredTicket>> for TicketBytes {
+    fn weight(&self, _: &K, ticket: &Arc<StoredTicket>) -> u64 {
         ticket.bytes() as u64
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     jobs,
     metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
+    tickets::written::Written,
     types::{Secret, Timestamp},
     users::model::SettingsView,
 };
@@ -72,6 +73,8 @@ pub struct App {
     pub uses: Uses,
     /// Idempotency keys whose first request is still running.
     pub running_keys: RunningKeys,
+    /// The JSON of tickets that were shown a moment ago.
+    pub written: Written,
     /// Dashboards that were made already.
     pub dashboards: Dashboards,
     /// Who listens to the log as it grows.
@@ -130,6 +133,7 @@ impl App {
             failed_logins: FailedLogins::default(),
             uses: Uses::default(),
             running_keys: RunningKeys::default(),
+            written: Written::default(),
             dashboards: Dashboards::default(),
             live: Live::at(*store.durable_seq().borrow()),
             metrics: Metrics::new(config.storage_url()?.name())?,

@@ -38,9 +38,8 @@ use crate::{
     auth::model::{ApiToken, Digest32, Session},
     config::{Config, StorageUrl},
     tickets::{
-        model::{Comment, Priority, Status},
+        model::{Comment, Priority, Status, Ticket},
         query::{SortKey, TicketQuery},
-        written::StoredTicket,
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, UserId},
     users::{
@@ -219,10 +218,10 @@ pub trait Store: Tickets + Users + Sessions + Activities + Analytics + Portable 
 #[async_trait]
 pub trait Tickets {
     /// A ticket, also a deleted one.
-    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<StoredTicket>>, StoreError>;
+    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError>;
 
     /// A page of a list, in its order.
-    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<StoredTicket>, SortKey>, StoreError>;
+    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError>;
 
     /// A comment of a ticket, also a deleted one.
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError>;

@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     activity::chain::ChainBlock,
     auth::model::{ApiToken, Digest32, Session},
-    tickets::{
-        model::{Comment, Ticket},
-        written::StoredTicket,
-    },
+    tickets::model::{Comment, Ticket},
     types::{CommentId, Seq, SessionId, TicketId, Timestamp, TokenId, UserId},
     users::{
         model::{Roster, Settings, SetupToken, User},
@@ -23,8 +20,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TicketBytes;
 
-impl<K> Weighter<K, Arc<StoredTicket>> for TicketBytes {
-    fn weight(&self, _: &K, ticket: &Arc<StoredTicket>) -> u64 {
+impl<K> Weighter<K, Arc<Ticket>> for TicketBytes {
+    fn weight(&self, _: &K, ticket: &Arc<Ticket>) -> u64 {
         ticket.bytes() as u64
     }
 }

@@ -9,7 +9,7 @@ use super::{
     model::{BulkResult, BulkResults, Ticket, TicketView},
     query::SortKey,
     rules::{may_be_assigned, may_be_helped, may_open_for},
-    written::{Shown, StoredTicket, json_list},
+    written::Shown,
 };
 use crate::{
     activity::model::NewEntry,
@@ -29,7 +29,7 @@ type Names = HashMap<UserId, String>;
 ///
 /// # Errors
 /// Not found.
-pub async fn ticket(app: &App, actor: &Actor, id: TicketId) -> Result<Arc<StoredTicket>, AppError> {
+pub async fn ticket(app: &App, actor: &Actor, id: TicketId) -> Result<Arc<Ticket>, AppError> {
     let ticket = app.store.ticket(id).await?.ok_or_else(AppError::not_found)?;
     ticket.visible_to(actor)?;
     Ok(ticket)
@@ -61,14 +61,16 @@ fn named(ticket: &Ticket, actor: &Actor, now: Timestamp, names: &Names) -> Ticke
 ///
 /// # Errors
 /// The storage's.
-pub async fn json(app: &App, actor: &Actor, ticket: &Arc<StoredTicket>) -> Result<Vec<u8>, AppError> {
+pub async fn json(app: &App, actor: &Actor, ticket: &Arc<Ticket>) -> Result<Vec<u8>, AppError> {
     let names = names(app, std::slice::from_ref(ticket)).await?;
+    let mut json = Vec::with_capacity(2_048 + ticket.description.len());
     let shown = Shown { notes: actor.role.is_staff(), now: app.now(), names: &names };
-    ticket.json(&shown).map_err(AppError::internal)
+    app.written.put(&mut json, ticket, &shown).map_err(AppError::internal)?;
+    Ok(json)
 }
 
 /// The names of those whom the API names with these tickets.
-async fn names(app: &App, tickets: &[Arc<StoredTicket>]) -> Result<Names, AppError> {
+async fn names(app: &App, tickets: &[Arc<Ticket>]) -> Result<Names, AppError> {
     let mut people: Vec<UserId> = tickets.iter().flat_map(|ticket| [Some(ticket.creator_id), ticket.assigned_agent_id]).flatten().collect();
     people.sort_unstable();
     people.dedup();
@@ -76,12 +78,7 @@ async fn names(app: &App, tickets: &[Arc<StoredTicket>]) -> Result<Names, AppErr
 }
 
 /// A page of a list of tickets that `actor` may see, and the names that belong to it.
-async fn page(
-    app: &App,
-    actor: &Actor,
-    asked: &Asked,
-    page: Page<SortKey>,
-) -> Result<(Slice<Arc<StoredTicket>, SortKey>, Names), AppError> {
+async fn page(app: &App, actor: &Actor, asked: &Asked, page: Page<SortKey>) -> Result<(Slice<Arc<Ticket>, SortKey>, Names), AppError> {
     asked.may_be_asked_by(actor)?;
     if asked.nothing {
         let total = page.after.is_none().then_some(Total::Exact(0));
@@ -114,7 +111,7 @@ pub async fn list_json(
 ) -> Result<(Vec<u8>, Option<SortKey>, Option<Total>), AppError> {
     let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
     let shown = Shown { notes: actor.role.is_staff(), now: app.now(), names: &names };
-    Ok((json_list(&rows, &shown).map_err(AppError::internal)?, next, total))
+    Ok((app.written.list(&rows, &shown).map_err(AppError::internal)?, next, total))
 }
 
 /// Adds the descriptions as HTML.

@@ -1,18 +1,21 @@
-//! Tickets with their JSON, so that it is not made anew, byte by byte, for every answer. Of what a ticket looks like, most depends on
-//! the ticket alone: those parts are written when it is first shown and are kept with the very state that they are of; each answer copies
-//! them and fills in what depends on who looks and when.
+//! Tickets as JSON, without making every byte anew. Of what a ticket looks like, most depends on the ticket alone: those
+//! parts are written once and remembered, and each answer copies them and fills in what depends on who looks and when.
+//! Which parts belong to which state of a ticket is told by its version and the time of its last change. No two states of one history
+//! have both alike, but for the numbers of comments, which are filled in; so whatever writes a ticket's row raises its version. A
+//! state that is seen and then lost before it is durable may be followed by another one of the same version: later, by the clock.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    ops::Deref,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use quick_cache::{Weighter, sync::Cache};
 use serde::Serialize;
 
 use super::model::{Channel, Priority, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
+
+/// Memory for what is remembered, in bytes.
+const MEMORY: u64 = 16 * 1024 * 1024;
+/// How many tickets that is, roughly.
+const TICKETS: usize = 16 * 1024;
 
 /// A ticket's JSON without what depends on who looks and when, and where that goes.
 #[derive(Debug)]
@@ -144,93 +147,69 @@ impl Shown<'_> {
     }
 }
 
-/// A state of a ticket as a store gives it. Whoever keeps it keeps its JSON, too.
-pub struct StoredTicket {
-    ticket: Ticket,
-    parts: OnceLock<Parts>,
+/// A state of a ticket, and its parts.
+#[derive(Clone)]
+struct Remembered {
+    version: i64,
+    updated_at: Timestamp,
+    parts: Arc<Parts>,
 }
 
-impl fmt::Debug for StoredTicket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.ticket.fmt(f)
-    }
-}
+#[derive(Clone)]
+struct ByBytes;
 
-impl PartialEq for StoredTicket {
-    fn eq(&self, other: &Self) -> bool {
-        self.ticket == other.ticket
-    }
-}
-
-impl From<Ticket> for StoredTicket {
-    fn from(ticket: Ticket) -> Self {
-        Self { ticket, parts: OnceLock::new() }
+impl Weighter<TicketId, Remembered> for ByBytes {
+    fn weight(&self, _: &TicketId, one: &Remembered) -> u64 {
+        (size_of::<Remembered>() + one.parts.json.len() + size_of::<Parts>()) as u64
     }
 }
 
-impl Deref for StoredTicket {
-    type Target = Ticket;
+/// The JSON of the tickets that were shown last.
+pub struct Written(Cache<TicketId, Remembered, ByBytes>);
 
-    fn deref(&self) -> &Ticket {
-        &self.ticket
+impl Default for Written {
+    fn default() -> Self {
+        Self(Cache::with_weighter(TICKETS, MEMORY, ByBytes))
     }
 }
 
-impl StoredTicket {
-    /// Memory that it takes at most, roughly: with its JSON, whether that has been written or not.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() - size_of::<Ticket>() + self.ticket.bytes() + self.usual_json()
-    }
-
-    /// What the JSON takes, in bytes, unless much of its texts has to be escaped.
-    fn usual_json(&self) -> usize {
-        let texts = self.title.len() + self.description.len();
-        1_024 + texts + texts / 8
-    }
-
-    /// Adds its JSON to `out`, as [`TicketView`](super::model::TicketView) would be written.
+impl Written {
+    /// Adds a ticket's JSON to `out`, as [`TicketView`](super::model::TicketView) would be written.
     ///
     /// # Errors
     /// A bug: everything in a ticket can be written.
-    pub fn put(&self, out: &mut Vec<u8>, shown: &Shown<'_>) -> serde_json::Result<()> {
-        if let Some(parts) = self.parts.get() {
-            return parts.fill(out, shown, self);
+    pub fn put(&self, out: &mut Vec<u8>, ticket: &Arc<Ticket>, shown: &Shown<'_>) -> serde_json::Result<()> {
+        let (version, updated_at) = (ticket.version, ticket.updated_at);
+        let known = self.0.get(&ticket.id).filter(|known| (known.version, known.updated_at) == (version, updated_at));
+        if let Some(known) = known {
+            return known.parts.fill(out, shown, ticket);
         }
-        let parts = Parts::of(self)?;
-        parts.fill(out, shown, self)?;
-        // What is longer than it was weighed is not kept. Whoever came first has kept the same.
-        if parts.json.len() <= self.usual_json() {
-            let _ = self.parts.set(parts);
+        let parts = Arc::new(Parts::of(ticket)?);
+        parts.fill(out, shown, ticket)?;
+        // A change that is lost now can be followed by another one at this very time, but not by one at a time that is past.
+        if updated_at < shown.now {
+            self.0.insert(ticket.id, Remembered { version, updated_at, parts });
         }
         Ok(())
     }
 
-    /// Its JSON.
+    /// The JSON of a list of tickets.
     ///
     /// # Errors
     /// As [`Self::put`].
-    pub fn json(&self, shown: &Shown<'_>) -> serde_json::Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(self.usual_json());
-        self.put(&mut out, shown)?;
+    pub fn list(&self, tickets: &[Arc<Ticket>], shown: &Shown<'_>) -> serde_json::Result<Vec<u8>> {
+        let texts: usize = tickets.iter().map(|ticket| ticket.title.len() + ticket.description.len()).sum();
+        let mut out = Vec::with_capacity(2 + texts + texts / 8 + tickets.len() * 1_024);
+        out.push(b'[');
+        for (at, ticket) in tickets.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            self.put(&mut out, ticket, shown)?;
+        }
+        out.push(b']');
         Ok(out)
     }
-}
-
-/// The JSON of a list of tickets.
-///
-/// # Errors
-/// As [`StoredTicket::put`].
-pub fn json_list(tickets: &[Arc<StoredTicket>], shown: &Shown<'_>) -> serde_json::Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(2 + tickets.iter().map(|ticket| ticket.usual_json() + 1).sum::<usize>());
-    out.push(b'[');
-    for (at, ticket) in tickets.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        ticket.put(&mut out, shown)?;
-    }
-    out.push(b']');
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -250,7 +229,7 @@ mod tests {
     }
 
     /// Tickets that differ in everything that a view shows.
-    fn tickets() -> Vec<Arc<StoredTicket>> {
+    fn tickets() -> Vec<Arc<Ticket>> {
         let full = Ticket {
             id: TicketId(i64::MAX),
             title: "a \"title\" \\ \u{1}".into(),
@@ -295,39 +274,53 @@ mod tests {
             closed_at: None,
             ..full.clone()
         };
-        [full, bare].into_iter().map(|ticket| Arc::new(ticket.into())).collect()
+        [full, bare].into_iter().map(Arc::new).collect()
     }
 
-    fn views(tickets: &[Arc<StoredTicket>], shown: &Shown<'_>) -> Vec<TicketView> {
+    fn views(tickets: &[Arc<Ticket>], shown: &Shown<'_>) -> Vec<TicketView> {
         tickets.iter().map(|ticket| ticket.view(shown.notes, shown.now, |id| shown.name(id).to_owned())).collect()
     }
 
     #[test]
     fn what_is_written_is_the_view_for_everybody_at_any_time_first_and_again() {
-        let (tickets, names) = (tickets(), names());
+        let (written, tickets, names) = (Written::default(), tickets(), names());
         for (notes, now) in [(true, at(0)), (false, at(0)), (true, at(100))] {
             let shown = Shown { notes, now, names: &names };
-            let expected = views(&tickets, &shown);
+            let expected = serde_json::to_string(&views(&tickets, &shown)).unwrap();
             for _ in 0..2 {
-                assert_eq!(String::from_utf8(json_list(&tickets, &shown).unwrap()).unwrap(), serde_json::to_string(&expected).unwrap());
+                assert_eq!(String::from_utf8(written.list(&tickets, &shown).unwrap()).unwrap(), expected);
             }
-            let alone = String::from_utf8(tickets[0].json(&shown).unwrap()).unwrap();
-            assert_eq!(alone, serde_json::to_string(&expected[0]).unwrap());
         }
-        assert_eq!(json_list(&[], &Shown { notes: true, now: at(0), names: &names }).unwrap(), b"[]");
+        assert_eq!(written.list(&[], &Shown { notes: true, now: at(0), names: &names }).unwrap(), b"[]");
     }
 
     #[test]
-    fn json_that_takes_more_than_was_weighed_is_not_kept() {
-        let names = names();
+    fn a_change_shows_at_once_and_an_older_state_is_shown_as_it_was() {
+        let (written, names) = (Written::default(), names());
         let shown = Shown { notes: true, now: at(100), names: &names };
-        let with = |description: String| StoredTicket::from(Ticket { description, ..Ticket::clone(&tickets()[0]) });
-        let (plain, escaped) = (with("x".repeat(20_000)), with("\u{1}".repeat(20_000)));
-        for (ticket, kept) in [(&plain, true), (&escaped, false)] {
-            let json = ticket.json(&shown).unwrap();
-            assert_eq!(serde_json::from_slice::<TicketView>(&json).unwrap().description, ticket.description);
-            assert_eq!(ticket.parts.get().is_some(), kept);
-            assert!(ticket.bytes() > ticket.parts.get().map_or(0, |parts| parts.json.len()) + ticket.description.len());
+        let before = tickets().remove(0);
+        let after = Arc::new(Ticket { title: "another".into(), version: before.version + 1, ..before.as_ref().clone() });
+        // A comment changes no version.
+        let commented = Arc::new(Ticket { public_comments: 12, updated_at: at(9), ..after.as_ref().clone() });
+        let noted = Arc::new(Ticket { internal_notes: 14, ..commented.as_ref().clone() });
+        for one in [&before, &after, &before, &before, &after, &after, &commented, &after, &commented, &noted, &commented] {
+            let mut json = Vec::new();
+            written.put(&mut json, one, &shown).unwrap();
+            assert_eq!(serde_json::from_slice::<TicketView>(&json).unwrap(), views(std::slice::from_ref(one), &shown)[0]);
         }
+    }
+    #[test]
+    fn a_state_that_may_be_lost_and_followed_by_another_like_it_is_not_remembered() {
+        let (written, names) = (Written::default(), names());
+        let lost = tickets().remove(0);
+        let next = Arc::new(Ticket { title: "decided once more".into(), ..lost.as_ref().clone() });
+        let shown = Shown { notes: true, now: lost.updated_at, names: &names };
+        for one in [&lost, &next] {
+            let mut json = Vec::new();
+            written.put(&mut json, one, &shown).unwrap();
+            assert_eq!(serde_json::from_slice::<TicketView>(&json).unwrap(), views(std::slice::from_ref(one), &shown)[0]);
+        }
+        written.put(&mut Vec::new(), &next, &Shown { now: at(3), ..shown }).unwrap();
+        assert_eq!(written.0.len(), 1);
     }
 }

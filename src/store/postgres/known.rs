@@ -25,12 +25,12 @@ use crate::{
         asked::{self, Asked},
         rows::TicketBytes,
     },
-    tickets::{query::SortKey, written::StoredTicket},
+    tickets::{model::Ticket, query::SortKey},
     types::{Slice, Timestamp, Total},
 };
 
-/// Memory for tickets and their JSON, in bytes.
-const MEMORY: u64 = 40 * 1024 * 1024;
+/// Memory for tickets, in bytes.
+const MEMORY: u64 = 24 * 1024 * 1024;
 /// How many tickets that is, roughly.
 const TICKETS: usize = 24 * 1024;
 /// Memory for pages, in bytes; of 50 tickets one takes nearly two kilobytes.
@@ -75,14 +75,14 @@ impl State {
 /// A ticket as its row says, and who wrote that.
 #[derive(Debug, Clone)]
 pub(super) struct Present {
-    pub(super) ticket: Arc<StoredTicket>,
+    pub(super) ticket: Arc<Ticket>,
     by: Xid,
 }
 
 impl Present {
     /// That of a row.
     pub(super) fn read(row: &PgRow) -> Read<Self> {
-        Ok(Self { ticket: Arc::new(rows::ticket(row)?.into()), by: row.try_get("written_by")? })
+        Ok(Self { ticket: Arc::new(rows::ticket(row)?), by: row.try_get("written_by")? })
     }
 
     fn state(&self) -> State {
@@ -151,7 +151,7 @@ impl Known {
     }
 
     /// A ticket, and in which state of everything it was so.
-    pub(super) fn ticket(&self, id: i64) -> Option<(View, Arc<StoredTicket>)> {
+    pub(super) fn ticket(&self, id: i64) -> Option<(View, Arc<Ticket>)> {
         self.tickets.get(&id).map(|(view, one)| (view, one.ticket))
     }
 

@@ -21,8 +21,8 @@ use crate::{
     analytics::figures::Kind,
     store::{StoreError, asked::Asked},
     tickets::{
+        model::Ticket,
         query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
-        written::StoredTicket,
     },
     types::{Page, Slice, Total},
 };
@@ -39,7 +39,7 @@ pub(super) struct Source {
 }
 
 /// What a page of a list is.
-type Tickets = Slice<Arc<StoredTicket>, SortKey>;
+type Tickets = Slice<Arc<Ticket>, SortKey>;
 /// The same, with who wrote them.
 type Leaf = Slice<Present, SortKey>;
 

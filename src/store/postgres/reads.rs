@@ -26,9 +26,8 @@ use crate::{
     auth::model::{ApiToken, Digest32, Session},
     store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users, asked},
     tickets::{
-        model::Comment,
+        model::{Comment, Ticket},
         query::{SortKey, TicketQuery},
-        written::StoredTicket,
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
     users::{
@@ -38,7 +37,7 @@ use crate::{
 };
 
 /// A page of tickets that several have asked for.
-type List = Arc<Slice<Arc<StoredTicket>, SortKey>>;
+type List = Arc<Slice<Arc<Ticket>, SortKey>>;
 
 /// Counters that several have asked for.
 type Counters = Arc<Vec<(Key, Amount)>>;
@@ -115,7 +114,7 @@ fn cut<T, K>(mut rows: Vec<T>, at: usize, total: Option<Total>, key: impl Fn(&T)
 
 #[async_trait]
 impl Tickets for PgStore {
-    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<StoredTicket>>, StoreError> {
+    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         let Asked { snapshots, tickets, known, .. } = &self.asked;
         if let Some((view, ticket)) = known.ticket(id.0)
             && snapshots.is_still(view, Part::Content).await?
@@ -130,7 +129,7 @@ impl Tickets for PgStore {
         Ok(found.map(|one| one.ticket))
     }
 
-    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<StoredTicket>, SortKey>, StoreError> {
+    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         let Asked { source, lists, .. } = &self.asked;
         let asked = (query.clone(), page);
         if let Some(page) = source.known(&asked).await? {

@@ -21,16 +21,13 @@ use crate::{
     activity::model::{Entry, NewEntry},
     auth::model::{ApiToken, Session},
     store::{Addition, Changes, Expect, Field, IdKind, Record, Row, RowKey, StoreError, Write},
-    tickets::{
-        model::{Comment, Ticket},
-        written::StoredTicket,
-    },
+    tickets::model::{Comment, Ticket},
     types::{CommentId, Seq, TicketId},
     users::model::User,
 };
 
 /// Finds a ticket's present row without reading it from the engine, when it is cached.
-pub(super) type Cached<'a> = &'a dyn Fn(TicketId) -> Option<Arc<StoredTicket>>;
+pub(super) type Cached<'a> = &'a dyn Fn(TicketId) -> Option<Arc<Ticket>>;
 
 /// Key → value, `None` for removed: what a group does to the engine.
 pub(super) type Staged = HashMap<Vec<u8>, Option<Vec<u8>>>;
@@ -56,7 +53,7 @@ pub(super) struct Group<'a> {
     pub(super) log: Additions<'a>,
     /// The keys of comments among what is staged.
     comment_keys: BTreeSet<Vec<u8>>,
-    tickets: HashMap<TicketId, Arc<StoredTicket>>,
+    tickets: HashMap<TicketId, Arc<Ticket>>,
     /// Marks below which ids have been used, to be made durable with the group.
     pub(super) passed: HashMap<IdKind, i64>,
     /// Marks up to which ids may be given out once the group is durable.
@@ -261,11 +258,11 @@ impl<'a> Group<'a> {
         self.get(key)?.map(|first| codec::decode(key, &first, |piece| self.get(piece))).transpose()
     }
 
-    fn ticket(&self, id: TicketId) -> Result<Option<Arc<StoredTicket>>, StoreError> {
+    fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         if let Some(ticket) = self.tickets.get(&id).cloned().or_else(|| (self.cached)(id)) {
             return Ok(Some(ticket));
         }
-        Ok(self.read::<Ticket>(&keys::ticket(id))?.map(|ticket| Arc::new(ticket.into())))
+        Ok(self.read::<Ticket>(&keys::ticket(id))?.map(Arc::new))
     }
 
     /// The key that a comment is at, if it is anywhere, with what stands there.
@@ -359,9 +356,9 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    fn put_ticket(&mut self, before: Option<Arc<StoredTicket>>, ticket: Ticket) -> Result<(), StoreError> {
-        let encoded = codec::encode(&ticket, ticket.version)?;
-        let after = Arc::new(StoredTicket::from(ticket));
+    fn put_ticket(&mut self, before: Option<Arc<Ticket>>, ticket: Ticket) -> Result<(), StoreError> {
+        let after = Arc::new(ticket);
+        let encoded = codec::encode(after.as_ref(), after.version)?;
         match before {
             Some(_) => self.encode(keys::ticket(after.id), encoded)?,
             None => self.encode_new(keys::ticket(after.id), encoded),
@@ -387,7 +384,7 @@ impl<'a> Group<'a> {
         match addition {
             Addition::Comments { ticket: id, public, internal, touched_at } => {
                 let Some(before) = self.ticket(id)? else { return Ok(()) };
-                let mut ticket = Ticket::clone(&before);
+                let mut ticket = before.as_ref().clone();
                 ticket.public_comments += public;
                 ticket.internal_notes += internal;
                 ticket.updated_at = touched_at.map_or(ticket.updated_at, |at| ticket.updated_at.max(at));

@@ -60,16 +60,16 @@ use self::{
 };
 use crate::{
     store::{Changes, Committed, IdKind, Meters, Store, StoreError, fault, rows::TicketBytes},
-    tickets::{model::Ticket, written::StoredTicket},
+    tickets::model::Ticket,
     types::{Seq, TicketId},
 };
 
 /// Commits that may wait; more are refused with `Busy`.
 const QUEUE: usize = 4_096;
-/// Memory for decoded tickets and their JSON.
-const TICKET_CACHE: u64 = 40 * 1024 * 1024;
+/// Memory for decoded tickets.
+const TICKET_CACHE: u64 = 24 * 1024 * 1024;
 /// How many decoded tickets that is, roughly.
-const TICKETS_CACHED: usize = 24 * 1024;
+const TICKETS_CACHED: usize = 32 * 1024;
 /// Tickets whose ids are not further apart than this, when there are some, are read one after another, with those between them.
 const NEIGHBOURS: i64 = 4;
 const SOME: usize = 3;
@@ -84,7 +84,7 @@ pub struct SledStore {
 /// What the committer and the readers share.
 struct Shared {
     state: RwLock<State>,
-    cache: Cache<TicketId, Arc<StoredTicket>, TicketBytes>,
+    cache: Cache<TicketId, Arc<Ticket>, TicketBytes>,
     pages: Pages,
     ids: Ids,
     durable: watch::Sender<Seq>,
@@ -229,24 +229,24 @@ impl Shared {
 
     /// A ticket from the cache, or from the engine into the cache. The lock makes sure that no older state is cached
     /// over a newer one: the committer caches under the write lock.
-    fn ticket(&self, engine: &Engine, id: TicketId) -> Result<Option<Arc<StoredTicket>>, StoreError> {
+    fn ticket(&self, engine: &Engine, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         if let Some(ticket) = self.cache.get(&id) {
             return Ok(Some(ticket));
         }
         Ok(engine.ticket(id)?.map(|ticket| self.keep(ticket)))
     }
 
-    fn keep(&self, ticket: Ticket) -> Arc<StoredTicket> {
-        let ticket = Arc::new(StoredTicket::from(ticket));
+    fn keep(&self, ticket: Ticket) -> Arc<Ticket> {
+        let ticket = Arc::new(ticket);
         self.cache.insert(ticket.id, ticket.clone());
         ticket
     }
 
     /// The tickets with these ids, in their order, likewise; without those that are not there. Neighbours, of which a page far down a
     /// list consists, are read one after another: the engine goes down its tree once for each of its pages.
-    fn tickets(&self, engine: &Engine, ids: &[u32]) -> Result<Vec<Arc<StoredTicket>>, StoreError> {
+    fn tickets(&self, engine: &Engine, ids: &[u32]) -> Result<Vec<Arc<Ticket>>, StoreError> {
         let ids = || ids.iter().map(|id| TicketId(i64::from(*id)));
-        let mut found: Vec<Option<Arc<StoredTicket>>> = ids().map(|id| self.cache.get(&id)).collect();
+        let mut found: Vec<Option<Arc<Ticket>>> = ids().map(|id| self.cache.get(&id)).collect();
         let mut missing: Vec<(TicketId, usize)> = ids().zip(0..).filter(|(_, at)| found[*at].is_none()).collect();
         missing.sort_unstable();
         for run in missing.chunk_by(|(id, _), (next, _)| next.0 - id.0 <= NEIGHBOURS) {

@@ -22,7 +22,6 @@ use crate::{
     tickets::{
         model::{Comment, Ticket},
         search::terms,
-        written::StoredTicket,
     },
     types::{CommentId, Seq, TicketId},
 };
@@ -31,7 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Effect {
     /// A ticket is new or has changed.
-    Ticket { before: Option<Arc<StoredTicket>>, after: Arc<StoredTicket> },
+    Ticket { before: Option<Arc<Ticket>>, after: Arc<Ticket> },
     /// A comment is new or has changed.
     Comment { before: Option<Box<Comment>>, after: Box<Comment> },
     /// A ticket's row is gone (only tests and imports remove tickets).
@@ -44,7 +43,9 @@ impl Effect {
     /// Whether counters or names may be others after it.
     fn shows_in_analytics(&self) -> bool {
         match self {
-            Self::Ticket { before, after } => before.as_deref().is_none_or(|before| Standing::from(&**before) != Standing::from(&***after)),
+            Self::Ticket { before, after } => {
+                before.as_ref().is_none_or(|before| Standing::from(before.as_ref()) != Standing::from(after.as_ref()))
+            }
             Self::Gone(key) => matches!(key, RowKey::Ticket(_) | RowKey::User(_)),
             Self::Comment { .. } => false,
             Self::People(row) => matches!(**row, Row::User(_)),
@@ -95,7 +96,7 @@ impl Projection {
         }
         for effect in effects {
             match effect {
-                Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref().map(|before| &**before), after)?,
+                Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after)?,
                 Effect::Comment { before, after } => self.put_comment(engine, before.as_deref(), after)?,
                 Effect::Gone(key) => self.people.remove(key),
                 Effect::People(row) => self.people.put(row),

@@ -11,9 +11,8 @@ use crate::{
     auth::model::{ApiToken, Digest32, Session},
     store::{Activities, Answer, AnswerKey, EntryQuery, From, LogCursor, Sessions, SigningSecret, StoreError, Tickets, Users},
     tickets::{
-        model::Comment,
+        model::{Comment, Ticket},
         query::{SortKey, TicketQuery},
-        written::StoredTicket,
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
     users::{
@@ -50,14 +49,14 @@ fn is_light(query: &TicketQuery) -> bool {
 
 #[async_trait]
 impl Tickets for SledStore {
-    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<StoredTicket>>, StoreError> {
+    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         match self.memory(|_| self.shared.cache.get(&id))? {
             Some(ticket) => Ok(Some(ticket)),
             None => self.disk(move |shared, _, engine| shared.ticket(engine, id)).await,
         }
     }
 
-    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<StoredTicket>, SortKey>, StoreError> {
+    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         let Shared { cache, pages, .. } = &*self.shared;
         let asked = (query.clone(), page);
         let at_hand = self.memory(|projection| {

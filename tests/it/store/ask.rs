@@ -8,9 +8,8 @@ use taquilla::{
     auth::model::{ApiToken, Digest32, Session},
     store::{Answer, AnswerKey, Backlog, EntryQuery, From, LogCursor, Row, RowKey, SigningSecret, Store, StoreError, TicketStats},
     tickets::{
-        model::Comment,
+        model::{Comment, Ticket},
         query::{Scope, SortKey, TicketQuery},
-        written::StoredTicket,
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, UserId},
     users::{
@@ -58,8 +57,8 @@ pub enum Question {
 /// What was found. Sets without an order of their own are sorted.
 #[derive(Debug, PartialEq)]
 pub enum Found {
-    Ticket(Option<Arc<StoredTicket>>),
-    Tickets(Vec<Slice<Arc<StoredTicket>, SortKey>>),
+    Ticket(Option<Arc<Ticket>>),
+    Tickets(Vec<Slice<Arc<Ticket>, SortKey>>),
     Comment(Option<Comment>),
     Comments(Vec<Slice<Comment, CommentId>>),
     User(Option<Arc<User>>),

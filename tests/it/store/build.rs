@@ -261,7 +261,7 @@ pub async fn add_comment(store: &dyn Store, ticket: &Ticket, content: &str, inte
 /// The ticket as it is stored now.
 pub async fn stored(store: &dyn Store, id: TicketId) -> Ticket {
     let found = store.ticket(id).await.expect("the store reads");
-    Ticket::clone(&found.expect("the ticket is there"))
+    found.expect("the ticket is there").as_ref().clone()
 }
 
 /// The comment, deleted.

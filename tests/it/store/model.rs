@@ -21,7 +21,6 @@ use taquilla::{
     tickets::{
         model::{Comment, Ticket},
         query::{COUNT_CAP, SortKey, TicketQuery},
-        written::StoredTicket,
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
     users::{
@@ -323,11 +322,11 @@ impl Store for Model {
 
 #[async_trait]
 impl Tickets for Model {
-    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<StoredTicket>>, StoreError> {
-        Ok(self.row(&RowKey::Ticket(id), pick!(Ticket))?.map(|ticket| Arc::new(ticket.into())))
+    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
+        Ok(self.row(&RowKey::Ticket(id), pick!(Ticket))?.map(Arc::new))
     }
 
-    async fn tickets(&self, query: &TicketQuery, cut: Page<SortKey>) -> Result<Slice<Arc<StoredTicket>, SortKey>, StoreError> {
+    async fn tickets(&self, query: &TicketQuery, cut: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         self.read(|state| {
             let mut comments: HashMap<TicketId, Vec<Comment>> = HashMap::new();
             if query.words.is_some() {
@@ -339,7 +338,7 @@ impl Tickets for Model {
             let capped = !query.counts_exactly() && found.len() > COUNT_CAP;
             let total = if capped { Total::MoreThan(COUNT_CAP) } else { Total::Exact(found.len()) };
             let cut = page(&found, cut, total, |t| query.sort.key(t), |a, b| query.sort.cmp(a, b).is_gt());
-            Slice { rows: cut.rows.into_iter().map(|ticket| Arc::new(ticket.clone().into())).collect(), next: cut.next, total: cut.total }
+            Slice { rows: cut.rows.into_iter().cloned().map(Arc::new).collect(), next: cut.next, total: cut.total }
         })
     }
 

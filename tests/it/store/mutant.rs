@@ -18,7 +18,6 @@ use taquilla::{
     tickets::{
         model::{Comment, Ticket},
         query::{Scope, SortKey, TicketQuery},
-        written::StoredTicket,
     },
     types::{CommentId, Email, Page, Seq, SessionId, Slice, TicketId, Timestamp, TokenId, Total, UserId},
     users::{
@@ -160,10 +159,10 @@ impl Mutant {
         }
     }
 
-    fn bent(&self, ticket: &Arc<StoredTicket>) -> Arc<StoredTicket> {
+    fn bent(&self, ticket: &Arc<Ticket>) -> Arc<Ticket> {
         let counts = self.memory.lock().counts.get(&ticket.id).copied().filter(|_| self.has(Fault::CountsOverwritten));
         counts.map_or(ticket.clone(), |(public_comments, internal_notes)| {
-            Arc::new(Ticket { public_comments, internal_notes, ..Ticket::clone(ticket) }.into())
+            Arc::new(Ticket { public_comments, internal_notes, ..ticket.as_ref().clone() })
         })
     }
 
@@ -178,7 +177,7 @@ impl Mutant {
     }
 
     /// A search done by hand over comments that it should not look at.
-    async fn search(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<StoredTicket>, SortKey>, StoreError> {
+    async fn search(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         let wordless = TicketQuery { words: None, ..query.clone() };
         let seeing = TicketQuery { scope: Scope::All, deleted: false, ..TicketQuery::all(Scope::All) };
         let all = walk(200, |page| self.inner.tickets(&wordless, page)).await?;
@@ -200,10 +199,10 @@ impl Mutant {
                 texts.iter().filter(|c| c.ticket_id == ticket.id && (!c.is_internal || scope.sees_notes())).cloned().collect();
             words.matches(&Ticket { deleted_at: None, ..ticket.clone() }, &visible)
         };
-        let found: Vec<Arc<StoredTicket>> = all.into_iter().flat_map(|page| page.rows).filter(|ticket| finds(ticket)).collect();
+        let found: Vec<Arc<Ticket>> = all.into_iter().flat_map(|page| page.rows).filter(|ticket| finds(ticket)).collect();
         let total = page.after.is_none().then_some(Total::Exact(found.len()));
-        let follows = |t: &Arc<StoredTicket>| page.after.is_none_or(|after| query.sort.cmp(query.sort.key(t), after).is_gt());
-        let mut rows: Vec<Arc<StoredTicket>> = found.into_iter().filter(follows).collect();
+        let follows = |t: &Arc<Ticket>| page.after.is_none_or(|after| query.sort.cmp(query.sort.key(t), after).is_gt());
+        let mut rows: Vec<Arc<Ticket>> = found.into_iter().filter(follows).collect();
         let more = rows.len() > page.limit;
         rows.truncate(page.limit);
         let next = rows.last().filter(|_| more).map(|t| query.sort.key(t));
@@ -249,11 +248,11 @@ impl Store for Mutant {
 
 #[async_trait]
 impl Tickets for Mutant {
-    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<StoredTicket>>, StoreError> {
+    async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         Ok(self.inner.ticket(id).await?.map(|ticket| self.bent(&ticket)))
     }
 
-    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<StoredTicket>, SortKey>, StoreError> {
+    async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         let mut query = query.clone();
         let mut page = page;
         match self.fault {

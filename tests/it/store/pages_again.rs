@@ -46,7 +46,7 @@ async fn check(store: &dyn Store, tickets: &[Ticket], limit: usize, when: &str) 
         // The second time it has been read before in any case.
         for _ in 0..2 {
             let page = store.tickets(&query, Page { after: None, limit }).await.unwrap();
-            let found: Vec<&Ticket> = page.rows.iter().map(|ticket| &***ticket).collect();
+            let found: Vec<&Ticket> = page.rows.iter().map(|ticket| &**ticket).collect();
             assert_eq!(found, expected[..limit.min(expected.len())], "{when}: {query:?}");
             assert_eq!(page.next.is_some(), expected.len() > limit, "{when}: {query:?}");
         }

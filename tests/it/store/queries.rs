@@ -159,10 +159,10 @@ async fn pages_of_every_size_make_up_the_list(site: Site) {
             let list = expected(&tickets, &query);
             assert!(pages.iter().rev().skip(1).all(|page| page.rows.len() == limit), "{sort:?}: a page before the last one is short");
             assert!(pages.iter().all(|page| !page.rows.is_empty()), "{sort:?}: an empty page");
-            let walked: Vec<&Ticket> = pages.iter().flat_map(|page| &page.rows).map(|ticket| &***ticket).collect();
+            let walked: Vec<&Arc<Ticket>> = pages.iter().flat_map(|page| &page.rows).collect();
             assert_eq!(walked.iter().map(|ticket| ticket.id.0).collect::<Vec<_>>(), list, "{sort:?} by {limit}");
             for ticket in walked {
-                assert_eq!(Some(ticket), tickets.iter().find(|t| t.id == ticket.id));
+                assert_eq!(Some(ticket.as_ref()), tickets.iter().find(|t| t.id == ticket.id));
             }
         }
     }

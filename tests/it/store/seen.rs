@@ -85,7 +85,7 @@ impl Quiet {
     async fn answers_of(&self, store: &PgStore) -> Answers {
         let page = Page { after: None, limit: 10 };
         let list = async |query: TicketQuery| -> Vec<Ticket> {
-            store.tickets(&query, page).await.unwrap().rows.iter().map(|ticket| Ticket::clone(ticket)).collect()
+            store.tickets(&query, page).await.unwrap().rows.iter().map(|ticket| (**ticket).clone()).collect()
         };
         let user = store.user(self.user.id).await.unwrap().unwrap();
         Answers {

@@ -88,7 +88,7 @@ impl Line {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    target: REQUESTS, method = self.method.as_str(), route, status, duration_us = ms, request_id = id, client = %self.client, cause, "request"
+                    target: REQUESTS, method = %self.method, route, status, duration_us = ms, request_id = id, client = %self.client, cause, "request"
                 )
             };
         }

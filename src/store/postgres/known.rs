@@ -29,7 +29,7 @@ use crate::{
     types::{Slice, Timestamp, Total},
 };
 
-/// Memory for tickets, in bytes.
+/// Memory for tickets, in bytes. Those of 500 pages fit, as in the embedded store.
 const MEMORY: u64 = 24 * 1024 * 1024;
 /// How many tickets that is, roughly.
 const TICKETS: usize = 24 * 1024;

@@ -29,6 +29,7 @@ impl FromRequestParts<AppState> for Actor {
     type Rejection = AppError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, AppError> {
+        // Of a request with an idempotency key it has been asked already.
         if let Some(actor) = parts.extensions.get::<Self>() {
             return Ok(actor.clone());
         }

@@ -15,8 +15,11 @@ use tower_http::cors::CorsLayer;
 
 use crate::config::Server;
 
+/// How many there are.
+const OWN: usize = 4;
+
 /// The headers and their values. The policy is the one of answers that are no pages: nothing may be loaded from them.
-const HEADERS: [(HeaderName, HeaderValue); 4] = [
+const HEADERS: [(HeaderName, HeaderValue); OWN] = [
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -24,13 +27,13 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// As many headers an answer has: these, and those that tell of its body, its request, its tag and how long it may be kept.
-pub const USUAL: usize = 4 + 5;
+pub const USUAL: usize = OWN + 5;
 
 /// Adds the headers that the answer does not have yet.
 pub fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
     // And one for the length, which comes last.
-    headers.reserve(HEADERS.len() + 1);
+    headers.reserve(OWN + 1);
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(value);
     }

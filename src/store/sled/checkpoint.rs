@@ -102,8 +102,26 @@ fn put(to: &mut impl Write, identity: &str, projection: &Projection) -> io::Resu
     Ok(())
 }
 
+/// What such a file holds.
+#[derive(Debug)]
+pub(super) struct Saved {
+    identity: String,
+    projection: Projection,
+}
+
+impl Saved {
+    /// The projections, if they are this store's.
+    pub(super) fn of(self, identity: &str) -> Option<Projection> {
+        let own = self.identity == identity;
+        if !own {
+            tracing::warn!("the projections' file is another store's; they are built anew");
+        }
+        own.then_some(self.projection)
+    }
+}
+
 /// Reads the file; `None` when there is none that can be used.
-pub(super) fn load(path: &Path, identity: &str) -> Option<Projection> {
+pub(super) fn load(path: &Path) -> Option<Saved> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -112,37 +130,38 @@ pub(super) fn load(path: &Path, identity: &str) -> Option<Projection> {
             return None;
         }
     };
-    let read = read(file, identity);
+    let read = read(file);
     if read.is_none() {
-        tracing::warn!("the projections' file is damaged or foreign; they are built anew");
+        tracing::warn!("the projections' file is damaged; they are built anew");
     }
     read
 }
 
-fn read(file: File, identity: &str) -> Option<Projection> {
+fn read(file: File) -> Option<Saved> {
     let content = file.metadata().ok()?.len().checked_sub(SUM)?;
     let mut from = BufReader::with_capacity(BUFFER, Summed::new(file.take(content)));
     // It may be anything until the sum has been compared.
-    let projection = parse(&mut from, identity)?;
+    let saved = parse(&mut from)?;
     if !from.fill_buf().ok()?.is_empty() {
         return None;
     }
     let Summed { inner, sum } = from.into_inner();
     let told = u32::from_le_bytes(get(&mut inner.into_inner())?);
-    (sum.finalize() == told).then_some(projection)
+    (sum.finalize() == told).then_some(saved)
 }
 
-fn parse(from: &mut impl Read, identity: &str) -> Option<Projection> {
-    if get(from)? != *MAGIC || get_text(from)? != identity {
+fn parse(from: &mut impl Read) -> Option<Saved> {
+    if get(from)? != *MAGIC {
         return None;
     }
+    let identity = get_text(from)?;
     let seq = Seq::from_le_bytes(get(from)?);
     let count = u64::from_le_bytes(get(from)?);
     let mut columns = Columns::of((0..count).map(|_| get_cell(from).ok_or(()))).ok()?;
     let figures = get_figures(from)?;
     columns.tags = get_bitmaps(from)?.into_iter().collect();
     let search = Search { public: Index(get_bitmaps(from)?), notes: Index(get_bitmaps(from)?) };
-    Some(Projection { columns, figures, search, seq, ..Projection::default() })
+    Some(Saved { identity, projection: Projection { columns, figures, search, seq, ..Projection::default() } })
 }
 
 fn get_cell(from: &mut impl Read) -> Option<(u32, Cell)> {
@@ -324,21 +343,21 @@ mod tests {
         let path = dir.path().join("projection");
         let saved = projection();
         save(&path, IDENTITY, &saved).unwrap();
-        let loaded = load(&path, IDENTITY).unwrap();
+        let loaded = load(&path).unwrap().of(IDENTITY).unwrap();
         assert_eq!((loaded.seq, loaded.columns, loaded.search), (saved.seq, saved.columns, saved.search));
         assert_eq!(loaded.figures, saved.figures);
 
-        assert!(load(&path, "another").is_none() && load(&dir.path().join("missing"), IDENTITY).is_none());
+        assert!(load(&path).unwrap().of("another").is_none() && load(&dir.path().join("missing")).is_none());
         let whole = std::fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 8);
             std::fs::write(&path, &bytes).unwrap();
-            assert!(load(&path, IDENTITY).is_none(), "byte {at} is another one");
+            assert!(load(&path).is_none(), "byte {at} is another one");
             std::fs::write(&path, &whole[..at]).unwrap();
-            assert!(load(&path, IDENTITY).is_none(), "it ends after {at} bytes");
+            assert!(load(&path).is_none(), "it ends after {at} bytes");
         }
         std::fs::write(&path, [&whole[..], &[0]].concat()).unwrap();
-        assert!(load(&path, IDENTITY).is_none(), "there is more than there was");
+        assert!(load(&path).is_none(), "there is more than there was");
     }
 }

@@ -43,7 +43,7 @@ pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
     check.people()?;
     let projection = check.tickets()?;
     check.small_rows()?;
-    let saved = checkpoint::load(&folder.projection(), &identity.id);
+    let saved = checkpoint::load(&folder.projection()).and_then(|saved| saved.of(&identity.id));
     check.projection(saved, &projection, identity.seq)?;
     check.ids()?;
     let Check { mut report, batch, .. } = check;

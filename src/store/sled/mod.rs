@@ -31,6 +31,7 @@ mod terms;
 mod view;
 
 use std::{
+    panic::resume_unwind,
     sync::{
         Arc,
         mpsc::{SyncSender, TrySendError, sync_channel},
@@ -113,10 +114,16 @@ struct Loaded {
     checkpoint_seq: Seq,
 }
 
-/// Opens the engine and brings the projections up to its log.
+/// Opens the engine, reads the projections' file meanwhile, and brings them up to the log: with a million tickets each takes a second.
 fn load(folder: &Folder, cache_mib: u64, ids: &Ids) -> Result<Loaded, OpenError> {
-    let (engine, identity) = folder.open(cache_mib)?;
-    let saved = checkpoint::load(&folder.projection(), &identity.id);
+    let (opened, saved) = std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new().name("projection".into()).spawn_scoped(scope, || checkpoint::load(&folder.projection()));
+        let opened = folder.open(cache_mib);
+        (opened, reading.map(|reading| reading.join().unwrap_or_else(|panic| resume_unwind(panic))))
+    });
+    let (engine, identity) = opened?;
+    let saved = saved.map_err(|source| OpenError::Folder { dir: folder.dir.clone(), source })?;
+    let saved = saved.and_then(|saved| saved.of(&identity.id));
     let checkpoint_seq = saved.as_ref().map_or(0, |projection| projection.seq);
     let projection = checkpoint::catch_up(saved, &engine, identity.seq)?;
     fault::point("open.projection");

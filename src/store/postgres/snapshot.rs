@@ -5,7 +5,7 @@
 //!
 //! It is the snapshot of the whole server: other databases' writes count as changes, too. Where there is something new each time, it is
 //! seldom looked, and all is read as if nothing were known. What the desks themselves write all the time, without changing what they are about,
-//! is told apart: leases, and when a session was used.
+//! is told apart: leases, when a session was used, which places commits have in the log, and that others are told of it.
 
 use std::{
     sync::Arc,
@@ -25,12 +25,13 @@ use crate::store::{
 const LOOK: &str = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()";
 
 /// Transactions that changed no content, by their numbers or the lower halves of them, and whether they have changed nothing else either.
-/// Leases and probes are written by transactions of their own, which leave their numbers there; so do commits. The row of a commit is written
-/// again by the transaction that gives it a place in the log, and does that and nothing else.
+/// Leases, probes and messages have transactions of their own, which leave their numbers in those tables; so do commits in theirs. The row of a commit is written
+/// again by the transaction that gives it a place in the log, and does that and nothing else: it is another one than that which wrote it first.
 const ASIDE: &str = "\
     SELECT xid, NULL::bytea, true FROM taquilla.leases UNION ALL SELECT xid, NULL, true FROM taquilla.probes UNION ALL \
-    (SELECT xid, xidsend(xmin), false FROM taquilla.commits WHERE entries = 0 AND NOT content AND made_at > now() - interval '1 minute' \
-    ORDER BY made_at DESC LIMIT 64)";
+    SELECT CASE WHEN entries = 0 AND NOT content THEN xid END, CASE WHEN last_seq IS NOT NULL AND written_by <> xid & 4294967295 THEN by END, \
+    false FROM (SELECT *, xmin::text::bigint AS written_by, xidsend(xmin) AS by FROM taquilla.commits ORDER BY nr DESC LIMIT 64) AS latest \
+    WHERE made_at > now() - interval '1 minute'";
 
 /// When more transactions than this have ended, some of them are taken to have changed something.
 const MOST_ASIDE: usize = 16;

@@ -136,6 +136,29 @@ async fn what_was_read_is_told_again_without_reading_it_and_what_is_written_all_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_in_the_log_is_no_news_of_tickets() {
+    let desk = Quiet::new().await;
+    desk.remembered().await;
+    let mut connection = desk.connect().await;
+    // As a desk writes, but for the place, which follows in a transaction of its own.
+    let rename = "WITH made AS (INSERT INTO taquilla.commits (token, entries) VALUES (1, 1) RETURNING nr) \
+                  INSERT INTO taquilla.entries (commit_nr, follow, action, internal, body) SELECT nr, 0, 'ticket.updated', false, '{}' FROM made";
+    let title = async |desk: &Quiet| moment::within(stored(&*desk.store, desk.ticket.id)).await.title;
+    for n in 1..=3 {
+        let named = format!("By hand {n}");
+        sqlx::raw_sql("BEGIN; SELECT pg_advisory_xact_lock(8391837, 1)").execute(&mut connection).await.unwrap();
+        sqlx::query(rename).execute(&mut connection).await.unwrap();
+        sqlx::query("UPDATE taquilla.tickets SET title = $1").bind(&named).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql("COMMIT").execute(&mut connection).await.unwrap();
+        assert_eq!(title(&desk).await, named);
+        let lock = desk.locked().await;
+        sqlx::query("SELECT taquilla.number_log(0)").execute(&mut connection).await.unwrap();
+        assert_eq!(title(&desk).await, named, "it is not read again");
+        drop(lock);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_anybody_changes_is_seen_by_the_next_request() {
     let desk = Quiet::new().await;
     let mut connection = desk.connect().await;

@@ -116,9 +116,10 @@ impl Projection {
         if old.title == after.title && old.description == after.description {
             return Ok(());
         }
-        let present = present_terms(engine, after.id, false)?;
-        self.search.public.remove(id, &old.title, &present);
-        self.search.public.remove(id, &old.description, &present);
+        let mut gone = terms_of([&old.title, &old.description]);
+        keep(&mut gone, [&after.title, &after.description]);
+        keep_of_comments(&mut gone, engine, after.id, false)?;
+        self.search.public.remove(id, &gone);
         self.search.public.add(id, &after.title);
         self.search.public.add(id, &after.description);
         Ok(())
@@ -138,9 +139,15 @@ impl Projection {
         if let Some(old) = old
             && new.is_none_or(|new| new.content != old.content)
         {
-            let present = present_terms(engine, after.ticket_id, old.is_internal)?;
+            let mut gone = terms_of([&old.content]);
+            if !old.is_internal
+                && let Some(ticket) = engine.ticket(after.ticket_id)?
+            {
+                keep(&mut gone, [&ticket.title, &ticket.description]);
+            }
+            keep_of_comments(&mut gone, engine, after.ticket_id, old.is_internal)?;
             let index = if old.is_internal { &mut self.search.notes } else { &mut self.search.public };
-            index.remove(id, &old.content, &present);
+            index.remove(id, &gone);
         }
         if let Some(new) = new {
             let index = if new.is_internal { &mut self.search.notes } else { &mut self.search.public };
@@ -167,18 +174,28 @@ impl Projection {
     }
 }
 
-/// The terms of a ticket's present public texts, or of its present internal notes.
-fn present_terms(engine: &Engine, id: TicketId, notes: bool) -> Result<BTreeSet<String>, StoreError> {
-    let mut present = BTreeSet::new();
-    if !notes && let Some(ticket) = engine.ticket(id)? {
-        present.extend(terms(&ticket.title));
-        present.extend(terms(&ticket.description));
+/// The terms of texts that were.
+fn terms_of<'a>(texts: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
+    texts.into_iter().flat_map(|text| terms(text)).collect()
+}
+
+/// Takes the terms out of `gone` that a text still has.
+fn keep<'a>(gone: &mut BTreeSet<String>, texts: impl IntoIterator<Item = &'a String>) {
+    for term in texts.into_iter().flat_map(|text| terms(text)) {
+        gone.remove(&term);
+    }
+}
+
+/// The same for a ticket's present public comments, or its present internal notes.
+fn keep_of_comments(gone: &mut BTreeSet<String>, engine: &Engine, id: TicketId, notes: bool) -> Result<(), StoreError> {
+    if gone.is_empty() {
+        return Ok(());
     }
     for comment in comments::of_ticket(engine, id, CommentId(0))? {
         let comment = comment?;
         if comment.deleted_at.is_none() && comment.is_internal == notes {
-            present.extend(terms(&comment.content));
+            keep(gone, [&comment.content]);
         }
     }
-    Ok(present)
+    Ok(())
 }

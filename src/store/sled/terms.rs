@@ -26,9 +26,9 @@ impl Index {
         }
     }
 
-    /// Takes a ticket out of the terms of `old` that none of its present texts has.
-    pub(super) fn remove(&mut self, id: u32, old: &str, present: &BTreeSet<String>) {
-        for term in terms(old).filter(|term| !present.contains(term)) {
+    /// Takes a ticket out of terms.
+    pub(super) fn remove(&mut self, id: u32, gone: &BTreeSet<String>) {
+        for term in gone {
             if let Some(ids) = self.0.get_mut(term.as_str()) {
                 ids.remove(id);
                 if ids.is_empty() {

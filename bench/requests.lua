@@ -1,4 +1,4 @@
--- Sends the requests of a file, drawn at random: wrk -s bench/requests.lua URL -- FILE
+-- Sends the requests of a file, drawn at random, others for each number of a run: wrk -s bench/requests.lua URL -- FILE RUN
 -- A line is METHOD, tab, path, tab, body. Eight times @ in a line become a number that no other request has.
 local counter = 0
 
@@ -8,7 +8,9 @@ function setup(thread)
 end
 
 function init(args)
-   math.randomseed(number * 7919 + 17)
+   -- Both threads of all runs have numbers of their own.
+   local own = tonumber(args[2]) * 2 + number
+   math.randomseed(own * 7919 + 17)
    -- Made ahead, so that wrk only has to pick one.
    local requests, marks, count, sent = {}, {}, 0, 0
    for line in io.lines(args[1]) do
@@ -21,6 +23,6 @@ function init(args)
       local pick = math.random(count)
       if not marks[pick] then return requests[pick] end
       sent = sent + 1
-      return (requests[pick]:gsub("@@@@@@@@", string.format("%08d", number * 10000000 + sent)))
+      return (requests[pick]:gsub("@@@@@@@@", string.format("%08d", (own * 100000 + sent) % 100000000)))
    end
 end

@@ -1,6 +1,6 @@
-//! The pure parts that run with every request, every change and every point: `cargo bench`.
+//! The pure parts that run with every request, every change and every point, and the reference that stores are tested against: `cargo bench`.
 
-use std::hint::black_box;
+use std::{collections::HashMap, hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
@@ -17,10 +17,15 @@ use taquilla::{
         query::{Scope, TicketQuery},
         search::{Words, terms},
         sla::SlaTargets,
+        written::{Shown, Written},
     },
     types::{CommentId, Secret, SessionId, TicketId, Timestamp, UserId},
     users::model::User,
 };
+
+/// As in the desk.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const DESCRIPTION: &str = "Since this morning the laptop does not find the printer on the third floor. Wi-Fi works, the VPN too, and the \
                            other people of the office print without trouble. I have restarted both twice; after that the queue \
@@ -126,13 +131,18 @@ fn cutting(c: &mut Criterion) {
 
 fn lists(c: &mut Criterion) {
     let (_folder, _, admin) = desk();
-    let tickets: Vec<Ticket> = (1..=50).map(|id| ticket(id, &admin).0).collect();
-    let view = |ticket: &Ticket| ticket.view(true, at(60_000), |_| admin.full_name.clone());
-    let views: Vec<TicketView> = tickets.iter().map(view).collect();
+    let tickets: Vec<_> = (1..=50).map(|id| Arc::new(ticket(id, &admin).0)).collect();
+    let view = |ticket: &Arc<Ticket>| ticket.view(true, at(60_000), |_| admin.full_name.clone());
+    let names: HashMap<_, _> = [(admin.id, admin.full_name.clone())].into();
+    let shown = Shown { notes: true, now: at(60_000), names: &names };
+    let written = Written::default();
     let mut group = c.benchmark_group("list of 50");
     group.throughput(Throughput::Elements(50));
     group.bench_function("views", |b| b.iter(|| black_box(&tickets).iter().map(view).collect::<Vec<_>>()));
-    group.bench_function("as JSON", |b| b.iter(|| serde_json::to_vec(black_box(&views)).expect("JSON")));
+    group.bench_function("views as JSON", |b| {
+        b.iter(|| serde_json::to_vec(&black_box(&tickets).iter().map(view).collect::<Vec<TicketView>>()).expect("JSON"));
+    });
+    group.bench_function("JSON that is remembered", |b| b.iter(|| written.list(black_box(&tickets), &shown).expect("JSON")));
     group.finish();
 }
 

@@ -5,6 +5,7 @@
 //! committer that groups what 64 writers hand it, and prints what that is and commits a second.
 //! `limits create URL SECONDS` opens tickets in an empty storage by the desk's own use case, without HTTP, and prints
 //! tickets a second.
+//! `limits hash SECONDS` hashes a password again and again, one after another, and prints the milliseconds of one.
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
 use std::{
@@ -22,13 +23,20 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use taquilla::{
     app::{App, AppState, Clock},
-    auth::model::{Actor, Via},
+    auth::{
+        model::{Actor, Via},
+        password::Hasher,
+    },
     config::{Config, Storage},
     input::FieldValue,
     reply::Once,
     tickets::{inputs::NewTicket, ops},
     types::{Secret, UserId},
 };
+
+/// As in the desk.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Clients at a time.
 const WRITERS: usize = 64;
@@ -44,7 +52,8 @@ fn main() -> anyhow::Result<()> {
         ["http"] => runtime.block_on(http()),
         ["sled", folder, time] => sled_alone(&runtime, folder, seconds(time)?),
         ["create", url, time] => runtime.block_on(create(url, seconds(time)?)),
-        _ => bail!("usage: limits http | sled FOLDER SECONDS | create URL SECONDS"),
+        ["hash", time] => runtime.block_on(hash(seconds(time)?)),
+        _ => bail!("usage: limits http | sled FOLDER SECONDS | create URL SECONDS | hash SECONDS"),
     }
 }
 
@@ -118,6 +127,19 @@ fn report(done: u64, took: Duration) {
     println!("{:.0}", done as f64 / took.as_secs_f64());
 }
 
+/// Hashes a password for so long.
+async fn hash(time: Duration) -> anyhow::Result<()> {
+    let hasher = Hasher::new(&Config::default().auth)?;
+    let begun = Instant::now();
+    let mut done = 0_u32;
+    while begun.elapsed() < time {
+        hasher.hash("an opening pass phrase").await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        done += 1;
+    }
+    println!("{:.2}", begun.elapsed().as_secs_f64() * 1e3 / f64::from(done));
+    Ok(())
+}
+
 /// Keys and values.
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -186,7 +208,8 @@ fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -
 }
 
 fn raw(folder: &str) -> sled::Result<sled::Db> {
-    sled::Config::new().path(folder).cache_capacity(64 << 20).flush_every_ms(None).open()
+    let cache = Config::default().storage.cache_mib;
+    sled::Config::new().path(folder).cache_capacity(cache << 20).flush_every_ms(None).open()
 }
 
 /// Writes what is waiting in one batch with one sync, then tells everybody. With the library linked, a flush of sled

@@ -45,6 +45,11 @@ def sled_alone(place, limits, seconds):
     return float(rate), shape
 
 
+def hash_ms(limits, seconds):
+    """How long one hash of a password takes, in ms: they come one after another."""
+    return float(finished([limits, "hash", seconds])[0])
+
+
 def without_http(limits, url, seconds):
     """Tickets a second by the desk's own use case on an empty store, without HTTP."""
     return float(finished([limits, "create", url, seconds])[0])

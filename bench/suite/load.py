@@ -1,5 +1,6 @@
 """Load by wrk."""
 
+import itertools
 import math
 import re
 import statistics
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from .place import ROOT, Failed
 
 CONNECTIONS, THREADS = 64, 2
+# Each run of wrk draws other requests.
+RUNS = itertools.count()
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Running:
             self.files.append(file)
             file.write_text("".join(f"{line}\n" for line in query.lines))
             command += ["-s", ROOT / "bench/requests.lua", "-H", f"Authorization: Bearer {desk.token}", "-H", "Content-Type: application/json"]
-            command += [desk.origin, "--", file]
+            command += [desk.origin, "--", file, next(RUNS)]
         else:
             command += [desk.origin + query.path]
         self.desk, self.cpu, self.begun = desk, desk.cpu(), time.monotonic()
@@ -115,11 +118,12 @@ class Comments:
     RATE = 20
 
     def __init__(self, desk, tickets):
-        self.desk, self.tickets, self.failed, self.over = desk, tickets, None, threading.Event()
+        self.desk, self.tickets, self.failed, self.over, self.rate = desk, tickets, None, threading.Event(), 0.0
         self.thread = threading.Thread(target=self._run)
 
     def __enter__(self):
         self.thread.start()
+        return self
         return self
 
     def __exit__(self, *_):
@@ -137,3 +141,5 @@ class Comments:
                 number += 1
         except Exception as error:
             self.failed = error
+        # What has been reached: one comment follows another.
+        self.rate = number / (time.monotonic() - begun)

@@ -126,6 +126,13 @@ def sync_micros(folder, times=300):
     return took / times * 1e6
 
 
+def source():
+    """Which commit the tree is, and whether it has been changed since."""
+    git = lambda *command: subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench", ":!README.md")
+    return f"{git('rev-parse', '--short', 'HEAD') or '?'}{' with changes' if changed else ''}"
+
+
 def machine(binary, folder):
     """The machine and the program, as rows of a table."""
     lines = lambda file: Path(file).read_text().splitlines()
@@ -135,7 +142,7 @@ def machine(binary, folder):
     wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True).stdout.split()
     return [
         ("date", time.strftime("%Y-%m-%d", time.gmtime())),
-        ("program", f"{version[0] if version else '?'}, {binary.parent.name} build, {binary.stat().st_size / 2**20:.1f} MiB"),
+        ("program", f"{version[0] if version else '?'}, source {source()}, {binary.parent.name} build, {binary.stat().st_size / 2**20:.1f} MiB"),
         ("processor", f"{after('/proc/cpuinfo', 'model name', ':')}, {os.cpu_count()} cores"),
         ("memory", f"{int(after('/proc/meminfo', 'MemTotal', ':').split()[0]) / 2**20:.0f} GiB"),
         ("system", f"{after('/etc/os-release', 'PRETTY_NAME', '=')}, Linux {os.uname().release}"),

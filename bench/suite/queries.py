@@ -13,8 +13,13 @@ from .place import Failed
 
 LINES = 2000
 FILTERS = ("status=open&priority=high", "status=in_progress,pending&assigned_agent_id=me", "tag=vpn&priority=medium", "status=resolved&priority=low")
-BESIDE_COMMENTS = ("get", "list, newest", "list, deep page", "search, rare words", "search, frequent words")
+BESIDE_COMMENTS = ("health", "get", "list, newest", "list, deep page", "search, rare words", "search, frequent words", "dashboard")
 WORDS = ("printer", "vpn", "laptop", "battery", "monitor", "keyboard", "network", "password", "invoice", "account", "server", "backup", "screen")
+
+
+def beside_comments(name):
+    """What a query is called while somebody comments."""
+    return f"{name}, beside comments"
 
 
 def get(path):
@@ -58,6 +63,8 @@ class Sample:
         # A closed ticket takes neither comments nor changes.
         self.open_ids = [ticket["id"] for ticket in self.tickets if ticket["status"] != "closed"]
         self.agent = desk.get("/auth/me")[0]["id"]
+        # The newer half of all tickets, which the pages of the way there have.
+        self.newer = []
         self.deep = self._deep(desk)
         self.shares = shares([self.words(ticket) for ticket in self.tickets])
         self.whole_texts = [self._whole_text(desk, ticket) for ticket in self.tickets]
@@ -68,14 +75,14 @@ class Sample:
         comments, _ = desk.get(f"/tickets/{ticket['id']}/comments?limit=200")
         return "\n".join([ticket["title"], ticket["description"], *(comment["content"] for comment in comments)])
 
-    @staticmethod
-    def _deep(desk):
+    def _deep(self, desk):
         """The addresses of pages around the middle of the list of all tickets."""
         path, passed, pages, total = "/tickets?limit=200", 0, [], None
         while True:
             page, headers = desk.get(path)
             total = total or int(headers["X-Total-Count"])
             passed += len(page)
+            self.newer += [ticket["id"] for ticket in page]
             following = re.search(r'<([^>]+)>; rel="next"', headers.get("Link", ""))
             if not following:
                 return pages or [path]
@@ -118,6 +125,7 @@ def reads(sample):
         Query("health"),
         Query("me", [get("/auth/me")]),
         Query("get", pick([f"/tickets/{number}" for number in sample.ids])),
+        Query("get, any", [get(f"/tickets/{number}") for number in sample.draw.choices(sample.newer, k=10 * LINES)]),
         Query("list, newest", [get("/tickets?limit=50")]),
         Query("list, filtered", [get(f"/tickets?limit=50&{filters}") for filters in FILTERS]),
         Query("list, by priority", [get("/tickets?limit=50&sort=-priority")]),
@@ -136,7 +144,7 @@ def reads(sample):
 def reads_beside(reads):
     """Those of them that are also asked while somebody comments, under names that say so. What a store remembers of answers must be
     renewed after each comment."""
-    return [Query(f"{query.name}, beside comments", query.lines) for query in reads if query.name in BESIDE_COMMENTS]
+    return [Query(beside_comments(query.name), query.lines) for query in reads if query.name in BESIDE_COMMENTS]
 
 
 def writes(sample):
@@ -165,6 +173,14 @@ def new_ticket(draw):
     }
 
 
-def login():
-    """Sign-ins of several people."""
-    return Query("login", [send("POST", "/auth/login", {"username": email, "password": PASSWORD}) for email in PEOPLE])
+def people(desk):
+    """The e-mail addresses of many people who can sign in: some are made for it."""
+    made = [f"somebody{number}@load.example" for number in range(93)]
+    for email in made:
+        desk.post("/users", {"email": email, "full_name": "Somebody", "role": "user", "password": PASSWORD})
+    return PEOPLE + made
+
+
+def login(emails):
+    """Sign-ins of these people."""
+    return Query("login", [send("POST", "/auth/login", {"username": email, "password": PASSWORD}) for email in emails])

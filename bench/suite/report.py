@@ -48,7 +48,7 @@ def speed(found):
     parts = [
         table(("machine", ""), found.machine + [("PostgreSQL", f"{found.postgres}, fsync on, in a folder on the same disk")]),
         f"Each figure is the median of {extent.rounds} × {extent.seconds} s with {CONNECTIONS} connections, interleaved; the ratio is to `/health` of the same\n"
-        "rounds; CPU is processors that the desk itself keeps busy. Sign-ins are measured once, for twice as long.\n",
+        "rounds (of sign-ins: of the writes before them); CPU is processors that the desk itself keeps busy. Sign-ins take twice as long.\n",
         table(
             ("footprint, embedded store", ""),
             [
@@ -62,8 +62,16 @@ def speed(found):
     for size in found.sizes:
         parts += [f"### {size:,} tickets\n", requests(found, size), stores(found, size)]
     aims = table(("aim", *(cell for store in STORES for cell in (store, ""))), judged(found))
-    parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims]
+    parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims, steadiness(found)]
     return "\n".join(parts)
+
+
+def steadiness(found):
+    """What the machine itself did meanwhile."""
+    first, last = found.sizes[0], found.sizes[-1]
+    grown = lambda store: found.outcomes[store, last].measures["health"].p99 / found.outcomes[store, first].measures["health"].p99
+    parts = " and ".join(f"{grown(store):.2f} ({store})" for store in STORES)
+    return f"Of `/health`, which depends on no ticket, the 99th percentile at {last:,} was {parts} times that at {first:,}.\n"
 
 
 def requests(found, size):
@@ -94,11 +102,13 @@ def stores(found, size):
     rows = [
         ("filled by", f"`demo`: {seconds:.1f} s, {rate(seconds)} tickets/s, at most {peak:.0f} MiB", f"`transfer`: {moved:.1f} s, {rate(moved)} tickets/s, at most {moved_peak:.0f} MiB"),
         (f"a comment to the last of {found.extent.streams} live streams, p50 and p99", *(f"{o.events[0]:.1f} and {o.events[1]:.1f} ms" for o in (one, other))),
-        ("one sign-in alone", *(f"{o.hash_ms:.1f} ms" for o in (one, other))),
+        ("comments a second, beside which it was read", *(f"{o.comments:.1f}" for o in (one, other))),
+        (f"one sign-in alone; its hash takes {found.hash_ms:.1f} ms", *(f"{o.alone_ms:.1f} ms" for o in (one, other))),
         ("memory of the desk at rest after all of it, and at most", *(f"{o.memory:.0f} and {o.peak:.0f} MiB" for o in (one, other))),
         ("disk after all of it", *(f"{o.disk:.0f} MiB" for o in (one, other))),
-        ("start to the first 200, after `kill -9`", *(f"{o.crash_open:.2f} s" for o in (one, other))),
-        ("the same after a clean stop", *(f"{o.clean_open:.2f} s" for o in (one, other))),
+        ("start to the first 200, as it was filled", *(f"{o.first_open:.2f} s" for o in (one, other))),
+        ("after all of it and `kill -9`", *(f"{o.crash_open:.2f} s" for o in (one, other))),
+        ("after another round of writes and a clean stop", *(f"{o.clean_open:.2f} s" for o in (one, other))),
     ]
     return table(("", *STORES), rows)
 
@@ -119,7 +129,10 @@ def raw(found):
 
 
 def write(found):
-    """Writes the report and the figures of the front page."""
+    """Writes the report and the figures of the front page, once there is something to compare: the first of several sizes by itself
+    would take the place of more."""
+    if len(found.sizes) < min(2, len(found.extent.sizes)):
+        return
     replace(RESULTS, "million" if max(found.sizes) >= MILLION else "speed", speed(found))
     replace(README, "FIGURES", front(found))
 

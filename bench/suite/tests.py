@@ -61,7 +61,10 @@ class Comparison(unittest.TestCase):
         self.assertEqual(self.judged([100, 101, 100], [100, 100, 101], [90, 91, 89]), "faster")
 
     def test_what_the_noise_explains_is_not_slower(self):
-        self.assertEqual(self.judged([90, 96, 84], [96, 84, 90], [94, 94, 94]), "")
+        self.assertEqual(self.judged([90, 93, 87], [93, 90, 90], [92, 92, 92]), "")
+
+    def test_too_much_noise_tells_nothing(self):
+        self.assertEqual(self.judged([90, 96, 84], [96, 84, 90], [94, 94, 94]), compare.UNKNOWN)
 
     def test_nothing_answered_is_no_figure(self):
         with self.assertRaises(Failed):
@@ -90,13 +93,14 @@ class Page(unittest.TestCase):
 
 def found(p99=5.0, sizes=(1000, 2000)):
     """What a run could have found."""
-    names = [*(query for query in report.FRONT if query != "login"), "list, filtered", "list, by priority", "list, deep page", "update"]
+    names = [*(query for query in report.FRONT if query != "login"), *aims.PAGING, "update", "health, beside comments"]
+    names = list(dict.fromkeys(names))
     outcome = lambda growth: speed.Outcome(
         measures={name: Measure(1000.0, 1.0, p99 * growth, 0) for name in names},
-        ceiling=1000.0, login=Measure(20.0, 1, 2, 0), beside=Measure(100.0, 1, 2, 0), hash_ms=40.0, memory=100.0, peak=120.0,
+        ceiling=1000.0, login=Measure(20.0, 1, 2, 0), beside=Measure(100.0, 1, 2, 0), alone_ms=40.0, memory=100.0, peak=120.0,
     )
     times = dict.fromkeys(sizes, (1, 1))
-    told = speed.Found(speed.Extent(list(sizes)), [("date", "today")], filled=times, moved=times, bare=2000.0)
+    told = speed.Found(speed.Extent(list(sizes)), [("date", "today")], filled=times, moved=times, bare=2000.0, hash_ms=40.0)
     told.outcomes = {(store, size): outcome(size / 1000 * 1.25) for store in speed.STORES for size in sizes}
     told.raw = {"sled": 1500.0, "sled, without HTTP": 1200.0, "PostgreSQL, without HTTP": 1200.0, "pgbench": {10: 2500.0, 64: 1800.0}}
     return told
@@ -114,6 +118,14 @@ class Aims(unittest.TestCase):
     def test_growth_is_from_the_smallest_size_to_the_largest(self):
         self.assertEqual(self.judged("p99 at 2,000 / at 1,000: list, newest", found())[:2], ["2.00 (≤ 2)", "yes"])
 
+    def test_what_was_not_measured_or_not_answered_is_not_reached(self):
+        told = found()
+        del told.outcomes["sled", 2000].measures["search, rare words"]
+        told.outcomes["PostgreSQL", 2000].measures["get"].bad = 3
+        self.assertEqual(self.judged("p99 of search, rare words", told)[:3], ["not measured", "**no**", "12.50 ms (≤ 20)"])
+        self.assertEqual(self.judged("answers that are not 2xx", told), ["0.00 (≤ 0)", "yes", "3.00 (≤ 0)", "**no**"])
+        self.assertIn("| search, rare words |", report.speed(told))
+
     def test_creating_is_judged_by_the_better_of_pgbench(self):
         self.assertEqual(self.judged("create", found()), ["0.67 (≥ 0.5)", "yes", "0.40 (≥ 0.5)", "**no**"])
 
@@ -122,7 +134,7 @@ class Aims(unittest.TestCase):
         text, page = report.speed(told), (report.RESULTS.parent / "QUERIES.md").read_text()
         for name in told.outcomes["sled", 1000].measures:
             self.assertIn(f"\n| {name} |", text)
-            self.assertIn(f"\n| {name} |", page)
+            self.assertIn(f"\n| {name.removesuffix(queries.beside_comments(''))} |", page)
         self.assertIn("With 2,000 tickets", report.front(told))
 
     def test_a_run_that_is_broken_off_tells_what_it_has(self):
@@ -139,6 +151,11 @@ class Aims(unittest.TestCase):
             results.write_text("<!-- speed --><!-- /speed --><!-- million --><!-- /million -->")
             readme.write_text("<!-- FIGURES --><!-- /FIGURES -->")
             with mock.patch.multiple(report, RESULTS=results, README=readme):
+                report.write(found(sizes=(1000,)))
+                broken = found()
+                del broken.outcomes["sled", 2000]
+                report.write(broken)
+                self.assertIn("### 1,000 tickets", results.read_text(), "one size is replaced by two only")
                 report.write(found())
                 small, large = results.read_text().split("<!-- million -->")
                 self.assertTrue("### 2,000 tickets" in small and "###" not in large and "With 2,000 tickets" in readme.read_text())

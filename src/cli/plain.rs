@@ -40,7 +40,7 @@ impl Completions {
 #[derive(Debug, Args)]
 pub(super) struct Healthcheck {
     /// The address of the desk, such as `http://127.0.0.1:8000`; the configured one when left out.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, visible_alias = "server", value_name = "URL")]
     url: Option<String>,
 }
 

@@ -370,7 +370,7 @@ fn healthcheck_asks_the_configured_desk() {
     let json = place.run(&["--json", "healthcheck", "--url", &server.url]).expect(0).json();
     assert_eq!((json["ready"].as_bool(), json["url"].as_str()), (Some(true), Some(format!("{}/health/ready", server.url).as_str())));
     // An address with a path is asked as it is.
-    place.run(&["healthcheck", "--url", &format!("{}/health", server.url)]).expect(0);
+    place.run(&["healthcheck", "--server", &format!("{}/health", server.url)]).expect(0);
     place.run(&["healthcheck", "--url", &format!("{}/nothing", server.url)]).expect(1);
     drop(server);
     let dead = place.run_in(&[listen], &["--json", "healthcheck"]).expect(1).json();

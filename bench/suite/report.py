@@ -62,7 +62,9 @@ def speed(found):
     for size in found.sizes:
         parts += [f"### {size:,} tickets\n", requests(found, size), stores(found, size)]
     aims = table(("aim", *(cell for store in STORES for cell in (store, ""))), judged(found))
-    parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims, steadiness(found)]
+    parts += ["### Limits of the machine\n", raw(found), "### Aims\n", aims]
+    if len(found.sizes) > 1:
+        parts.append(steadiness(found))
     return "\n".join(parts)
 
 

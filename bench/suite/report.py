@@ -157,4 +157,15 @@ def front(found):
             row += [f"{outcome.measure(name).rate:.0f}", f"{outcome.ratio(name):.3f}"]
         rows.append([*row, former])
     head = (f"call, {CONNECTIONS} connections, {os.cpu_count()} cores", "embedded, a second", "of `/health`", "PostgreSQL, a second", "of `/health`", "the former desk")
-    return f"With {size:,} tickets of a demo:\n\n{table(('', ''), footprint)}\n{table(head, rows)}"
+    return f"With {size:,} tickets of a demo:\n\n{table(('', ''), footprint)}\n{table(head, rows)}\n{reached(judged(found))}"
+
+
+def reached(aims):
+    """How many aims are reached, and which are not."""
+    lines = []
+    for at, store in enumerate(STORES):
+        of = [(text, *parts[2 * at : 2 * at + 2]) for text, *parts in aims if parts[2 * at + 1]]
+        missed = [f"{text}: {figure}" for text, figure, verdict in of if verdict != "yes"]
+        what = f"all {len(of)} aims are reached" if not missed else f"{len(of) - len(missed)} of {len(of)} aims are reached. Not: {'; '.join(missed)}"
+        lines.append(f"- {'Embedded store' if store == 'sled' else store}: {what}.")
+    return "\n".join(lines) + "\n"

@@ -137,6 +137,11 @@ class Aims(unittest.TestCase):
             self.assertIn(f"\n| {name.removesuffix(queries.beside_comments(''))} |", page)
         self.assertIn("With 2,000 tickets", report.front(told))
 
+    def test_the_front_page_tells_which_aims_are_not_reached(self):
+        aims = [["one", "1 (≥ 2)", "**no**", "3 (≥ 2)", "yes"], ["two", "5 (≤ 9)", "yes", "–", ""]]
+        self.assertEqual(report.reached(aims), "- Embedded store: 1 of 2 aims are reached. Not: one: 1 (≥ 2).\n- PostgreSQL: all 1 aims are reached.\n")
+        self.assertIn("aims are reached", report.front(found()))
+
     def test_a_run_that_is_broken_off_tells_what_it_has(self):
         told = found()
         del told.outcomes["PostgreSQL", 2000]

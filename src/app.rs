@@ -17,13 +17,13 @@ use crate::{
     activity::live::Live,
     analytics::Dashboards,
     auth::{failures::FailedLogins, password::Hasher, throttle::Throttle, token::TokenKeys, uses::Uses},
-    config::Config,
+    config::{Config, StorageUrl},
     error::AppError,
     http::idempotency::RunningKeys,
     jobs,
     metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
-    tickets::written::Written,
+    tickets::written::{self, Written},
     types::{Secret, Timestamp},
     users::model::SettingsView,
 };
@@ -126,6 +126,8 @@ impl App {
     async fn assemble(config: Config, clock: Clock, store: Arc<dyn Store>, first_hash: Option<HashAhead>) -> anyhow::Result<AppState> {
         crate::outgoing::install_tls();
         let keys = TokenKeys::load(store.as_ref(), &config.auth).await?;
+        let storage = config.storage_url()?;
+        let embedded = matches!(storage, StorageUrl::Sled(_));
         let app = Arc::new(Self {
             hasher: Hasher::new(&config.auth)?,
             keys,
@@ -133,10 +135,10 @@ impl App {
             failed_logins: FailedLogins::default(),
             uses: Uses::default(),
             running_keys: RunningKeys::default(),
-            written: Written::default(),
+            written: Written::within(if embedded { written::BESIDE_EMBEDDED } else { written::BESIDE_DATABASE }),
             dashboards: Dashboards::default(),
             live: Live::at(*store.durable_seq().borrow()),
-            metrics: Metrics::new(config.storage_url()?.name())?,
+            metrics: Metrics::new(storage.name())?,
             instance: i64::from_be_bytes(crate::auth::token::random()),
             turns: Turns::default(),
             shutdown: CancellationToken::new(),

@@ -12,10 +12,12 @@ use serde::Serialize;
 use super::model::{Channel, Priority, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
 
-/// Memory for what is remembered, in bytes.
-const MEMORY: u64 = 16 * 1024 * 1024;
-/// How many tickets that is, roughly.
-const TICKETS: usize = 16 * 1024;
+/// Memory for what is remembered, in bytes, beside the embedded store: the tickets of 500 pages fit, as they do in its own cache.
+pub const BESIDE_EMBEDDED: u64 = 24 * 1024 * 1024;
+/// The same beside a database, where the desk itself is to stay small.
+pub const BESIDE_DATABASE: u64 = 16 * 1024 * 1024;
+/// About what a ticket takes, in bytes.
+const TICKET: u64 = 800;
 
 /// A ticket's JSON without what depends on who looks and when, and where that goes.
 #[derive(Debug)]
@@ -167,13 +169,13 @@ impl Weighter<TicketId, Remembered> for ByBytes {
 /// The JSON of the tickets that were shown last.
 pub struct Written(Cache<TicketId, Remembered, ByBytes>);
 
-impl Default for Written {
-    fn default() -> Self {
-        Self(Cache::with_weighter(TICKETS, MEMORY, ByBytes))
-    }
-}
-
 impl Written {
+    /// Remembers as much as fits in so many bytes.
+    #[must_use]
+    pub fn within(memory: u64) -> Self {
+        Self(Cache::with_weighter(usize::try_from(memory / TICKET).unwrap_or(usize::MAX), memory, ByBytes))
+    }
+
     /// Adds a ticket's JSON to `out`, as [`TicketView`](super::model::TicketView) would be written.
     ///
     /// # Errors
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_the_view_for_everybody_at_any_time_first_and_again() {
-        let (written, tickets, names) = (Written::default(), tickets(), names());
+        let (written, tickets, names) = (Written::within(BESIDE_DATABASE), tickets(), names());
         for (notes, now) in [(true, at(0)), (false, at(0)), (true, at(100))] {
             let shown = Shown { notes, now, names: &names };
             let expected = serde_json::to_string(&views(&tickets, &shown)).unwrap();
@@ -296,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_change_shows_at_once_and_an_older_state_is_shown_as_it_was() {
-        let (written, names) = (Written::default(), names());
+        let (written, names) = (Written::within(BESIDE_DATABASE), names());
         let shown = Shown { notes: true, now: at(100), names: &names };
         let before = tickets().remove(0);
         let after = Arc::new(Ticket { title: "another".into(), version: before.version + 1, ..before.as_ref().clone() });
@@ -311,7 +313,7 @@ mod tests {
     }
     #[test]
     fn a_state_that_may_be_lost_and_followed_by_another_like_it_is_not_remembered() {
-        let (written, names) = (Written::default(), names());
+        let (written, names) = (Written::within(BESIDE_DATABASE), names());
         let lost = tickets().remove(0);
         let next = Arc::new(Ticket { title: "decided once more".into(), ..lost.as_ref().clone() });
         let shown = Shown { notes: true, now: lost.updated_at, names: &names };

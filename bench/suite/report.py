@@ -80,7 +80,7 @@ def requests(found, size):
     head = ["request"] + [f"{store}: {what}" for store in STORES for what in ("requests/s", "ratio", "p50 ms", "p99 ms", "CPU", "not 2xx")]
     one, other = (found.outcomes[store, size] for store in STORES)
     rows = []
-    for name in [*one.measures, "login"]:
+    for name in dict.fromkeys([*one.measures, *other.measures, "login"]):
         row = [name]
         for outcome in (one, other):
             # A word that is rare enough, or frequent enough, may be in one sample only.

@@ -311,6 +311,7 @@ mod tests {
             assert_eq!(serde_json::from_slice::<TicketView>(&json).unwrap(), views(std::slice::from_ref(one), &shown)[0]);
         }
     }
+
     #[test]
     fn a_state_that_may_be_lost_and_followed_by_another_like_it_is_not_remembered() {
         let (written, names) = (Written::within(BESIDE_DATABASE), names());

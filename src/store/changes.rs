@@ -119,29 +119,6 @@ impl Changes {
         self
     }
 
-    /// Whether it is about tickets, accounts or settings, and not only about sessions and tokens, what people keep for the app, remembered
-    /// answers, and how far the log was read.
-    #[must_use]
-    pub fn touches_content(&self) -> bool {
-        let aside = |key: &RowKey| {
-            matches!(
-                key,
-                RowKey::Session(_)
-                    | RowKey::ApiToken(_)
-                    | RowKey::LogCursor(_)
-                    | RowKey::ChainBlock(_)
-                    | RowKey::Answer(_)
-                    | RowKey::Preferences(_)
-            )
-        };
-        let written = self.writes.iter().all(|write| match write {
-            Write::Put(row, _) => aside(&row.key()),
-            Write::Delete(key, _) => aside(key),
-        });
-        let added = self.additions.iter().all(|addition| matches!(addition, Addition::SessionUsed(..) | Addition::TokenUsed(..)));
-        !(written && added && self.log.is_empty())
-    }
-
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -13,6 +13,7 @@ use super::{
     ids::Ids,
     judge,
     log::{self, Numbers},
+    news::Reach,
     write,
 };
 use crate::{
@@ -102,10 +103,11 @@ impl Writer {
         judge::judge(&mut tx, changes, wary).await?;
         let passed = self.ids.pass(&mut tx, &[changes]).await?;
         let derived = write::rows(&mut tx, changes).await?;
+        let reach = Reach::of(changes, !derived.moves.is_empty());
         let nr = if changes.log.is_empty() && derived.is_empty() {
-            log::write_quiet(&mut tx, token, changes.touches_content()).await?
+            log::write_quiet(&mut tx, token, reach).await?
         } else {
-            log::write(&mut tx, token, &changes.log.iter().collect::<Vec<_>>(), derived).await?
+            log::write(&mut tx, token, &changes.log.iter().collect::<Vec<_>>(), derived, reach).await?
         };
         let outcome = self.commit(tx, nr).await?;
         if matches!(outcome, Outcome::Done(_)) {

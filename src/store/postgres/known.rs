@@ -15,8 +15,8 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{
     connections::Connections,
+    news::View,
     rows::{self, Read},
-    snapshot::View,
     together::ByKey,
     values::{Instant, Xid},
 };

@@ -11,10 +11,11 @@ use super::{
     find::{self, Found},
     known::{Known, Present, State, present, states},
     lookup::Lookup,
+    news::{Part, View},
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
     search::asked,
-    snapshot::{Part, Snapshots, View},
+    snapshot::Snapshots,
     values::Instant,
 };
 use crate::{
@@ -55,7 +56,9 @@ impl Source {
     pub(super) async fn known(&self, asked: &Asked) -> Result<Option<Tickets>, StoreError> {
         let Self { snapshots, known, .. } = self;
         let Some(leaf) = known.page(asked) else { return Ok(None) };
-        if !snapshots.is_still(leaf.view, Part::Content).await? {
+        let ids: Vec<i64> = leaf.states.iter().map(|state| state.id).collect();
+        let part = if is_by_update(&asked.0) { Part::Content } else { Part::Page(asked.0.words.as_ref(), &ids) };
+        if !snapshots.is_still(leaf.view, part).await? {
             return Ok(None);
         }
         let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, leaf.view, &leaf.states))?;
@@ -75,6 +78,11 @@ impl Source {
         self.known.put_page(view, asked, &page);
         Ok(tickets(page))
     }
+}
+
+/// Whether it is asked when tickets were updated, or they are in that order.
+fn is_by_update(query: &TicketQuery) -> bool {
+    query.sort.by == SortBy::UpdatedAt || query.updated_after.is_some() || query.updated_before.is_some()
 }
 
 fn tickets(Slice { rows, next, total }: Leaf) -> Tickets {

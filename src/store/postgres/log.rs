@@ -25,6 +25,7 @@ use super::{
     Lost,
     fault::{Fault, is_lost},
     figures::{self, add_moves},
+    news::Reach,
     search::add_terms,
     write::Derived,
 };
@@ -131,19 +132,19 @@ impl Columns {
 }
 
 /// Writes the row of a commit without entries of which nothing follows; gives the commit's number.
-pub(super) async fn write_quiet(tx: &mut PgConnection, token: i64, content: bool) -> Result<i64, Fault> {
-    let sql = "INSERT INTO taquilla.commits (token, entries, content) VALUES ($1, 0, $2) RETURNING nr";
-    Ok(sqlx::query_scalar(sql).bind(token).bind(content).fetch_one(tx).await?)
+pub(super) async fn write_quiet(tx: &mut PgConnection, token: i64, reach: Reach) -> Result<i64, Fault> {
+    let sql = "INSERT INTO taquilla.commits (token, entries, content, reach) VALUES ($1, 0, $2, $3) RETURNING nr";
+    Ok(sqlx::query_scalar(sql).bind(token).bind(reach < Reach::Aside).bind(reach as i16).fetch_one(tx).await?)
 }
 
 /// Writes the row of a commit, its entries and what follows from its rows; gives the commit's number.
-pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[&NewEntry], derived: Derived) -> Result<i64, Fault> {
+pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[&NewEntry], derived: Derived, reach: Reach) -> Result<i64, Fault> {
     let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
     let Derived { moves, terms } = derived;
     let columns = Columns::of(entries.iter().map(|entry| Entry::at_seq(0, (*entry).clone())))?;
     // One statement, since each is a way to the server and back while the rows are locked.
     let made = sqlx::query(concat!(
-        "WITH made AS (INSERT INTO taquilla.commits (token, entries) VALUES ($1, $2) RETURNING nr), \
+        "WITH made AS (INSERT INTO taquilla.commits (token, entries, reach) VALUES ($1, $2, $16) RETURNING nr), \
          told AS (INSERT INTO taquilla.entries (commit_nr, follow, action, ticket_id, comment_id, user_id, internal, body) \
          SELECT made.nr, e.* FROM made, unnest($3::integer[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[], \
          $9::jsonb[]) AS e), found AS (",
@@ -156,7 +157,7 @@ pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[&NewEntr
     .bind(count)
     .bind((0..count).rev().collect::<Vec<i32>>());
     let made = figures::bound(columns.bound(made).bind(terms.into_rows()), &moves);
-    Ok(made.fetch_one(tx).await?.try_get(0)?)
+    Ok(made.bind(reach as i16).fetch_one(tx).await?.try_get(0)?)
 }
 
 /// Gives commits their places, tells other instances, and listens to them. Ends when it is aborted.

@@ -31,6 +31,7 @@ mod lists;
 mod log;
 mod lookup;
 pub mod migrate;
+mod news;
 mod openings;
 mod portable;
 mod postings;

@@ -25,6 +25,7 @@ use super::{
     fault::{Fault, is_lost, told},
     ids::Passed,
     judge, log,
+    news::Reach,
     together::Together,
     write,
 };
@@ -212,7 +213,8 @@ async fn write<'a>(
             write::new_answer(tx, answer).await?;
         }
     }
-    let nr = log::write(tx, token, &entries, derived).await?;
+    let reach = all.iter().map(|changes| Reach::of(changes, true)).min().unwrap_or(Reach::Anything);
+    let nr = log::write(tx, token, &entries, derived, reach).await?;
     Ok(Some(Written { nr, passed, by: written }))
 }
 

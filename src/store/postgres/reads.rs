@@ -13,10 +13,11 @@ use super::{
     connections::Connections,
     known::{self, Known, Present},
     lists,
+    news::{Part, View},
     remembered::Remembered,
     rows::{self, Read},
     search::asked,
-    snapshot::{Part, Snapshots, View},
+    snapshot::Snapshots,
     together::{ByKey, Together},
     values::Instant,
 };
@@ -62,7 +63,7 @@ pub(super) struct Asked {
     lists: Together<asked::Asked, (), List>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
     pub(super) revisions: Together<(), (), Option<u64>>,
-    pub(super) revision: Mutex<Option<(View, Option<u64>)>>,
+    pub(super) revision: Mutex<Option<(View, u64)>>,
 }
 
 impl Asked {
@@ -75,11 +76,11 @@ impl Asked {
         let singles = "SELECT name, body, version FROM taquilla.singles WHERE name = ANY($1)";
         Self {
             tickets: known::tickets_by_id(),
-            users: Remembered::new(&snapshots, Part::Content, REMEMBERED, users, "id", |row| rows::user(row).map(Arc::new)),
-            names: Remembered::new(&snapshots, Part::Content, NAMES, names, "id", |row| row.try_get(1)),
+            users: Remembered::new(&snapshots, Part::People, REMEMBERED, users, "id", |row| rows::user(row).map(Arc::new)),
+            names: Remembered::new(&snapshots, Part::People, NAMES, names, "id", |row| row.try_get(1)),
             sessions: Remembered::new(&snapshots, Part::All, REMEMBERED, sessions, "id", |row| rows::session(row).map(Arc::new)),
             api_tokens: Remembered::new(&snapshots, Part::All, REMEMBERED, api_tokens, "hash", |row| rows::api_token(row).map(Arc::new)),
-            singles: Remembered::new(&snapshots, Part::Content, SINGLES, singles, "name", |row| {
+            singles: Remembered::new(&snapshots, Part::People, SINGLES, singles, "name", |row| {
                 Ok((row.try_get("body")?, row.try_get("version")?))
             }),
             source: lists::Source::new(snapshots.clone(), known.clone()),
@@ -117,7 +118,7 @@ impl Tickets for PgStore {
     async fn ticket(&self, id: TicketId) -> Result<Option<Arc<Ticket>>, StoreError> {
         let Asked { snapshots, tickets, known, .. } = &self.asked;
         if let Some((view, ticket)) = known.ticket(id.0)
-            && snapshots.is_still(view, Part::Content).await?
+            && snapshots.is_still(view, Part::Ticket(id.0)).await?
         {
             return Ok(Some(ticket));
         }

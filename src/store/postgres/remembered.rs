@@ -6,8 +6,9 @@ use quick_cache::sync::Cache;
 use sqlx::postgres::PgRow;
 
 use super::{
+    news::{Part, View},
     rows::Read,
-    snapshot::{Part, Snapshots, View},
+    snapshot::Snapshots,
     together::{ByKey, Key},
 };
 use crate::store::StoreError;
@@ -15,7 +16,7 @@ use crate::store::StoreError;
 /// Rows of one table, each wanted by its key; also that there is none.
 pub(super) struct Remembered<K, V> {
     snapshots: Arc<Snapshots>,
-    part: Part,
+    part: Part<'static>,
     rows: ByKey<K, V>,
     known: Cache<K, (View, Option<V>)>,
 }
@@ -24,7 +25,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Remembered<K, V> {
     /// At most so many are remembered, of this part of the desk. The rest is that of [`ByKey::new`].
     pub(super) fn new(
         snapshots: &Arc<Snapshots>,
-        part: Part,
+        part: Part<'static>,
         most: usize,
         statement: &'static str,
         column: &'static str,
@@ -66,6 +67,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Remembered<K, V> {
     fn known(&self, keys: &[K]) -> Option<(View, Vec<Option<V>>)> {
         let known = keys.iter().map(|key| self.known.get(key)).collect::<Option<Vec<_>>>()?;
         let view = known.first()?.0;
-        known.iter().all(|(of, _)| of.is(view, self.part)).then(|| (view, known.into_iter().map(|(_, row)| row).collect()))
+        known.iter().all(|(of, _)| of.has_same(view, self.part)).then(|| (view, known.into_iter().map(|(_, row)| row).collect()))
     }
 }

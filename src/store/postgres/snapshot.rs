@@ -4,8 +4,7 @@
 //! touches no table, and all who want to know it at the same time share it.
 //!
 //! It is the snapshot of the whole server: other databases' writes count as changes, too. Where there is something new each time, it is
-//! seldom looked, and all is read as if nothing were known. What the desks themselves write all the time, without changing what they are about,
-//! is told apart: leases, when a session was used, which places commits have in the log, and that others are told of it.
+//! seldom looked, and all is read as if nothing were known. What the desks themselves write is told apart (`news.rs`).
 
 use std::{
     sync::Arc,
@@ -15,7 +14,14 @@ use std::{
 use parking_lot::Mutex;
 use sqlx::Row as _;
 
-use super::{Lost, connections::Connections, rows::Read, together::Together, values, values::Xid};
+use super::{
+    Lost,
+    connections::Connections,
+    news::{News, Part, Reach, Recent, View},
+    rows::Read,
+    together::Together,
+    values,
+};
 use crate::store::{
     StoreError,
     moment::{self, TooOld},
@@ -24,15 +30,6 @@ use crate::store::{
 /// The transactions that are over, and since when the server runs: the numbers of those that it had forgotten when it fell may come again.
 const LOOK: &str = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()";
 
-/// Transactions that changed no content, by their numbers or the lower halves of them, and whether they have changed nothing else either.
-/// Leases, probes and messages have transactions of their own, which leave their numbers in those tables; so do commits in theirs. The row of a commit is written
-/// again by the transaction that gives it a place in the log, and does that and nothing else: it is another one than that which wrote it first.
-const ASIDE: &str = "\
-    SELECT xid, NULL::bytea, true FROM taquilla.leases UNION ALL SELECT xid, NULL, true FROM taquilla.probes UNION ALL \
-    SELECT CASE WHEN entries = 0 AND NOT content THEN xid END, CASE WHEN last_seq IS NOT NULL AND written_by <> xid & 4294967295 THEN by END, \
-    false FROM (SELECT *, xmin::text::bigint AS written_by, xidsend(xmin) AS by FROM taquilla.commits ORDER BY nr DESC LIMIT 64) AS latest \
-    WHERE made_at > now() - interval '1 minute'";
-
 /// When more transactions than this have ended, some of them are taken to have changed something.
 const MOST_ASIDE: usize = 16;
 
@@ -40,41 +37,6 @@ const MOST_ASIDE: usize = 16;
 const RESTLESS: u32 = 8;
 /// For so long.
 const REST: Duration = Duration::from_millis(5);
-
-/// One of the states that the database has had, by the numbers of all of it and of its content; the first is 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct View {
-    all: u64,
-    content: u64,
-}
-
-/// What is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Everything.
-    All,
-    /// Tickets, accounts and settings.
-    Content,
-}
-
-impl View {
-    /// Whether a part is the same in both.
-    pub(super) const fn is(self, other: Self, part: Part) -> bool {
-        match part {
-            Part::All => self.all == other.all,
-            Part::Content => self.content == other.content,
-        }
-    }
-}
-
-/// What has changed between two looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum News {
-    None,
-    /// No content.
-    Aside,
-    Content,
-}
 
 /// Which transactions are over.
 #[derive(Debug, PartialEq, Eq)]
@@ -123,23 +85,26 @@ impl Seen {
 #[derive(Debug)]
 struct Latest {
     look: u64,
-    view: View,
+    recent: Recent,
     seen: Option<Arc<Seen>>,
-    /// So many looks in a row have found something new.
+    /// So many looks in a row have found that tickets may have other places in lists.
     news: u32,
     at: Instant,
 }
 
 impl Latest {
+    /// Nobody has looked yet.
+    fn none() -> Self {
+        Self { look: 0, recent: Recent::default(), seen: None, news: 0, at: Instant::now() }
+    }
+
     /// Notes what a look has found, and what of it is new.
-    fn note(&mut self, look: u64, seen: Seen, news: News) -> View {
-        self.view.all += u64::from(news != News::None);
-        self.view.content += u64::from(news == News::Content);
-        self.news = if news == News::Content { self.news.saturating_add(1) } else { 0 };
+    fn note(&mut self, look: u64, seen: Seen, news: News) {
+        self.news = if news.reach.is_some_and(|reach| reach < Reach::Comments) { self.news.saturating_add(1) } else { 0 };
+        self.recent.note(news);
         self.seen = Some(Arc::new(seen));
         self.look = look;
         self.at = Instant::now();
-        self.view
     }
 
     fn rests(&self) -> bool {
@@ -151,35 +116,34 @@ impl Latest {
 pub(super) struct Snapshots {
     pub(super) pool: Connections,
     pub(super) lost: Arc<Lost>,
-    together: Together<(), (), View>,
+    together: Together<(), (), ()>,
     latest: Arc<Mutex<Latest>>,
     pub(super) too_old: TooOld,
 }
 
 impl Snapshots {
     pub(super) fn new(pool: Connections, lost: Arc<Lost>) -> Self {
-        let latest = Latest { look: 0, view: View { all: 0, content: 0 }, seen: None, news: 0, at: Instant::now() };
-        Self { pool, lost, together: Together::default(), latest: Arc::new(Mutex::new(latest)), too_old: TooOld::default() }
+        Self { pool, lost, together: Together::default(), latest: Arc::new(Mutex::new(Latest::none())), too_old: TooOld::default() }
     }
 
     /// The state that was found latest. What is read from here on is of this one, or of a later one if there is one by then; the former is
     /// what is noted of it, since nobody finds it again in the latter case.
     pub(super) fn latest(&self) -> View {
-        self.latest.lock().view
+        self.latest.lock().recent.view
     }
 
     /// Whether this part is as it was when this was the latest state. `false` also when that is not known.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn is_still(&self, view: View, part: Part) -> Result<bool, StoreError> {
+    pub(super) async fn is_still(&self, view: View, part: Part<'_>) -> Result<bool, StoreError> {
         let too_old = self.too_old.last();
         {
             let latest = self.latest.lock();
             if latest.look > too_old {
-                return Ok(latest.view.is(view, part));
+                return Ok(latest.recent.is_still(view, part));
             }
-            if !latest.view.is(view, part) || latest.rests() {
+            if !latest.recent.is_still(view, part) || latest.rests() {
                 return Ok(false);
             }
         }
@@ -190,10 +154,12 @@ impl Snapshots {
                 let look = moment::look();
                 let before = latest.lock().seen.clone();
                 let (seen, news) = asking!(lost, look_at(&pool, &lost, before.as_deref()))?;
-                Ok(latest.lock().note(look, seen, news))
+                latest.lock().note(look, seen, news);
+                Ok(())
             }
         });
-        Ok(looked.await?.is(view, part))
+        looked.await?;
+        Ok(self.latest.lock().recent.is_still(view, part))
     }
 }
 
@@ -203,30 +169,17 @@ async fn look_at(pool: &Connections, lost: &Lost, before: Option<&Seen>) -> Read
     let row = sqlx::query(LOOK).fetch_one(pool).await?;
     let snapshot = Snapshot::read(row.try_get(0)?).ok_or_else(|| sqlx::Error::Decode("a snapshot that is none".into()))?;
     let seen = Seen { snapshot, up_since: row.try_get(1)?, lost: lost_before };
-    let Some(before) = before.filter(|before| seen.is_of(before, lost.count())) else { return Ok((seen, News::Content)) };
+    let Some(before) = before.filter(|before| seen.is_of(before, lost.count())) else { return Ok((seen, News::anything())) };
     let news = match seen.snapshot.ended_since(&before.snapshot) {
-        Some(ended) if ended.is_empty() => News::None,
-        Some(ended) => told_apart(pool, &ended).await.unwrap_or_else(|error| {
+        Some(ended) if ended.is_empty() => News::default(),
+        Some(ended) => News::told(pool, &ended).await.unwrap_or_else(|error| {
             // It need not be known: everything can be read again.
             tracing::debug!(%error, "what has changed could not be told apart");
-            News::Content
+            News::anything()
         }),
-        None => News::Content,
+        None => News::anything(),
     };
     Ok((seen, news))
-}
-
-/// What these transactions have changed.
-async fn told_apart(pool: &Connections, ended: &[u64]) -> Read<News> {
-    let mut news = vec![News::Content; ended.len()];
-    for row in sqlx::query(ASIDE).fetch_all(pool).await? {
-        let (whole, lower, nothing): (Option<i64>, Option<Xid>, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let is = |number: u64| whole.is_some_and(|whole| u64::try_from(whole) == Ok(number)) || lower.is_some_and(|xid| xid.is_of(number));
-        for (_, of) in ended.iter().zip(&mut news).filter(|(number, _)| is(**number)) {
-            *of = if nothing { News::None } else { News::Aside };
-        }
-    }
-    Ok(news.into_iter().max().unwrap_or(News::None))
 }
 
 #[cfg(test)]
@@ -261,22 +214,16 @@ mod tests {
     }
 
     #[test]
-    fn a_state_has_one_number_until_it_changes_and_who_finds_changes_only_rests() {
+    fn who_finds_changes_only_rests() {
         let seen = || Seen { snapshot: snapshot("7:7:"), up_since: values::Instant(0), lost: 0 };
-        let mut latest = Latest { look: 0, view: View { all: 0, content: 0 }, seen: None, news: 0, at: Instant::now() };
-        let mut note = |look, news| latest.note(look, seen(), news);
-        let (first, same) = (note(1, News::Content), note(2, News::None));
-        assert!(first.is(same, Part::All) && first.is(same, Part::Content));
-        let used = note(3, News::Aside);
-        assert!(!first.is(used, Part::All) && first.is(used, Part::Content));
-        let changed = note(4, News::Content);
-        assert!(!first.is(changed, Part::All) && !first.is(changed, Part::Content));
-        for look in 5..20 {
-            note(look, News::Content);
+        let mut latest = Latest::none();
+        for look in 1..=u64::from(RESTLESS) {
+            assert!(!latest.rests());
+            latest.note(look, seen(), News::anything());
         }
         latest.at = Instant::now() + REST;
         assert!(latest.rests());
-        latest.note(20, seen(), News::None);
+        latest.note(20, seen(), News::default());
         assert!(!latest.rests());
     }
 }

@@ -8,8 +8,8 @@ use taquilla::{
     activity::model::Action,
     store::{Activities, Addition, Analytics, Changes, IdKind, Sessions, Store, Tickets, Users, moment, postgres::PgStore},
     tickets::{
-        model::{Status, Ticket},
-        query::{Scope, TicketQuery},
+        model::{Comment, Status, Ticket},
+        query::{Scope, Sort, SortBy, TicketQuery},
         search::Words,
     },
     types::{Page, SessionId, UserId},
@@ -158,6 +158,104 @@ async fn a_place_in_the_log_is_no_news_of_tickets() {
     }
 }
 
+/// A comment is what a desk writes most. What it does not reach is not read again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_is_no_news_of_people_counters_other_tickets_and_searches_for_other_words() {
+    let desk = Quiet::new().await;
+    let Quiet { store, other, ticket, .. } = &desk;
+    let about = open_ticket(&**other).await;
+    let of_another = TicketQuery { creator: Some(UserId(999)), ..TicketQuery::all(Scope::All) };
+    let found = async |typed: &str| {
+        let query = TicketQuery { words: Words::parse(typed), ..TicketQuery::all(Scope::All) };
+        store.tickets(&query, Page { after: None, limit: 10 }).await.unwrap().rows.iter().map(|found| found.id).collect::<Vec<_>>()
+    };
+    let read = async || {
+        let list = store.tickets(&of_another, Page { after: None, limit: 10 }).await.unwrap().rows;
+        let revision = store.revision().await.unwrap();
+        let (user, settings) = (store.user(desk.user.id).await.unwrap(), store.settings().await.unwrap());
+        (
+            stored(&**store, ticket.id).await,
+            list,
+            found("elephant").await,
+            revision,
+            user,
+            settings,
+            store.names(&[desk.user.id]).await.unwrap(),
+        )
+    };
+    let first = other.reserve(IdKind::Comment).await.unwrap();
+    desk.settle().await;
+    read().await;
+    let before = moment::within(read()).await;
+    for (n, words) in (0..).zip(["paper", "tonerless", "elephan and lephant"]) {
+        let written = comment(about.id.0, first + n, words);
+        commit(&**other, commented(&written, about.version)).await;
+        // A look at what has changed needs the texts of comments, and no more.
+        let mut connection = desk.connect().await;
+        let lock = "BEGIN; LOCK TABLE taquilla.tickets, taquilla.users, taquilla.singles, taquilla.figures, taquilla.figure_moves";
+        sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+        assert_eq!(moment::within(read()).await, before);
+        drop(connection);
+        assert_eq!(moment::within(stored(&**store, about.id)).await.public_comments, n + 1);
+        assert_eq!(moment::within(found(words.split(' ').next().unwrap())).await, [about.id]);
+    }
+    assert_eq!(moment::within(found("elephan")).await, [about.id]);
+    for (words, whom) in [("An elephant!", &about), ("elephants", ticket)] {
+        let mut expected = moment::within(found("elephant")).await;
+        let written = comment(whom.id.0, other.reserve(IdKind::Comment).await.unwrap(), words);
+        commit(&**other, commented(&written, whom.version)).await;
+        expected.push(whom.id);
+        let mut now = moment::within(found("elephant")).await;
+        now.sort();
+        expected.sort();
+        assert_eq!(now, expected, "{words}");
+    }
+}
+
+/// Whatever is said of a commit's reach, what comes is what a store that remembers nothing reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_and_searches_are_those_of_a_store_that_remembers_nothing_after_comments_and_their_changes() {
+    let desk = Quiet::new().await;
+    let Quiet { store, other, .. } = &desk;
+    let mut tickets = Vec::new();
+    for _ in 0..3 {
+        tickets.push(open_ticket(&**other).await);
+    }
+    let queries: Vec<TicketQuery> = [None, Words::parse("paper"), Words::parse("paper jam"), Words::parse("ticket")]
+        .into_iter()
+        .flat_map(|words| [SortBy::CreatedAt, SortBy::UpdatedAt].map(|by| (words.clone(), by)))
+        .map(|(words, by)| TicketQuery { words, sort: Sort { by, descending: true }, ..TicketQuery::all(Scope::All) })
+        .collect();
+    let answers = async |store: &PgStore| {
+        let mut answers = Vec::new();
+        for query in &queries {
+            let page = store.tickets(query, Page { after: None, limit: 2 }).await.unwrap();
+            answers.push((page.rows, page.next, page.total));
+        }
+        answers
+    };
+    let check = async |what: &str| {
+        let remembered = moment::within(answers(store)).await;
+        assert_eq!(remembered, answers(&*open(&desk.cluster).await).await, "{what}");
+    };
+    check("at first").await;
+    for (n, ticket) in tickets.iter().enumerate() {
+        for words in ["paper", "a jam of the paper", "nothing of note", "jammed"] {
+            let written = comment(ticket.id.0, other.reserve(IdKind::Comment).await.unwrap(), words);
+            commit(&**other, commented(&written, ticket.version)).await;
+            check(words).await;
+            let edited = Comment { content: "other words".into(), version: 2, ..written.clone() };
+            if n == 0 {
+                commit(&**other, Changes::new().update(edited).log(comment_entry(Action::CommentUpdated, &written))).await;
+                check("edited").await;
+            }
+        }
+    }
+    let closed = changed(&stored(&**other, tickets[1].id).await, |ticket| ticket.status = Status::Closed);
+    commit(&**other, Changes::new().update(closed).log(ticket_entry(Action::TicketUpdated, tickets[1].id))).await;
+    check("closed").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_anybody_changes_is_seen_by_the_next_request() {
     let desk = Quiet::new().await;
@@ -244,7 +342,7 @@ async fn what_is_read_for_a_revision_is_not_older_than_it() {
     let desk = Quiet::new().await;
     for n in 1..=5 {
         desk.remembered().await;
-        commit(&*desk.other, Changes::new().add(Addition::SessionUsed(SESSION, at(n)))).await;
+        open_ticket(&*desk.other).await;
         desk.settle().await;
         moment::within(async {
             desk.store.session(SESSION).await.unwrap();

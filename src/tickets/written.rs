@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use quick_cache::{Weighter, sync::Cache};
 use serde::Serialize;
 
-use super::model::{Channel, Priority, Status, Ticket};
+use super::model::{Channel, Priority, SlaState, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
 
 /// Memory for what is remembered, in bytes, beside the embedded store: the tickets of 500 pages fit, as they do in its own cache.
@@ -19,12 +19,14 @@ pub const BESIDE_DATABASE: u64 = 16 * 1024 * 1024;
 /// About what a ticket takes, in bytes.
 const TICKET: u64 = 800;
 
-/// A ticket's JSON without what depends on who looks and when, and where that goes.
+/// A ticket's JSON without what depends on who looks, and where that goes.
 #[derive(Debug)]
 struct Parts {
     json: Box<[u8]>,
-    /// The places of the requester's name, the assignee's name, the number of comments and the clocks.
-    places: [usize; 4],
+    /// The places of the requester's name, the assignee's name and the number of comments, and from where to where the clocks are told.
+    places: [usize; 5],
+    /// The clocks as they are told: they seldom change by the time alone.
+    sla: SlaState,
 }
 
 #[derive(Serialize)]
@@ -60,7 +62,7 @@ struct Course {
 }
 
 impl Parts {
-    fn of(ticket: &Ticket) -> serde_json::Result<Self> {
+    fn of(ticket: &Ticket, now: Timestamp) -> serde_json::Result<Self> {
         let mut json = Vec::with_capacity(1_024 + ticket.description.len());
         let head = Head {
             id: ticket.id,
@@ -85,29 +87,34 @@ impl Parts {
             status_since: ticket.status_since,
             reopen_count: ticket.reopen_count,
         };
-        let places = [
-            fields(&mut json, &head, "creator_name")?,
-            fields(&mut json, &people, "assigned_agent_name")?,
-            fields(&mut json, &course, "comment_count")?,
-            name(&mut json, "sla"),
-        ];
+        let creator = fields(&mut json, &head, "creator_name")?;
+        let assignee = fields(&mut json, &people, "assigned_agent_name")?;
+        let comments = fields(&mut json, &course, "comment_count")?;
+        let (from, sla) = (name(&mut json, "sla"), ticket.sla(now));
+        serde_json::to_writer(&mut json, &sla)?;
+        let places = [creator, assignee, comments, from, json.len()];
         json.extend_from_slice(b",\"version\":");
         serde_json::to_writer(&mut json, &ticket.version)?;
         json.push(b'}');
-        Ok(Self { json: json.into(), places })
+        Ok(Self { json: json.into(), places, sla })
     }
 
     fn fill(&self, out: &mut Vec<u8>, shown: &Shown<'_>, ticket: &Ticket) -> serde_json::Result<()> {
-        let [creator, assignee, comments, sla] = self.places;
+        let [creator, assignee, comments, from, to] = self.places;
         out.extend_from_slice(&self.json[..creator]);
         serde_json::to_writer(&mut *out, shown.name(ticket.creator_id))?;
         out.extend_from_slice(&self.json[creator..assignee]);
         serde_json::to_writer(&mut *out, &ticket.assigned_agent_id.map(|id| shown.name(id)))?;
         out.extend_from_slice(&self.json[assignee..comments]);
         serde_json::to_writer(&mut *out, &ticket.comment_count(shown.notes))?;
-        out.extend_from_slice(&self.json[comments..sla]);
-        serde_json::to_writer(&mut *out, &ticket.sla(shown.now))?;
-        out.extend_from_slice(&self.json[sla..]);
+        let sla = ticket.sla(shown.now);
+        if sla == self.sla {
+            out.extend_from_slice(&self.json[comments..]);
+            return Ok(());
+        }
+        out.extend_from_slice(&self.json[comments..from]);
+        serde_json::to_writer(&mut *out, &sla)?;
+        out.extend_from_slice(&self.json[to..]);
         Ok(())
     }
 }
@@ -186,7 +193,7 @@ impl Written {
         if let Some(known) = known {
             return known.parts.fill(out, shown, ticket);
         }
-        let parts = Arc::new(Parts::of(ticket)?);
+        let parts = Arc::new(Parts::of(ticket, shown.now)?);
         parts.fill(out, shown, ticket)?;
         // A change that is lost now can be followed by another one at this very time, but not by one at a time that is past.
         if updated_at < shown.now {

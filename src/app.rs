@@ -23,7 +23,10 @@ use crate::{
     jobs,
     metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
-    tickets::written::{self, Written},
+    tickets::{
+        pages::Pages,
+        written::{self, Written},
+    },
     types::{Secret, Timestamp},
     users::model::SettingsView,
 };
@@ -75,6 +78,8 @@ pub struct App {
     pub running_keys: RunningKeys,
     /// The JSON of tickets that were shown a moment ago.
     pub written: Written,
+    /// Pages of lists that were made already.
+    pub pages: Pages,
     /// Dashboards that were made already.
     pub dashboards: Dashboards,
     /// Who listens to the log as it grows.
@@ -136,6 +141,7 @@ impl App {
             uses: Uses::default(),
             running_keys: RunningKeys::default(),
             written: Written::within(if embedded { written::BESIDE_EMBEDDED } else { written::BESIDE_DATABASE }),
+            pages: Pages::default(),
             dashboards: Dashboards::default(),
             live: Live::at(*store.durable_seq().borrow()),
             metrics: Metrics::new(storage.name())?,

@@ -7,7 +7,7 @@
 //! sees none twice · ids are never issued twice, also across crashes · reopening keeps all.
 
 pub mod aside;
-mod asked;
+pub(crate) mod asked;
 mod changes;
 pub mod fault;
 mod fsck;
@@ -222,6 +222,12 @@ pub trait Tickets {
 
     /// A page of a list, in its order.
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError>;
+
+    /// The state that tickets, comments and the names of accounts are in, which lists are made of: another number once one of them may
+    /// have changed, and never the same again. `None` from a store that cannot tell.
+    async fn lists_revision(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
 
     /// A comment of a ticket, also a deleted one.
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError>;

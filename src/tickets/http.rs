@@ -71,8 +71,8 @@ async fn list_tickets(
     let page = page::page(&bound, filters.limit, filters.cursor.as_ref().map(|cursor| cursor.0.as_str()))?;
     let (body, next, total) = match filters.render {
         None => {
-            let (json, next, total) = ops::list_json(&app, &actor, &asked, page).await?;
-            (written(json), next, total)
+            let page = ops::list_json(&app, &actor, &asked, page).await?;
+            (written(page.json), page.next, page.total)
         }
         Some(Render::Html) => {
             let found = ops::list(&app, &actor, &asked, page).await?;

@@ -8,6 +8,7 @@ pub mod inputs;
 pub mod markdown;
 pub mod model;
 pub mod ops;
+pub mod pages;
 pub mod query;
 pub mod rules;
 pub mod search;

@@ -7,6 +7,7 @@ use super::{
     inputs::{BulkChange, NewTicket, TicketChange},
     markdown,
     model::{BulkResult, BulkResults, Ticket, TicketView},
+    pages,
     query::SortKey,
     rules::{may_be_assigned, may_be_helped, may_open_for},
     written::Shown,
@@ -99,19 +100,27 @@ pub async fn list(app: &App, actor: &Actor, asked: &Asked, from: Page<SortKey>) 
     Ok(Slice { rows: rows.iter().map(|ticket| named(ticket, actor, now, &names)).collect(), next, total })
 }
 
-/// The same as JSON, with where the next page begins and how long the list is.
+/// The same as JSON.
 ///
 /// # Errors
 /// As [`list`].
-pub async fn list_json(
-    app: &App,
-    actor: &Actor,
-    asked: &Asked,
-    from: Page<SortKey>,
-) -> Result<(Vec<u8>, Option<SortKey>, Option<Total>), AppError> {
+pub async fn list_json(app: &App, actor: &Actor, asked: &Asked, from: Page<SortKey>) -> Result<pages::Page, AppError> {
+    asked.may_be_asked_by(actor)?;
+    // Before what it is made from: should that change meanwhile, it is not given again. What cannot be found has no query of its own.
+    let revision = if asked.nothing { None } else { app.store.lists_revision().await? };
+    let now = app.now();
+    let key = (asked.query.clone(), from);
+    if let Some(page) = revision.and_then(|revision| app.pages.of(&key, revision, now)) {
+        return Ok(page);
+    }
     let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
-    let shown = Shown { notes: actor.role.is_staff(), now: app.now(), names: &names };
-    Ok((app.written.list(&rows, &shown).map_err(AppError::internal)?, next, total))
+    let shown = Shown { notes: actor.role.is_staff(), now, names: &names };
+    let json = app.written.list(&rows, &shown).map_err(AppError::internal)?;
+    let page = pages::Page { json: json.into(), next, total };
+    if let Some(revision) = revision {
+        app.pages.keep(key, revision, now, &rows, &page);
+    }
+    Ok(page)
 }
 
 /// Adds the descriptions as HTML.

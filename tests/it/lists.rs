@@ -27,6 +27,52 @@ fn total(answer: &crate::support::Response) -> (&str, &str) {
 }
 
 #[tokio::test]
+async fn a_list_that_was_asked_for_before_shows_whatever_has_changed_since() {
+    let desk = Desk::start().await;
+    let (eva, ana, admin) = (desk.user("eva").await, desk.agent("ana").await, desk.admin().await);
+    let (eva, ana, admin) = (eva.lasting().await, ana.lasting().await, admin.lasting().await);
+    let (first, second) = (eva.open(json!({"priority": "critical", "title": "First"})).await, eva.open(json!({"title": "Second"})).await);
+    let lists = ["/tickets", "/tickets?sort=-priority", "/tickets?q=first", "/tickets?q=..."];
+    let read = async || {
+        let mut all = Vec::new();
+        for who in [&eva, &ana, &admin] {
+            for list in lists {
+                let (once, again) = (who.get(list).await, who.get(list).await);
+                assert_eq!(total(&once), total(&again));
+                let (once, again) = (once.expect(200), again.expect(200));
+                assert_eq!(once, again);
+                for row in once.as_array().unwrap() {
+                    assert_eq!(*row, who.get(&format!("/tickets/{}", row["id"])).await.expect(200), "each is as it is by itself");
+                }
+                all.push(once);
+            }
+        }
+        all
+    };
+    let mut before = read().await;
+    assert!([3, 7, 11].iter().all(|nothing| before[*nothing] == json!([])), "{before:?}");
+    let mut differs = async |what: &str| {
+        let now = read().await;
+        assert_ne!(now, before, "{what}");
+        before = now;
+    };
+    ana.comment(first, "An answer").await;
+    differs("a comment").await;
+    ana.note(first, "To ourselves").await;
+    differs("a note").await;
+    ana.change(second, json!({"title": "The first of all"})).await;
+    differs("a title").await;
+    ana.assign(second, ana.id).await;
+    differs("an assignment").await;
+    admin.patch(&format!("/users/{}", ana.id), json!({"full_name": "Ana Maria"})).await.expect(200);
+    differs("a name").await;
+    desk.advance(100 * 3_600);
+    differs("a clock that has run out").await;
+    admin.delete(&format!("/tickets/{second}")).await.expect(204);
+    differs("a deletion").await;
+}
+
+#[tokio::test]
 async fn filters_are_combined_by_and_and_their_values_by_or() {
     let desk = Desk::start().await;
     let (eva, tom, ana, admin) = (desk.user("eva").await, desk.user("tom").await, desk.agent("ana").await, desk.admin().await);

@@ -133,8 +133,8 @@ impl Columns {
 
 /// Writes the row of a commit without entries of which nothing follows; gives the commit's number.
 pub(super) async fn write_quiet(tx: &mut PgConnection, token: i64, reach: Reach) -> Result<i64, Fault> {
-    let sql = "INSERT INTO taquilla.commits (token, entries, content, reach) VALUES ($1, 0, $2, $3) RETURNING nr";
-    Ok(sqlx::query_scalar(sql).bind(token).bind(reach < Reach::Aside).bind(reach as i16).fetch_one(tx).await?)
+    let sql = "INSERT INTO taquilla.commits (token, entries, reach) VALUES ($1, 0, $2) RETURNING nr";
+    Ok(sqlx::query_scalar(sql).bind(token).bind(reach as i16).fetch_one(tx).await?)
 }
 
 /// Writes the row of a commit, its entries and what follows from its rows; gives the commit's number.

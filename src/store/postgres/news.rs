@@ -84,7 +84,7 @@ const TOLD: &str = "\
     SELECT xid, NULL, NULL, NULL, NULL FROM taquilla.probes UNION ALL \
     SELECT xid, NULL, NULL, NULL, NULL FROM unnest($1) AS xid WHERE pg_xact_status(xid::text::xid8) = 'aborted' UNION ALL \
     SELECT xid, CASE WHEN last_seq IS NOT NULL AND written_by <> xid & 4294967295 THEN by END, \
-    CASE WHEN entries = 0 AND NOT content THEN 4::smallint ELSE reach END, \
+    reach, \
     CASE WHEN reach BETWEEN 1 AND 3 AND xid = ANY($1) THEN \
     (SELECT array_agg(e.ticket_id) FROM taquilla.entries e WHERE e.commit_nr = nr AND e.ticket_id IS NOT NULL) END, \
     CASE WHEN reach = 3 AND xid = ANY($1) THEN \

@@ -74,6 +74,11 @@ impl Tickets for SledStore {
         .await
     }
 
+    async fn lists_revision(&self) -> Result<Option<u64>, StoreError> {
+        // Both count on in the same row of numbers.
+        self.memory(|p| Some(p.lists.max(p.revision)))
+    }
+
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {
         self.disk(move |_, _, engine| comments::comment(engine, ticket, id)).await
     }

@@ -35,6 +35,14 @@ impl Ticket {
         }
     }
 
+    /// When the clocks will next change by the time alone: the last instant at which they stand as at `now`.
+    #[must_use]
+    pub fn next_breach(&self, now: Timestamp) -> Option<Timestamp> {
+        let clocks = [(self.first_response, self.first_response_due_at), (self.resolution, self.resolution_due_at)];
+        let running = clocks.into_iter().filter(|(verdict, _)| *verdict == Verdict::Running);
+        running.filter_map(|(_, due)| due.filter(|due| *due >= now)).min()
+    }
+
     /// Comments that a scope shows.
     #[must_use]
     pub const fn comment_count(&self, notes: bool) -> i64 {

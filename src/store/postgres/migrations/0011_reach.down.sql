@@ -14,4 +14,4 @@ END
 $$;
 DELETE FROM taquilla.probes WHERE name = 'summed';
 ALTER TABLE taquilla.figures DROP CONSTRAINT figures_pkey, ADD PRIMARY KEY (kind, at, of);
-ALTER TABLE taquilla.commits DROP COLUMN reach;
+ALTER TABLE taquilla.commits DROP COLUMN reach, ADD COLUMN content boolean NOT NULL DEFAULT true;

@@ -1,6 +1,6 @@
 -- How much of the desk a commit may have changed, from 0, anything, to 4, nothing that the desk is about (`Reach` in the program). Who has
--- read something knows by it whether that is still so. (An instance that does not know of this yet says nothing, which stands for 0.)
-ALTER TABLE taquilla.commits ADD COLUMN reach smallint NOT NULL DEFAULT 0;
+-- read something knows by it whether that is still so. Whether a commit changes any content is the last of these.
+ALTER TABLE taquilla.commits ADD COLUMN reach smallint NOT NULL DEFAULT 0, DROP COLUMN content;
 
 -- Most of what a dashboard takes the server is to read thousands of counters that follow each other, which the index alone now tells.
 ALTER TABLE taquilla.figures DROP CONSTRAINT figures_pkey, ADD PRIMARY KEY (kind, at, of) INCLUDE (tickets, micros);

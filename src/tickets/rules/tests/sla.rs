@@ -83,6 +83,16 @@ fn a_verdict_uses_the_target_then_in_force() {
 }
 
 #[test]
+fn clocks_stand_as_they_do_until_the_next_due_time() {
+    let ticket = ticket();
+    for (now, until) in [(0, Some(8)), (8 * HOUR, Some(8)), (8 * HOUR + 1, Some(72)), (72 * HOUR, Some(72)), (72 * HOUR + 1, None)] {
+        assert_eq!(ticket.next_breach(at(now)), until.map(|hours| at(hours * HOUR)), "{now}");
+    }
+    let resolved = ticket.after(json!({"status": "resolved"}), HOUR);
+    assert_eq!(resolved.next_breach(at(2 * HOUR)), None, "nothing runs any more");
+}
+
+#[test]
 fn a_running_clock_past_its_time_shows_as_breached_and_makes_overdue() {
     let ticket = ticket();
     let shown = |seconds| (ticket.sla(at(seconds)).first_response, ticket.sla(at(seconds)).resolution, ticket.is_overdue(at(seconds)));

@@ -23,14 +23,30 @@ pub(super) struct Ids {
     together: Together<IdKind, (), Drawn>,
 }
 
-/// Draws as many ids as the parameter says.
+/// Draws as many ids as the parameter says. One draw of many makes the sequence note how far it is, which takes a transaction that counts
+/// as one that has changed something: that leaves its number, as the one of a probe does. (The server does so last, when all are drawn.)
 const fn next(kind: IdKind) -> &'static str {
+    macro_rules! of {
+        ($name:literal) => {
+            concat!(
+                "WITH ids AS MATERIALIZED (SELECT nextval('taquilla.",
+                $name,
+                "') AS id FROM generate_series(1, $1)), \
+                 told AS (INSERT INTO taquilla.probes (name, at, xid) SELECT '",
+                $name,
+                "', now(), xid FROM \
+                 (SELECT pg_current_xact_id_if_assigned()::text::bigint AS xid FROM (SELECT count(*) FROM ids) AS all_of_them) AS own \
+                 WHERE xid IS NOT NULL ON CONFLICT (name) DO UPDATE SET at = excluded.at, xid = excluded.xid) \
+                 SELECT id FROM ids"
+            )
+        };
+    }
     match kind {
-        IdKind::Ticket => "SELECT nextval('taquilla.ticket_ids') FROM generate_series(1, $1)",
-        IdKind::Comment => "SELECT nextval('taquilla.comment_ids') FROM generate_series(1, $1)",
-        IdKind::User => "SELECT nextval('taquilla.user_ids') FROM generate_series(1, $1)",
-        IdKind::Session => "SELECT nextval('taquilla.session_ids') FROM generate_series(1, $1)",
-        IdKind::Token => "SELECT nextval('taquilla.token_ids') FROM generate_series(1, $1)",
+        IdKind::Ticket => of!("ticket_ids"),
+        IdKind::Comment => of!("comment_ids"),
+        IdKind::User => of!("user_ids"),
+        IdKind::Session => of!("session_ids"),
+        IdKind::Token => of!("token_ids"),
     }
 }
 

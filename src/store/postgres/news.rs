@@ -75,7 +75,7 @@ impl Reach {
 }
 
 /// Transactions, by their numbers or the lower halves of them, and how far they reach; `NULL` for those that have changed nothing.
-/// Leases, probes, messages and sums of counters have transactions of their own, which leave their numbers in those tables; so do commits in
+/// Leases, probes, messages, draws of ids and sums of counters have transactions of their own, which leave their numbers in those tables; so do commits in
 /// theirs. The row of a commit is written again by the transaction that gives it a place in the log, and does that and nothing else: it is
 /// another one than that which wrote it first. Of those that are asked for: the tickets that they tell of, and the words of new comments,
 /// unless those are too many.

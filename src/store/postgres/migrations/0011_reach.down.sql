@@ -12,6 +12,6 @@ BEGIN
     ON CONFLICT (kind, at, of) DO UPDATE SET tickets = f.tickets + excluded.tickets, micros = f.micros + excluded.micros;
 END
 $$;
-DELETE FROM taquilla.probes WHERE name = 'summed';
+DELETE FROM taquilla.probes WHERE name <> 'ready';
 ALTER TABLE taquilla.figures DROP CONSTRAINT figures_pkey, ADD PRIMARY KEY (kind, at, of);
 ALTER TABLE taquilla.commits DROP COLUMN reach, ADD COLUMN content boolean NOT NULL DEFAULT true;

@@ -9,8 +9,6 @@ use super::{
     PgStore,
     connections::Connections,
     fault::{Fault, told},
-    news::Part,
-    reads::Asked,
     rows::Read,
     values::Instant,
 };
@@ -105,17 +103,6 @@ async fn counters(pool: &Connections, spans: &[Span]) -> Read<Vec<(Key, Amount)>
     Ok(counters.into_iter().filter_map(named).collect())
 }
 
-/// The log's end, and whether a commit waits for its place in it. Whatever moves counters or names is told in the log. The
-/// transactions that are known to have their places are passed over, as in `number_log`.
-const REVISION: &str = "SELECT coalesce((SELECT max(last_seq) FROM taquilla.commits WHERE entries > 0), 0), \
-    EXISTS (SELECT FROM taquilla.commits WHERE last_seq IS NULL AND xid >= $1 AND entries > 0)";
-
-async fn revision(pool: &Connections, below: i64) -> Read<Option<u64>> {
-    let row = sqlx::query(REVISION).bind(below).fetch_one(pool).await?;
-    let (end, under_way): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(u64::try_from(end).ok().filter(|_| !under_way))
-}
-
 #[async_trait]
 impl Analytics for PgStore {
     async fn counters(&self, spans: &[Span]) -> Result<Vec<(Key, Amount)>, StoreError> {
@@ -128,24 +115,7 @@ impl Analytics for PgStore {
     }
 
     async fn revision(&self) -> Result<Option<u64>, StoreError> {
-        let Asked { snapshots, revision: known, .. } = &self.asked;
-        let before = *known.lock();
-        if let Some((view, revision)) = before
-            && snapshots.is_still(view, Part::Counters).await?
-        {
-            return Ok(Some(revision));
-        }
-        let view = snapshots.latest();
-        let (pool, lost, numbers) = (self.pool.clone(), self.lost.clone(), self.numbers.clone());
-        let read = self.asked.revisions.ask((), (), move |_| {
-            let (pool, lost, below) = (pool.clone(), lost.clone(), numbers.below());
-            async move { asking!(lost, revision(&pool, below)) }
-        });
-        let revision = read.await?;
-        // What the caller reads for it must not be older.
-        snapshots.too_old.renew();
-        *known.lock() = revision.map(|revision| (view, revision));
-        Ok(revision)
+        Ok(Some(self.asked.snapshots.now().await?.counters()))
     }
 
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {

@@ -1,14 +1,7 @@
 //! The log: how entries are written with their commit, how commits get their places afterwards, and how the log's end is
 //! told to those who follow it, here and in other instances.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::{
@@ -67,15 +60,9 @@ struct Waiting {
 pub(super) struct Numbers {
     waiting: mpsc::UnboundedSender<Waiting>,
     end: End,
-    below: Arc<AtomicI64>,
 }
 
 impl Numbers {
-    /// Transactions below this are known to have their places.
-    pub(super) fn below(&self) -> i64 {
-        self.below.load(Ordering::Relaxed)
-    }
-
     /// The place of a commit's last entry; an error when it is not given in time, which is the end that is known.
     pub(super) async fn place(&self, nr: i64) -> Result<Seq, Seq> {
         let (answer, answered) = oneshot::channel();
@@ -167,7 +154,8 @@ pub(super) struct Sequencer {
     meters: Arc<Meters>,
     waiting: mpsc::UnboundedReceiver<Waiting>,
     end: End,
-    below: Arc<AtomicI64>,
+    /// Transactions below this are known to have their places.
+    below: i64,
 }
 
 /// What one numbering gave.
@@ -180,10 +168,9 @@ impl Sequencer {
     pub(super) async fn begin(pool: PgPool, lost: Arc<Lost>, meters: Arc<Meters>, too_old: TooOld) -> Result<(Self, Numbers), sqlx::Error> {
         let (sender, waiting) = mpsc::unbounded_channel();
         let end = End { at: watch::Sender::new(0), too_old };
-        let below = Arc::new(AtomicI64::new(0));
-        let mut sequencer = Self { pool, lost, meters, waiting, end: end.clone(), below: below.clone() };
+        let mut sequencer = Self { pool, lost, meters, waiting, end: end.clone(), below: 0 };
         sequencer.number().await?;
-        Ok((sequencer, Numbers { waiting: sender, end, below }))
+        Ok((sequencer, Numbers { waiting: sender, end }))
     }
 
     /// Works for as long as somebody can hand in.
@@ -231,8 +218,7 @@ impl Sequencer {
     async fn number(&mut self) -> Result<Numbered, sqlx::Error> {
         let mut tries = 0;
         let row = loop {
-            let below = self.below.load(Ordering::Relaxed);
-            let numbering = sqlx::query("SELECT below, log_end, numbers, places FROM taquilla.number_log($1)").bind(below);
+            let numbering = sqlx::query("SELECT below, log_end, numbers, places FROM taquilla.number_log($1)").bind(self.below);
             match numbering.fetch_one(&self.pool).await {
                 // What a lost try has numbered is found as if another instance had done it.
                 Err(error) if is_lost(&error) && tries < MOST_TRIES => {
@@ -242,7 +228,7 @@ impl Sequencer {
                 numbered => break numbered?,
             }
         };
-        self.below.store(row.try_get(0)?, Ordering::Relaxed);
+        self.below = row.try_get(0)?;
         self.end.advance(row.try_get(1)?);
         let (numbers, places): (Vec<i64>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
         Ok(Numbered { places: numbers.into_iter().zip(places).collect() })

@@ -13,6 +13,7 @@ use super::{connections::Connections, rows::Read, values::Xid};
 use crate::{
     store::{Addition, Changes, Expect, RowKey, Write},
     tickets::search::Words,
+    types::CommentId,
 };
 
 /// How far a commit reaches at most, the farthest first, by the numbers under which it is stored.
@@ -36,15 +37,12 @@ impl Reach {
     /// That of changes, which may move counters or do not.
     pub(super) fn of(changes: &Changes, counted: bool) -> Self {
         let told: HashSet<_> = changes.log.iter().filter_map(|entry| entry.ticket_id).collect();
+        let told_of = |comment: &CommentId| changes.log.iter().any(|entry| entry.comment_id == Some(*comment));
         let of_key = |key: &RowKey, is_new: bool| match key {
             RowKey::Ticket(id) if told.contains(id) => Self::Tickets,
-            RowKey::Comment(ticket, _) if told.contains(ticket) => {
-                if is_new {
-                    Self::Comments
-                } else {
-                    Self::Tickets
-                }
-            }
+            // The words of a comment are found by the entry about it.
+            RowKey::Comment(ticket, id) if told.contains(ticket) && is_new && told_of(id) => Self::Comments,
+            RowKey::Comment(ticket, _) if told.contains(ticket) => Self::Tickets,
             RowKey::Session(_)
             | RowKey::ApiToken(_)
             | RowKey::LogCursor(_)
@@ -78,20 +76,20 @@ impl Reach {
 /// Leases, probes, messages, draws of ids and sums of counters have transactions of their own, which leave their numbers in those tables; so do commits in
 /// theirs. The row of a commit is written again by the transaction that gives it a place in the log, and does that and nothing else: it is
 /// another one than that which wrote it first. Of those that are asked for: the tickets that they tell of, and the words of new comments,
-/// unless those are too many.
+/// unless those are too many, or have changed since. (After a minute a number may be one of another server, from which the tables were copied.)
 const TOLD: &str = "\
-    SELECT xid, NULL::bytea, NULL::smallint, NULL::bigint[], NULL::text[] FROM taquilla.leases UNION ALL \
-    SELECT xid, NULL, NULL, NULL, NULL FROM taquilla.probes UNION ALL \
+    SELECT xid, NULL::bytea, NULL::smallint, NULL::bigint[], NULL::text[] FROM taquilla.leases WHERE expires_at > now() - interval '1 minute' UNION ALL \
+    SELECT xid, NULL, NULL, NULL, NULL FROM taquilla.probes WHERE at > now() - interval '1 minute' UNION ALL \
     SELECT xid, NULL, NULL, NULL, NULL FROM unnest($1) AS xid WHERE pg_xact_status(xid::text::xid8) = 'aborted' UNION ALL \
     SELECT xid, CASE WHEN last_seq IS NOT NULL AND written_by <> xid & 4294967295 THEN by END, \
     reach, \
     CASE WHEN reach BETWEEN 1 AND 3 AND xid = ANY($1) THEN \
     (SELECT array_agg(e.ticket_id) FROM taquilla.entries e WHERE e.commit_nr = nr AND e.ticket_id IS NOT NULL) END, \
     CASE WHEN reach = 3 AND xid = ANY($1) THEN \
-    (SELECT coalesce(array_agg(word), '{}') FROM taquilla.entries e, LATERAL (\
+    (SELECT coalesce(array_agg(word), '{}') FROM taquilla.entries e JOIN taquilla.comments c ON c.id = e.comment_id, LATERAL (\
     SELECT terms FROM taquilla.search_new s WHERE s.ticket_id = e.ticket_id AND s.comment_id = e.comment_id UNION ALL \
     SELECT terms FROM taquilla.search_kept s WHERE s.ticket_id = e.ticket_id AND s.comment_id = e.comment_id) AS s, \
-    unnest(tsvector_to_array(s.terms)) AS word WHERE e.commit_nr = nr HAVING count(*) <= $2) END \
+    unnest(tsvector_to_array(s.terms)) AS word WHERE e.commit_nr = nr HAVING count(*) <= $2 AND bool_and(c.version = 1)) END \
     FROM (SELECT *, xmin::text::bigint AS written_by, xidsend(xmin) AS by FROM taquilla.commits ORDER BY nr DESC LIMIT 64) AS latest \
     WHERE made_at > now() - interval '1 minute'";
 
@@ -163,6 +161,7 @@ pub(super) struct View {
     content: u64,
     /// In which lists tickets are, and where in them.
     places: u64,
+    /// The counters of analytics, and the names of accounts.
     counters: u64,
     /// Accounts and settings.
     people: u64,
@@ -177,8 +176,6 @@ pub(super) enum Part<'a> {
     Content,
     /// Accounts and settings.
     People,
-    /// The counters of analytics, and the names of accounts.
-    Counters,
     /// A ticket.
     Ticket(i64),
     /// A page of a list that neither asks nor is in the order of when tickets were updated: the words that it asks for, and its tickets.
@@ -232,7 +229,7 @@ impl Recent {
                         !words.whole.iter().any(|word| self.has_come(view, word, false)) && !self.has_come(view, &words.prefix, true)
                     })
             }
-            Part::All | Part::Content | Part::People | Part::Counters => self.view.has_same(view, part),
+            Part::All | Part::Content | Part::People => self.view.has_same(view, part),
         }
     }
 
@@ -251,13 +248,17 @@ impl Recent {
 }
 
 impl View {
+    /// The state of the counters of analytics, and of the names of accounts.
+    pub(super) const fn counters(self) -> u64 {
+        self.counters
+    }
+
     /// Whether a part is known to be the same in both.
     pub(super) fn has_same(self, other: Self, part: Part<'_>) -> bool {
         match part {
             Part::All => self.all == other.all,
             Part::Content | Part::Ticket(_) | Part::Page(..) => self.content == other.content,
             Part::People => self.people == other.people,
-            Part::Counters => self.counters == other.counters,
         }
     }
 }
@@ -267,7 +268,8 @@ mod tests {
     use super::*;
     use crate::{
         activity::model::{Action, ActorRef, Facts, NewEntry},
-        types::{CommentId, SessionId, TicketId, Timestamp},
+        tickets::model::Comment,
+        types::{SessionId, TicketId, Timestamp, UserId},
     };
 
     fn entry(ticket: i64) -> NewEntry {
@@ -278,14 +280,29 @@ mod tests {
     #[test]
     fn a_commit_reaches_as_far_as_what_it_writes() {
         let delete = |key| Changes::new().delete(key, Expect::Any).log(entry(1));
-        let comment = RowKey::Comment(TicketId(1), CommentId(7));
+        let now = Timestamp::from_micros(0);
+        let comment = |ticket| Comment {
+            id: CommentId(7),
+            ticket_id: TicketId(ticket),
+            author_id: UserId(1),
+            content: "words".into(),
+            is_internal: false,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+            version: 1,
+        };
         let counted = |ticket| Addition::Comments { ticket: TicketId(ticket), public: 1, internal: 0, touched_at: None };
-        let used = Addition::SessionUsed(SessionId(3), Timestamp::from_micros(0));
+        let used = Addition::SessionUsed(SessionId(3), now);
         for (changes, reach) in [
             (Changes::new().add(used), Reach::Aside),
             (delete(RowKey::Session(SessionId(3))), Reach::Aside),
             (Changes::new().add(counted(1)).add(used).log(entry(1)), Reach::Comments),
-            (delete(comment.clone()).add(counted(1)), Reach::Tickets),
+            (delete(RowKey::Comment(TicketId(1), CommentId(7))).add(counted(1)), Reach::Tickets),
+            (Changes::new().insert(comment(1)).log(entry(1).about_comment(CommentId(7), false)), Reach::Comments),
+            (Changes::new().insert(comment(1)).log(entry(1)), Reach::Tickets),
+            (Changes::new().overwrite(comment(1)).log(entry(1).about_comment(CommentId(7), false)), Reach::Tickets),
+            (Changes::new().insert(comment(2)).log(entry(1).about_comment(CommentId(7), false)), Reach::Anything),
             (delete(RowKey::Ticket(TicketId(1))).add(counted(1)), Reach::Tickets),
             (delete(RowKey::Roster).add(counted(1)), Reach::Anything),
             (delete(RowKey::Ticket(TicketId(2))), Reach::Anything),
@@ -313,36 +330,29 @@ mod tests {
     #[test]
     fn what_is_not_reached_is_as_it_was() {
         let words = Words::parse("printer vp").unwrap();
-        let parts = [
-            Part::All,
-            Part::Content,
-            Part::Page(None, &[1]),
-            Part::Counters,
-            Part::People,
-            Part::Ticket(1),
-            Part::Page(Some(&words), &[3]),
-        ];
-        for (news, kept) in [
-            (News::default(), [true, true, true, true, true, true, true]),
-            (News::aside(), [false, true, true, true, true, true, true]),
-            (news(Reach::Comments, &[2], &["paper"]), [false, false, true, true, true, true, true]),
-            (news(Reach::Comments, &[2], &["vpn"]), [false, false, true, true, true, true, false]),
-            (news(Reach::Comments, &[2], &["printer"]), [false, false, true, true, true, true, false]),
-            (news(Reach::Comments, &[2], &["v", "printers", "vo"]), [false, false, true, true, true, true, true]),
-            (news(Reach::Comments, &[2, 3], &["paper"]), [false, false, true, true, true, true, false]),
-            (news(Reach::Comments, &[1], &[]), [false, false, false, true, true, false, true]),
-            (news(Reach::Tickets, &[2], &[]), [false, false, false, true, true, true, false]),
-            (news(Reach::Counted, &[1], &[]), [false, false, false, false, true, false, false]),
-            (News::anything(), [false; 7]),
+        let parts = [Part::All, Part::Content, Part::Page(None, &[1]), Part::People, Part::Ticket(1), Part::Page(Some(&words), &[3])];
+        for (news, kept, counters) in [
+            (News::default(), [true, true, true, true, true, true], true),
+            (News::aside(), [false, true, true, true, true, true], true),
+            (news(Reach::Comments, &[2], &["paper"]), [false, false, true, true, true, true], true),
+            (news(Reach::Comments, &[2], &["vpn"]), [false, false, true, true, true, false], true),
+            (news(Reach::Comments, &[2], &["printer"]), [false, false, true, true, true, false], true),
+            (news(Reach::Comments, &[2], &["v", "printers", "vo"]), [false, false, true, true, true, true], true),
+            (news(Reach::Comments, &[2, 3], &["paper"]), [false, false, true, true, true, false], true),
+            (news(Reach::Comments, &[1], &[]), [false, false, false, true, false, true], true),
+            (news(Reach::Tickets, &[2], &[]), [false, false, false, true, true, false], true),
+            (news(Reach::Counted, &[1], &[]), [false, false, false, true, false, false], false),
+            (News::anything(), [false; 6], false),
         ] {
             let mut recent = Recent::default();
             recent.note(News::anything());
             let before = recent.view;
             recent.note(news.clone());
             assert_eq!(parts.map(|part| recent.is_still(before, part)), kept, "{news:?}");
+            assert_eq!(recent.view.counters() == before.counters(), counters, "{news:?}");
             let since = recent.view;
             recent.note(News::aside());
-            assert_eq!(parts.map(|part| recent.is_still(since, part)), [false, true, true, true, true, true, true], "{news:?}");
+            assert_eq!(parts.map(|part| recent.is_still(since, part)), [false, true, true, true, true, true], "{news:?}");
         }
     }
 

@@ -4,7 +4,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use tokio::sync::watch;
 
@@ -13,7 +12,7 @@ use super::{
     connections::Connections,
     known::{self, Known, Present},
     lists,
-    news::{Part, View},
+    news::Part,
     remembered::Remembered,
     rows::{self, Read},
     search::asked,
@@ -62,8 +61,6 @@ pub(super) struct Asked {
     source: lists::Source,
     lists: Together<asked::Asked, (), List>,
     pub(super) counters: Together<Vec<Span>, (), Counters>,
-    pub(super) revisions: Together<(), (), Option<u64>>,
-    pub(super) revision: Mutex<Option<(View, u64)>>,
 }
 
 impl Asked {
@@ -86,8 +83,6 @@ impl Asked {
             source: lists::Source::new(snapshots.clone(), known.clone()),
             lists: Together::default(),
             counters: Together::default(),
-            revisions: Together::default(),
-            revision: Mutex::default(),
             snapshots,
             known,
         }

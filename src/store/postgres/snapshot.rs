@@ -132,6 +132,22 @@ impl Snapshots {
         self.latest.lock().recent.view
     }
 
+    /// The state of now, or of any moment since the request began.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn now(&self) -> Result<View, StoreError> {
+        let too_old = self.too_old.last();
+        {
+            let latest = self.latest.lock();
+            if latest.look > too_old {
+                return Ok(latest.recent.view);
+            }
+        }
+        self.look().await?;
+        Ok(self.latest())
+    }
+
     /// Whether this part is as it was when this was the latest state. `false` also when that is not known.
     ///
     /// # Errors
@@ -147,6 +163,11 @@ impl Snapshots {
                 return Ok(false);
             }
         }
+        self.look().await?;
+        Ok(self.latest.lock().recent.is_still(view, part))
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
         let (pool, lost, latest) = (self.pool.clone(), self.lost.clone(), self.latest.clone());
         let looked = self.together.ask((), (), move |_| {
             let (pool, lost, latest) = (pool.clone(), lost.clone(), latest.clone());
@@ -158,8 +179,7 @@ impl Snapshots {
                 Ok(())
             }
         });
-        looked.await?;
-        Ok(self.latest.lock().recent.is_still(view, part))
+        looked.await
     }
 }
 

@@ -25,8 +25,11 @@ on_every_store!(
     the_backlog_is_exact_within_its_hours,
     reading_does_not_grow_with_the_number_of_tickets,
     counters_survive_stops_and_crashes,
-    the_revision_is_another_one_after_whatever_counters_or_names_show,
 );
+// On PostgreSQL whatever is written on the same server may be news.
+on_store!(revision_on_model, model, the_revision_is_another_one_after_whatever_counters_or_names_show);
+on_store!(revision_on_sled, sled, the_revision_is_another_one_after_whatever_counters_or_names_show);
+on_store!(revision_on_quiet_postgres, quiet, the_revision_is_another_one_after_whatever_counters_or_names_show);
 
 const HOUR: i64 = 3_600;
 

@@ -17,7 +17,7 @@ use crate::{
     activity::live::Live,
     analytics::Dashboards,
     auth::{failures::FailedLogins, password::Hasher, throttle::Throttle, token::TokenKeys, uses::Uses},
-    config::{Config, StorageUrl},
+    config::Config,
     error::AppError,
     http::idempotency::RunningKeys,
     jobs,
@@ -132,7 +132,6 @@ impl App {
         crate::outgoing::install_tls();
         let keys = TokenKeys::load(store.as_ref(), &config.auth).await?;
         let storage = config.storage_url()?;
-        let embedded = matches!(storage, StorageUrl::Sled(_));
         let app = Arc::new(Self {
             hasher: Hasher::new(&config.auth)?,
             keys,
@@ -140,7 +139,7 @@ impl App {
             failed_logins: FailedLogins::default(),
             uses: Uses::default(),
             running_keys: RunningKeys::default(),
-            written: Written::within(if embedded { written::BESIDE_EMBEDDED } else { written::BESIDE_DATABASE }),
+            written: Written::within(written::MEMORY),
             pages: Pages::default(),
             dashboards: Dashboards::default(),
             live: Live::at(*store.durable_seq().borrow()),

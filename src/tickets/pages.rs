@@ -13,10 +13,10 @@ use crate::{
     types::{Timestamp, Total},
 };
 
-/// Memory for pages, in bytes: 500 of 50 tickets fit.
-const MEMORY: u64 = 24 * 1024 * 1024;
+/// Memory for pages, in bytes; of 50 tickets one takes 40 KB.
+const MEMORY: u64 = 16 * 1024 * 1024;
 /// How many pages that is, roughly.
-const PAGES: usize = 600;
+const PAGES: usize = 400;
 
 /// A page as JSON, and what belongs to it.
 #[derive(Debug, Clone)]

@@ -12,10 +12,8 @@ use serde::Serialize;
 use super::model::{Channel, Priority, SlaState, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
 
-/// Memory for what is remembered, in bytes, beside the embedded store: the tickets of 500 pages fit, as they do in its own cache.
-pub const BESIDE_EMBEDDED: u64 = 24 * 1024 * 1024;
-/// The same beside a database, where the desk itself is to stay small.
-pub const BESIDE_DATABASE: u64 = 16 * 1024 * 1024;
+/// Memory for what is remembered, in bytes.
+pub const MEMORY: u64 = 16 * 1024 * 1024;
 /// About what a ticket takes, in bytes.
 const TICKET: u64 = 800;
 
@@ -292,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_the_view_for_everybody_at_any_time_first_and_again() {
-        let (written, tickets, names) = (Written::within(BESIDE_DATABASE), tickets(), names());
+        let (written, tickets, names) = (Written::within(MEMORY), tickets(), names());
         for (notes, now) in [(true, at(0)), (false, at(0)), (true, at(100))] {
             let shown = Shown { notes, now, names: &names };
             let expected = serde_json::to_string(&views(&tickets, &shown)).unwrap();
@@ -305,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_change_shows_at_once_and_an_older_state_is_shown_as_it_was() {
-        let (written, names) = (Written::within(BESIDE_DATABASE), names());
+        let (written, names) = (Written::within(MEMORY), names());
         let shown = Shown { notes: true, now: at(100), names: &names };
         let before = tickets().remove(0);
         let after = Arc::new(Ticket { title: "another".into(), version: before.version + 1, ..before.as_ref().clone() });
@@ -321,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_state_that_may_be_lost_and_followed_by_another_like_it_is_not_remembered() {
-        let (written, names) = (Written::within(BESIDE_DATABASE), names());
+        let (written, names) = (Written::within(MEMORY), names());
         let lost = tickets().remove(0);
         let next = Arc::new(Ticket { title: "decided once more".into(), ..lost.as_ref().clone() });
         let shown = Shown { notes: true, now: lost.updated_at, names: &names };

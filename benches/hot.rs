@@ -17,7 +17,7 @@ use taquilla::{
         query::{Scope, TicketQuery},
         search::{Words, terms},
         sla::SlaTargets,
-        written::{self, Shown, Written},
+        written::{Shown, Written},
     },
     types::{CommentId, Secret, SessionId, TicketId, Timestamp, UserId},
     users::model::User,
@@ -135,7 +135,7 @@ fn lists(c: &mut Criterion) {
     let view = |ticket: &Arc<Ticket>| ticket.view(true, at(60_000), |_| admin.full_name.clone());
     let names: HashMap<_, _> = [(admin.id, admin.full_name.clone())].into();
     let shown = Shown { notes: true, now: at(60_000), names: &names };
-    let written = Written::within(written::MEMORY);
+    let written = Written::default();
     let mut group = c.benchmark_group("list of 50");
     group.throughput(Throughput::Elements(50));
     group.bench_function("views", |b| b.iter(|| black_box(&tickets).iter().map(view).collect::<Vec<_>>()));

@@ -23,10 +23,7 @@ use crate::{
     jobs,
     metrics::{Metrics, TicketTimes},
     store::{self, Changes, Store, StoreError},
-    tickets::{
-        pages::Pages,
-        written::{self, Written},
-    },
+    tickets::{pages::Pages, written::Written},
     types::{Secret, Timestamp},
     users::model::SettingsView,
 };
@@ -131,7 +128,6 @@ impl App {
     async fn assemble(config: Config, clock: Clock, store: Arc<dyn Store>, first_hash: Option<HashAhead>) -> anyhow::Result<AppState> {
         crate::outgoing::install_tls();
         let keys = TokenKeys::load(store.as_ref(), &config.auth).await?;
-        let storage = config.storage_url()?;
         let app = Arc::new(Self {
             hasher: Hasher::new(&config.auth)?,
             keys,
@@ -139,11 +135,11 @@ impl App {
             failed_logins: FailedLogins::default(),
             uses: Uses::default(),
             running_keys: RunningKeys::default(),
-            written: Written::within(written::MEMORY),
+            written: Written::default(),
             pages: Pages::default(),
             dashboards: Dashboards::default(),
             live: Live::at(*store.durable_seq().borrow()),
-            metrics: Metrics::new(storage.name())?,
+            metrics: Metrics::new(config.storage_url()?.name())?,
             instance: i64::from_be_bytes(crate::auth::token::random()),
             turns: Turns::default(),
             shutdown: CancellationToken::new(),

@@ -109,17 +109,19 @@ pub async fn list_json(app: &App, actor: &Actor, asked: &Asked, from: Page<SortK
     // Before what it is made from: should that change meanwhile, it is not given again. What cannot be found has no query of its own.
     let revision = if asked.nothing { None } else { app.store.lists_revision().await? };
     let now = app.now();
-    let key = (asked.query.clone(), from);
-    if let Some(page) = revision.and_then(|revision| app.pages.of(&key, revision, now)) {
+    let kept = revision.map(|revision| (revision, (asked.query.clone(), from)));
+    if let Some(page) = kept.as_ref().and_then(|(revision, key)| app.pages.of(key, *revision, now)) {
         return Ok(page);
     }
     let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
     let shown = Shown { notes: actor.role.is_staff(), now, names: &names };
     let mut json = app.written.list(&rows, &shown).map_err(AppError::internal)?;
-    // What is kept takes the room that it needs; there was room for the longest of such lists.
-    json.shrink_to_fit();
+    if kept.is_some() {
+        // What is kept takes the room that it needs; there was room for the longest of such lists.
+        json.shrink_to_fit();
+    }
     let page = pages::Page { json: json.into(), next, total };
-    if let Some(revision) = revision {
+    if let Some((revision, key)) = kept {
         app.pages.keep(key, revision, now, &rows, &page);
     }
     Ok(page)

@@ -13,9 +13,9 @@ use super::model::{Channel, Priority, SlaState, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
 
 /// Memory for what is remembered, in bytes.
-pub const MEMORY: u64 = 16 * 1024 * 1024;
-/// About what a ticket takes, in bytes.
-const TICKET: u64 = 800;
+const MEMORY: u64 = 16 * 1024 * 1024;
+/// How many tickets that is, roughly.
+const TICKETS: usize = 20 * 1024;
 
 /// A ticket's JSON without what depends on who looks, and where that goes.
 #[derive(Debug)]
@@ -174,13 +174,13 @@ impl Weighter<TicketId, Remembered> for ByBytes {
 /// The JSON of the tickets that were shown last.
 pub struct Written(Cache<TicketId, Remembered, ByBytes>);
 
-impl Written {
-    /// Remembers as much as fits in so many bytes.
-    #[must_use]
-    pub fn within(memory: u64) -> Self {
-        Self(Cache::with_weighter(usize::try_from(memory / TICKET).unwrap_or(usize::MAX), memory, ByBytes))
+impl Default for Written {
+    fn default() -> Self {
+        Self(Cache::with_weighter(TICKETS, MEMORY, ByBytes))
     }
+}
 
+impl Written {
     /// Adds a ticket's JSON to `out`, as [`TicketView`](super::model::TicketView) would be written.
     ///
     /// # Errors
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_the_view_for_everybody_at_any_time_first_and_again() {
-        let (written, tickets, names) = (Written::within(MEMORY), tickets(), names());
+        let (written, tickets, names) = (Written::default(), tickets(), names());
         for (notes, now) in [(true, at(0)), (false, at(0)), (true, at(100))] {
             let shown = Shown { notes, now, names: &names };
             let expected = serde_json::to_string(&views(&tickets, &shown)).unwrap();
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_change_shows_at_once_and_an_older_state_is_shown_as_it_was() {
-        let (written, names) = (Written::within(MEMORY), names());
+        let (written, names) = (Written::default(), names());
         let shown = Shown { notes: true, now: at(100), names: &names };
         let before = tickets().remove(0);
         let after = Arc::new(Ticket { title: "another".into(), version: before.version + 1, ..before.as_ref().clone() });
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_state_that_may_be_lost_and_followed_by_another_like_it_is_not_remembered() {
-        let (written, names) = (Written::within(MEMORY), names());
+        let (written, names) = (Written::default(), names());
         let lost = tickets().remove(0);
         let next = Arc::new(Ticket { title: "decided once more".into(), ..lost.as_ref().clone() });
         let shown = Shown { notes: true, now: lost.updated_at, names: &names };

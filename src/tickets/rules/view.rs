@@ -12,8 +12,13 @@ impl Ticket {
         if !self.status.is_active() {
             return None;
         }
-        let due = |verdict, due: Option<Timestamp>| due.filter(|_| verdict == Verdict::Running);
-        [due(self.first_response, self.first_response_due_at), due(self.resolution, self.resolution_due_at)].into_iter().flatten().min()
+        self.running_until().min()
+    }
+
+    /// The due times of the clocks that still run.
+    fn running_until(&self) -> impl Iterator<Item = Timestamp> {
+        let clocks = [(self.first_response, self.first_response_due_at), (self.resolution, self.resolution_due_at)];
+        clocks.into_iter().filter(|(verdict, _)| *verdict == Verdict::Running).filter_map(|(_, due)| due)
     }
 
     /// Whether it is active and past a due time that it still waits for.
@@ -38,9 +43,7 @@ impl Ticket {
     /// When the clocks will next change by the time alone: the last instant at which they stand as at `now`.
     #[must_use]
     pub fn next_breach(&self, now: Timestamp) -> Option<Timestamp> {
-        let clocks = [(self.first_response, self.first_response_due_at), (self.resolution, self.resolution_due_at)];
-        let running = clocks.into_iter().filter(|(verdict, _)| *verdict == Verdict::Running);
-        running.filter_map(|(_, due)| due.filter(|due| *due >= now)).min()
+        self.running_until().filter(|due| *due >= now).min()
     }
 
     /// Comments that a scope shows.

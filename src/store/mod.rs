@@ -8,6 +8,7 @@
 
 pub mod aside;
 pub(crate) mod asked;
+mod changed;
 mod changes;
 pub mod fault;
 mod fsck;
@@ -223,11 +224,13 @@ pub trait Tickets {
     /// A page of a list, in its order.
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError>;
 
-    /// The state that tickets, comments and the names of accounts are in, which lists are made of: another number once one of them may
-    /// have changed, and never the same again. `None` from a store that cannot tell.
-    async fn lists_revision(&self) -> Result<Option<u64>, StoreError> {
-        Ok(None)
-    }
+    /// The state that tickets, comments and the names of accounts are in, which lists are made of, or one before it: states have numbers
+    /// that grow. What is read from here on is of this state or of a later one.
+    async fn lists_state(&self) -> Result<u64, StoreError>;
+
+    /// Whether a list of which a page with these tickets was read after it had been in this state is as it was: its tickets, their order,
+    /// their number; and these and their names. `false` also when that is not known.
+    async fn is_still(&self, state: u64, query: &TicketQuery, shown: &[TicketId]) -> Result<bool, StoreError>;
 
     /// A comment of a ticket, also a deleted one.
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError>;

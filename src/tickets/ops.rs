@@ -106,23 +106,24 @@ pub async fn list(app: &App, actor: &Actor, asked: &Asked, from: Page<SortKey>) 
 /// As [`list`].
 pub async fn list_json(app: &App, actor: &Actor, asked: &Asked, from: Page<SortKey>) -> Result<pages::Page, AppError> {
     asked.may_be_asked_by(actor)?;
-    // Before what it is made from: should that change meanwhile, it is not given again. What cannot be found has no query of its own.
-    let revision = if asked.nothing { None } else { app.store.lists_revision().await? };
-    let now = app.now();
-    let kept = revision.map(|revision| (revision, (asked.query.clone(), from)));
-    if let Some(page) = kept.as_ref().and_then(|(revision, key)| app.pages.of(key, *revision, now)) {
-        return Ok(page);
+    let (now, key) = (app.now(), (asked.query.clone(), from));
+    // What cannot be found has no query of its own.
+    if !asked.nothing
+        && let Some(made) = app.pages.of(&key, now)
+        && app.store.is_still(made.state, &asked.query, &made.shown).await?
+    {
+        return Ok(made.page.clone());
     }
+    // Before what it is made from: should that change meanwhile, it is not given again.
+    let state = app.store.lists_state().await?;
     let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
     let shown = Shown { notes: actor.role.is_staff(), now, names: &names };
     let mut json = app.written.list(&rows, &shown).map_err(AppError::internal)?;
-    if kept.is_some() {
-        // What is kept takes the room that it needs; there was room for the longest of such lists.
-        json.shrink_to_fit();
-    }
+    // What is kept takes the room that it needs; there was room for the longest of such lists.
+    json.shrink_to_fit();
     let page = pages::Page { json: json.into(), next, total };
-    if let Some((revision, key)) = kept {
-        app.pages.keep(key, revision, now, &rows, &page);
+    if !asked.nothing {
+        app.pages.keep(key, pages::Made::new(state, now, &rows, page.clone()));
     }
     Ok(page)
 }

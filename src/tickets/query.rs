@@ -134,6 +134,12 @@ impl TicketQuery {
             && self.overdue_at.is_none_or(|now| ticket.is_overdue(now))
     }
 
+    /// Whether it is asked when tickets were updated, or they are in that order.
+    #[must_use]
+    pub fn goes_by_updates(&self) -> bool {
+        self.sort.by == SortBy::UpdatedAt || self.updated_after.is_some() || self.updated_before.is_some()
+    }
+
     /// Whether the size of the list is always told exactly: without filters, and with just one of the filters status,
     /// priority, assignee and creator, however many values it has. Other lists are counted up to 1,000.
     #[must_use]

@@ -115,7 +115,7 @@ impl Analytics for PgStore {
     }
 
     async fn revision(&self) -> Result<Option<u64>, StoreError> {
-        Ok(Some(self.asked.snapshots.now().await?.counters()))
+        Ok(Some(self.asked.snapshots.counters().await?))
     }
 
     async fn backlog(&self, now: Timestamp, opened_by: &[Timestamp]) -> Result<Backlog, StoreError> {

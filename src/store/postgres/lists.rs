@@ -57,8 +57,7 @@ impl Source {
         let Self { snapshots, known, .. } = self;
         let Some(leaf) = known.page(asked) else { return Ok(None) };
         let ids: Vec<i64> = leaf.states.iter().map(|state| state.id).collect();
-        let part = if is_by_update(&asked.0) { Part::Content } else { Part::Page(asked.0.words.as_ref(), &ids) };
-        if !snapshots.is_still(leaf.view, part).await? {
+        if !snapshots.is_still(leaf.view, Part::Page(&asked.0, &ids)).await? {
             return Ok(None);
         }
         let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, leaf.view, &leaf.states))?;
@@ -78,11 +77,6 @@ impl Source {
         self.known.put_page(view, asked, &page);
         Ok(tickets(page))
     }
-}
-
-/// Whether it is asked when tickets were updated, or they are in that order.
-fn is_by_update(query: &TicketQuery) -> bool {
-    query.sort.by == SortBy::UpdatedAt || query.updated_after.is_some() || query.updated_before.is_some()
 }
 
 fn tickets(Slice { rows, next, total }: Leaf) -> Tickets {

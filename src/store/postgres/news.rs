@@ -2,17 +2,14 @@
 //! So a comment, which is what a desk writes most, renews neither accounts nor counters, no other ticket, and of lists and searches only those
 //! which its ticket or its words belong to.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    ops::Bound,
-};
+use std::collections::HashSet;
 
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{connections::Connections, rows::Read, values::Xid};
 use crate::{
-    store::{Addition, Changes, Expect, RowKey, Write},
-    tickets::search::Words,
+    store::{Addition, Changes, Expect, RowKey, Write, changed::Changed},
+    tickets::query::TicketQuery,
     types::CommentId,
 };
 
@@ -153,112 +150,73 @@ impl News {
     }
 }
 
-/// One of the states that the database has had: each number grows when its part may have changed; the first is 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct View {
-    all: u64,
-    /// All but what is [aside](Reach::Aside).
-    content: u64,
-    /// In which lists tickets are, and where in them.
-    places: u64,
-    /// The counters of analytics, and the names of accounts.
-    counters: u64,
-    /// Accounts and settings.
-    people: u64,
-}
+/// The number of one of the states that the database has had; the first is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct View(pub(super) u64);
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part<'a> {
     /// Everything.
     All,
-    /// Tickets, accounts and settings.
-    Content,
     /// Accounts and settings.
     People,
     /// A ticket.
     Ticket(i64),
-    /// A page of a list that neither asks nor is in the order of when tickets were updated: the words that it asks for, and its tickets.
-    Page(Option<&'a Words>, &'a [i64]),
+    /// A page of this list, with these tickets.
+    Page(&'a TicketQuery, &'a [i64]),
 }
-
-/// So many tickets and words it is remembered of when they changed last; all others are those that have changed.
-const MOST_TICKETS: usize = 4_096;
-const MOST_RECENT_WORDS: usize = 32_768;
 
 /// What has changed since when.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     pub(super) view: View,
-    /// The state of the content in which a ticket changed last, of those that have changed since `since`.
-    tickets: HashMap<i64, u64>,
-    /// The same of the words of new comments.
-    words: BTreeMap<String, u64>,
-    /// The state of the content before which it is not known.
-    since: u64,
+    /// The last state in which all but what is [aside](Reach::Aside) may have changed;
+    content: View,
+    /// in which lists tickets are, and where in them;
+    places: View,
+    /// the counters of analytics, and the names of accounts;
+    pub(super) counters: View,
+    /// accounts and settings.
+    people: View,
+    /// Tickets, and words of new comments.
+    changed: Changed,
 }
 
 impl Recent {
     /// Notes what is new.
     pub(super) fn note(&mut self, news: News) {
         let Some(reach) = news.reach else { return };
-        let View { all, content, places, counters, people } = &mut self.view;
-        *all += 1;
-        *content += u64::from(reach < Reach::Aside);
-        *places += u64::from(reach < Reach::Comments);
-        *counters += u64::from(reach < Reach::Tickets);
-        *people += u64::from(reach < Reach::Counted);
-        let now = *content;
-        self.tickets.extend(news.tickets.into_iter().map(|id| (id, now)));
-        self.words.extend(news.words.into_iter().map(|word| (word, now)));
-        if reach == Reach::Anything || self.tickets.len() > MOST_TICKETS || self.words.len() > MOST_RECENT_WORDS {
-            self.tickets.clear();
-            self.words.clear();
-            self.since = now;
+        self.view.0 += 1;
+        let now = self.view;
+        let parts = [
+            (Reach::Aside, &mut self.content),
+            (Reach::Comments, &mut self.places),
+            (Reach::Tickets, &mut self.counters),
+            (Reach::Counted, &mut self.people),
+        ];
+        for (_, part) in parts.into_iter().filter(|(spares, _)| reach < *spares) {
+            *part = now;
+        }
+        self.changed.note(now.0, news.tickets, news.words);
+        if reach == Reach::Anything {
+            self.changed.all(now.0);
         }
     }
 
     /// Whether a part is as it was in this state.
     pub(super) fn is_still(&self, view: View, part: Part<'_>) -> bool {
         match part {
-            Part::Ticket(id) => self.has_kept(view, &[id]),
-            Part::Page(words, tickets) => {
-                self.view.places == view.places
-                    && self.has_kept(view, tickets)
-                    && words.is_none_or(|words| {
-                        !words.whole.iter().any(|word| self.has_come(view, word, false)) && !self.has_come(view, &words.prefix, true)
-                    })
+            Part::All => self.view == view,
+            Part::People => self.people <= view,
+            Part::Ticket(id) => self.content <= view || self.changed.has_kept(view.0, [id]),
+            Part::Page(query, tickets) => {
+                self.content <= view
+                    || self.places <= view
+                        && !query.goes_by_updates()
+                        && query.words.as_ref().is_none_or(|words| self.changed.has_kept_words(view.0, words))
+                        && self.changed.has_kept(view.0, tickets.iter().copied())
             }
-            Part::All | Part::Content | Part::People => self.view.has_same(view, part),
-        }
-    }
-
-    /// Whether none of these tickets has changed since this state.
-    fn has_kept(&self, view: View, tickets: &[i64]) -> bool {
-        let changed = |id: &i64| self.tickets.get(id).is_some_and(|at| *at > view.content);
-        self.view.content == view.content || view.content >= self.since && !tickets.iter().any(changed)
-    }
-
-    /// Whether a comment with this word, or this beginning of one, has come since this state.
-    fn has_come(&self, view: View, word: &str, begins: bool) -> bool {
-        let from = self.words.range::<str, _>((Bound::Included(word), Bound::Unbounded));
-        from.take_while(|(found, _)| if begins { found.starts_with(word) } else { found.as_str() == word })
-            .any(|(_, at)| *at > view.content)
-    }
-}
-
-impl View {
-    /// The state of the counters of analytics, and of the names of accounts.
-    pub(super) const fn counters(self) -> u64 {
-        self.counters
-    }
-
-    /// Whether a part is known to be the same in both.
-    pub(super) fn has_same(self, other: Self, part: Part<'_>) -> bool {
-        match part {
-            Part::All => self.all == other.all,
-            Part::Content | Part::Ticket(_) | Part::Page(..) => self.content == other.content,
-            Part::People => self.people == other.people,
         }
     }
 }
@@ -268,7 +226,7 @@ mod tests {
     use super::*;
     use crate::{
         activity::model::{Action, ActorRef, Facts, NewEntry},
-        tickets::model::Comment,
+        tickets::{model::Comment, query::Scope, search::Words},
         types::{SessionId, TicketId, Timestamp, UserId},
     };
 
@@ -329,44 +287,31 @@ mod tests {
 
     #[test]
     fn what_is_not_reached_is_as_it_was() {
-        let words = Words::parse("printer vp").unwrap();
-        let parts = [Part::All, Part::Content, Part::Page(None, &[1]), Part::People, Part::Ticket(1), Part::Page(Some(&words), &[3])];
+        let all = TicketQuery::all(Scope::All);
+        let found = TicketQuery { words: Words::parse("printer vp"), ..all.clone() };
+        let parts = [Part::All, Part::Page(&all, &[1]), Part::People, Part::Ticket(1), Part::Page(&found, &[3])];
         for (news, kept, counters) in [
-            (News::default(), [true, true, true, true, true, true], true),
-            (News::aside(), [false, true, true, true, true, true], true),
-            (news(Reach::Comments, &[2], &["paper"]), [false, false, true, true, true, true], true),
-            (news(Reach::Comments, &[2], &["vpn"]), [false, false, true, true, true, false], true),
-            (news(Reach::Comments, &[2], &["printer"]), [false, false, true, true, true, false], true),
-            (news(Reach::Comments, &[2], &["v", "printers", "vo"]), [false, false, true, true, true, true], true),
-            (news(Reach::Comments, &[2, 3], &["paper"]), [false, false, true, true, true, false], true),
-            (news(Reach::Comments, &[1], &[]), [false, false, false, true, false, true], true),
-            (news(Reach::Tickets, &[2], &[]), [false, false, false, true, true, false], true),
-            (news(Reach::Counted, &[1], &[]), [false, false, false, true, false, false], false),
-            (News::anything(), [false; 6], false),
+            (News::default(), [true, true, true, true, true], true),
+            (News::aside(), [false, true, true, true, true], true),
+            (news(Reach::Comments, &[2], &["paper"]), [false, true, true, true, true], true),
+            (news(Reach::Comments, &[2], &["vpn"]), [false, true, true, true, false], true),
+            (news(Reach::Comments, &[2], &["printer"]), [false, true, true, true, false], true),
+            (news(Reach::Comments, &[2], &["v", "printers", "vo"]), [false, true, true, true, true], true),
+            (news(Reach::Comments, &[2, 3], &["paper"]), [false, true, true, true, false], true),
+            (news(Reach::Comments, &[1], &[]), [false, false, true, false, true], true),
+            (news(Reach::Tickets, &[2], &[]), [false, false, true, true, false], true),
+            (news(Reach::Counted, &[1], &[]), [false, false, true, false, false], false),
+            (News::anything(), [false; 5], false),
         ] {
             let mut recent = Recent::default();
             recent.note(News::anything());
             let before = recent.view;
             recent.note(news.clone());
             assert_eq!(parts.map(|part| recent.is_still(before, part)), kept, "{news:?}");
-            assert_eq!(recent.view.counters() == before.counters(), counters, "{news:?}");
+            assert_eq!(recent.counters <= before, counters, "{news:?}");
             let since = recent.view;
             recent.note(News::aside());
-            assert_eq!(parts.map(|part| recent.is_still(since, part)), [false, true, true, true, true, true], "{news:?}");
+            assert_eq!(parts.map(|part| recent.is_still(since, part)), [false, true, true, true, true], "{news:?}");
         }
-    }
-
-    #[test]
-    fn what_has_been_forgotten_may_have_changed() {
-        let mut recent = Recent::default();
-        let before = recent.view;
-        let many: Vec<i64> = (10..).take(MOST_TICKETS).collect();
-        recent.note(news(Reach::Comments, &many, &[]));
-        assert!(recent.is_still(before, Part::Ticket(1)));
-        recent.note(news(Reach::Comments, &[9], &[]));
-        assert!(!recent.is_still(before, Part::Ticket(1)));
-        let now = recent.view;
-        recent.note(news(Reach::Comments, &[9], &[]));
-        assert!(recent.is_still(now, Part::Ticket(1)) && !recent.is_still(now, Part::Ticket(9)));
     }
 }

@@ -12,7 +12,7 @@ use super::{
     connections::Connections,
     known::{self, Known, Present},
     lists,
-    news::Part,
+    news::{Part, View},
     remembered::Remembered,
     rows::{self, Read},
     search::asked,
@@ -123,6 +123,15 @@ impl Tickets for PgStore {
             known.put_ticket(view, one);
         }
         Ok(found.map(|one| one.ticket))
+    }
+
+    async fn lists_state(&self) -> Result<u64, StoreError> {
+        Ok(self.asked.snapshots.latest().0)
+    }
+
+    async fn is_still(&self, state: u64, query: &TicketQuery, shown: &[TicketId]) -> Result<bool, StoreError> {
+        let (snapshots, ids) = (&self.asked.snapshots, shown.iter().map(|id| id.0).collect::<Vec<_>>());
+        Ok(snapshots.is_still(View(state), Part::Page(query, &ids)).await? && snapshots.is_still(View(state), Part::People).await?)
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {

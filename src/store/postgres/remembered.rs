@@ -63,10 +63,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Remembered<K, V> {
         Ok(rows)
     }
 
-    /// The rows with these keys, if all of them are remembered as of one state of their part.
+    /// The rows with these keys, if all of them are remembered, and the state in which the first of them was read.
     fn known(&self, keys: &[K]) -> Option<(View, Vec<Option<V>>)> {
         let known = keys.iter().map(|key| self.known.get(key)).collect::<Option<Vec<_>>>()?;
-        let view = known.first()?.0;
-        known.iter().all(|(of, _)| of.has_same(view, self.part)).then(|| (view, known.into_iter().map(|(_, row)| row).collect()))
+        let view = known.iter().map(|(view, _)| *view).min()?;
+        Some((view, known.into_iter().map(|(_, row)| row).collect()))
     }
 }

@@ -132,20 +132,20 @@ impl Snapshots {
         self.latest.lock().recent.view
     }
 
-    /// The state of now, or of any moment since the request began.
+    /// The last state in which counters of analytics or names have changed, as of now or of any moment since the request began.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn now(&self) -> Result<View, StoreError> {
+    pub(super) async fn counters(&self) -> Result<u64, StoreError> {
         let too_old = self.too_old.last();
         {
             let latest = self.latest.lock();
             if latest.look > too_old {
-                return Ok(latest.recent.view);
+                return Ok(latest.recent.counters.0);
             }
         }
         self.look().await?;
-        Ok(self.latest())
+        Ok(self.latest.lock().recent.counters.0)
     }
 
     /// Whether this part is as it was when this was the latest state. `false` also when that is not known.

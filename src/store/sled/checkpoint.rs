@@ -251,7 +251,7 @@ pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> 
     };
     projection.seq = seq;
     projection.revision = next_revision();
-    projection.lists = next_revision();
+    projection.lists.renew();
     load_people(&mut projection, engine)?;
     Ok(projection)
 }

@@ -17,6 +17,7 @@ mod fsck;
 mod group;
 mod ids;
 mod keys;
+mod lists;
 mod log;
 mod names;
 mod open;

@@ -1,5 +1,5 @@
-//! Pages of lists that were found before. For as long as no ticket and no comment has changed they are as they were; so a list that
-//! many have open, all of whom ask for it again when something has happened, is found once.
+//! Pages of lists that were found before. For as long as nothing has changed that decides what belongs to them they are as they were; so a
+//! list that many have open, all of whom ask for it again when something has happened, is found once.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Pages {
 
     /// A page that was found before, if it is as it was.
     pub(super) fn known(&self, projection: &Projection, asked: &Asked) -> Option<Arc<Selected>> {
-        self.0.get(asked).filter(|(lists, _)| *lists == projection.lists).map(|(_, page)| page)
+        self.0.get(asked).filter(|(state, _)| projection.lists.is_still(*state, &asked.0, [])).map(|(_, page)| page)
     }
 
     /// A page. The projection does not change meanwhile.
@@ -43,7 +43,7 @@ impl Pages {
         self.known(projection, asked).unwrap_or_else(|| {
             let page = Arc::new(select(&projection.columns, &projection.search, &asked.0, asked.1));
             if asked::comes_again(asked) {
-                self.0.insert(asked.clone(), (projection.lists, page.clone()));
+                self.0.insert(asked.clone(), (projection.lists.state(), page.clone()));
             }
             page
         })
@@ -63,7 +63,7 @@ mod tests {
     };
 
     #[test]
-    fn a_page_is_found_once_until_a_ticket_or_a_comment_changes() -> Result<(), StoreError> {
+    fn a_page_is_found_once_until_what_decides_it_changes() -> Result<(), StoreError> {
         let (engine, _dir) = Engine::temporary().unwrap();
         let (mut projection, pages) = (Projection::default(), Pages::new());
         let asked = (TicketQuery::all(Scope::All), Page { after: None, limit: 50 });

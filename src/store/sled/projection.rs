@@ -13,6 +13,7 @@ use super::{
     comments,
     engine::Engine,
     figures::Figures,
+    lists::Lists,
     people::People,
     terms::Search,
 };
@@ -51,11 +52,6 @@ impl Effect {
             Self::People(row) => matches!(**row, Row::User(_)),
         }
     }
-
-    /// Whether other tickets may belong to a list after it, or in another order.
-    const fn shows_in_lists(&self) -> bool {
-        matches!(self, Self::Ticket { .. } | Self::Comment { .. } | Self::Gone(RowKey::Ticket(_) | RowKey::Comment(..)))
-    }
 }
 
 /// Everything that is held in memory.
@@ -70,8 +66,7 @@ pub(super) struct Projection {
     /// The state that counters and names are in: another number at each change, in the whole process, so that it is not the
     /// same again either when the store is opened anew.
     pub(super) revision: u64,
-    /// The state that tickets and comments are in, likewise.
-    pub(super) lists: u64,
+    pub(super) lists: Lists,
 }
 
 /// A number that no state has had yet; the first state of all has 0.
@@ -91,9 +86,7 @@ impl Projection {
         if effects.iter().any(Effect::shows_in_analytics) {
             self.revision = next_revision();
         }
-        if effects.iter().any(Effect::shows_in_lists) {
-            self.lists = next_revision();
-        }
+        self.lists.follow(effects);
         for effect in effects {
             match effect {
                 Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after)?,

@@ -74,9 +74,12 @@ impl Tickets for SledStore {
         .await
     }
 
-    async fn lists_revision(&self) -> Result<Option<u64>, StoreError> {
-        // Both count on in the same row of numbers.
-        self.memory(|p| Some(p.lists.max(p.revision)))
+    async fn lists_state(&self) -> Result<u64, StoreError> {
+        self.memory(|p| p.lists.state())
+    }
+
+    async fn is_still(&self, state: u64, query: &TicketQuery, shown: &[TicketId]) -> Result<bool, StoreError> {
+        self.memory(|p| p.lists.is_still(state, query, shown.iter().map(|id| id.0)))
     }
 
     async fn comment(&self, ticket: TicketId, id: CommentId) -> Result<Option<Comment>, StoreError> {

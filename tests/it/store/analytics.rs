@@ -10,7 +10,7 @@ use taquilla::{
         Changes, IdKind, Store,
         sled::{Options, fsck},
     },
-    tickets::model::{Comment, Priority, Status, Ticket, Verdict},
+    tickets::model::{Priority, Status, Ticket, Verdict},
     types::{TicketId, UserId},
     users::model::User,
 };
@@ -260,36 +260,6 @@ async fn the_revision_is_another_one_after_whatever_counters_or_names_show(site:
     let renamed = User { full_name: "Nora L.".into(), version: nora.version + 1, ..nora };
     commit(&*site, Changes::new().update(renamed).log(entry(Action::UserUpdated))).await;
     at_rest().await;
-}
-
-/// The embedded store tells in which state that is which lists are made of; a store that cannot tell says nothing.
-#[tokio::test]
-async fn lists_are_in_another_state_after_whatever_they_show_and_in_the_same_after_what_they_do_not() {
-    let mut site = Site::sled().await;
-    let mut seen = BTreeSet::new();
-    let nora = add_user(&*site, "nora@example.com").await;
-    let opened = put(&*site, ticket).await;
-    let written = comment(opened.id.0, site.reserve(IdKind::Comment).await.unwrap(), "words");
-    let renamed = User { full_name: "Nora L.".into(), version: nora.version + 1, ..nora };
-    let edited = Comment { content: "others".into(), version: 2, ..written.clone() };
-    for changes in [
-        commented(&written, opened.version),
-        Changes::new().update(edited).log(comment_entry(Action::CommentUpdated, &written)),
-        Changes::new().update(renamed).log(entry(Action::UserUpdated)),
-        Changes::new()
-            .update(changed(&opened, |ticket| ticket.title = "Another".into()))
-            .log(ticket_entry(Action::TicketUpdated, opened.id)),
-    ] {
-        let before = site.lists_revision().await.unwrap();
-        assert!(seen.insert(before), "{before:?}");
-        commit(&*site, Changes::new().insert(session(9_000 + site.reserve(IdKind::Session).await.unwrap(), 1, 90))).await;
-        assert_eq!(site.lists_revision().await.unwrap(), before, "a session is in no list");
-        commit(&*site, changes).await;
-    }
-    site.reopen().await;
-    assert!(seen.insert(site.lists_revision().await.unwrap()));
-    assert!(!seen.contains(&None));
-    assert_eq!(Site::postgres().await.lists_revision().await.unwrap(), None);
 }
 
 /// What the embedded store makes anew is another state, also where the log ends at the same entry.

@@ -53,4 +53,5 @@ mod search_index;
 mod seen;
 mod site;
 mod steps;
+mod still;
 mod unique;

@@ -326,6 +326,14 @@ impl Tickets for Model {
         Ok(self.row(&RowKey::Ticket(id), pick!(Ticket))?.map(Arc::new))
     }
 
+    async fn lists_state(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn is_still(&self, _state: u64, _query: &TicketQuery, _shown: &[TicketId]) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn tickets(&self, query: &TicketQuery, cut: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         self.read(|state| {
             let mut comments: HashMap<TicketId, Vec<Comment>> = HashMap::new();

@@ -252,6 +252,14 @@ impl Tickets for Mutant {
         Ok(self.inner.ticket(id).await?.map(|ticket| self.bent(&ticket)))
     }
 
+    async fn lists_state(&self) -> Result<u64, StoreError> {
+        self.inner.lists_state().await
+    }
+
+    async fn is_still(&self, state: u64, query: &TicketQuery, shown: &[TicketId]) -> Result<bool, StoreError> {
+        self.inner.is_still(state, query, shown).await
+    }
+
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {
         let mut query = query.clone();
         let mut page = page;

@@ -1,0 +1,190 @@
+//! Which lists are as they were after something has changed. What a store says of it decides whether a page is given again that was made before.
+
+use std::sync::Arc;
+
+use taquilla::{
+    activity::model::Action,
+    store::{Changes, IdKind, Store},
+    tickets::{
+        model::{Comment, Priority, Status, Ticket},
+        query::{Scope, Sort, SortBy, TicketQuery},
+        search::Words,
+    },
+    types::{Page, TicketId},
+    users::model::User,
+};
+
+use super::{build::*, site::Site};
+
+on_store!(
+    on_sled,
+    sled,
+    a_list_that_has_changed_is_told_to_be_another,
+    a_comment_leaves_alone_what_does_not_show_it,
+    what_is_no_ticket_leaves_lists_alone
+);
+on_store!(
+    on_postgres,
+    quiet,
+    a_list_that_has_changed_is_told_to_be_another,
+    a_comment_leaves_alone_what_does_not_show_it,
+    what_is_no_ticket_leaves_lists_alone
+);
+
+fn searched(words: &str) -> TicketQuery {
+    TicketQuery { words: Words::parse(words), ..TicketQuery::all(Scope::All) }
+}
+
+fn sorted(by: SortBy) -> TicketQuery {
+    TicketQuery { sort: Sort { by, descending: true }, ..TicketQuery::all(Scope::All) }
+}
+
+fn queries() -> Vec<TicketQuery> {
+    let all = || TicketQuery::all(Scope::All);
+    vec![
+        all(),
+        sorted(SortBy::UpdatedAt),
+        sorted(SortBy::DueAt),
+        sorted(SortBy::Priority),
+        TicketQuery { updated_after: Some(at(50)), ..all() },
+        TicketQuery { status: vec![Status::Open], ..all() },
+        TicketQuery { tags: vec!["x".into()], ..all() },
+        TicketQuery { deleted: true, ..all() },
+        searched("ticket"),
+        searched("printer"),
+        searched("ticket pri"),
+        TicketQuery { words: Words::parse("printer"), ..TicketQuery::all(Scope::Requester(taquilla::types::UserId(1))) },
+    ]
+}
+
+/// What can happen, one after another.
+async fn changes(store: &dyn Store, tickets: &[Ticket], someone: &User) -> Vec<(&'static str, Changes)> {
+    let [public, internal] = [(0, "a printer"), (1, "a printer")].map(|(n, text)| comment(tickets[n].id.0, 900, text));
+    let internal = Comment { is_internal: true, id: taquilla::types::CommentId(901), ..internal };
+    let edited = Comment { content: "other words".into(), version: 2, ..public.clone() };
+    let updated = |n: usize, change: fn(&mut Ticket)| {
+        Changes::new().update(changed(&tickets[n], change)).log(ticket_entry(Action::TicketUpdated, tickets[n].id))
+    };
+    let renamed = User { full_name: "Nora L.".into(), version: someone.version + 1, ..someone.clone() };
+    vec![
+        ("a comment", commented(&Comment { updated_at: at(100), ..public.clone() }, tickets[0].version)),
+        ("a note", commented(&internal, tickets[1].version)),
+        ("other words", Changes::new().update(edited.clone()).log(comment_entry(Action::CommentUpdated, &edited))),
+        (
+            "taken back",
+            Changes::new().update(taken_back(&internal)).add(counted(&internal, -1)).log(comment_entry(Action::CommentDeleted, &internal)),
+        ),
+        ("closed", updated(2, |ticket| ticket.status = Status::Closed)),
+        ("tagged", updated(3, |ticket| ticket.tags = vec!["x".into()])),
+        ("critical", updated(4, |ticket| ticket.priority = Priority::Critical)),
+        ("deleted", updated(5, |ticket| ticket.deleted_at = Some(at(99)))),
+        ("another title", updated(6, |ticket| ticket.title = "Printer".into())),
+        ("answered", updated(7, |ticket| (ticket.first_response_at, ticket.first_response_due_at) = (Some(at(80)), None))),
+        ("touched", updated(8, |ticket| ticket.updated_at = at(500))),
+        ("opened", opened(&ticket(store.reserve(IdKind::Ticket).await.unwrap()))),
+        ("renamed", Changes::new().update(renamed).log(entry(Action::UserUpdated))),
+    ]
+}
+
+/// What a list is by its definition, and the names that may be shown with it.
+async fn truth(store: &dyn Store, ids: &[TicketId], query: &TicketQuery, someone: &User) -> (Vec<Ticket>, String) {
+    let mut found = Vec::new();
+    for id in ids {
+        let Some(ticket) = store.ticket(*id).await.unwrap() else { continue };
+        let comments = store.comments(*id, true, Page { after: None, limit: 50 }).await.unwrap().rows;
+        if query.matches(&ticket, &comments) {
+            found.push((*ticket).clone());
+        }
+    }
+    found.sort_by(|a, b| query.sort.cmp(query.sort.key(a), query.sort.key(b)));
+    (found, store.user(someone.id).await.unwrap().unwrap().full_name.clone())
+}
+
+async fn a_list_that_has_changed_is_told_to_be_another(site: Site) {
+    let store: Arc<dyn Store> = site.shared();
+    let someone = add_user(&*store, "nora@example.com").await;
+    let mut tickets = Vec::new();
+    for n in 0..9 {
+        let id = store.reserve(IdKind::Ticket).await.unwrap();
+        let due = (n % 2 == 1).then(|| at(10_000 + n));
+        let ticket = Ticket { title: "ticket".into(), first_response_due_at: due, resolution_due_at: Some(at(20_000 + n)), ..ticket(id) };
+        commit(&*store, opened(&ticket)).await;
+        tickets.push(stored(&*store, ticket.id).await);
+    }
+    let mut ids: Vec<TicketId> = tickets.iter().map(|ticket| ticket.id).collect();
+    ids.push(TicketId(ids.last().unwrap().0 + 1));
+    let (mut kept, mut renewed) = (0, 0);
+    for (what, changes) in changes(&*store, &tickets, &someone).await {
+        let mut before = Vec::new();
+        for query in queries() {
+            let state = store.lists_state().await.unwrap();
+            before.push((state, truth(&*store, &ids, &query, &someone).await, query));
+        }
+        commit(&*store, changes).await;
+        for (state, before, query) in before {
+            let shown: Vec<TicketId> = before.0.iter().map(|ticket| ticket.id).collect();
+            let now = truth(&*store, &ids, &query, &someone).await;
+            let still = store.is_still(state, &query, &shown).await.unwrap();
+            assert!(now == before || !still, "{what}: {query:?} was {before:?}, and is {now:?}");
+            if still { kept += 1 } else { renewed += 1 }
+        }
+    }
+    assert!(kept > 0 && renewed > 0, "{kept} are as they were, {renewed} are not");
+}
+
+/// The present state, after the store has looked whether there is a later one.
+async fn seen(store: &dyn Store) -> u64 {
+    store.is_still(0, &TicketQuery::all(Scope::All), &[]).await.unwrap();
+    store.lists_state().await.unwrap()
+}
+
+async fn a_comment_leaves_alone_what_does_not_show_it(site: Site) {
+    let store: Arc<dyn Store> = site.shared();
+    let (one, other) = (open_ticket(&*store).await, open_ticket(&*store).await);
+    let written = comment(one.id.0, store.reserve(IdKind::Comment).await.unwrap(), "printer");
+    let state = seen(&*store).await;
+    commit(&*store, commented(&written, one.version)).await;
+    for (query, shown, still) in [
+        (TicketQuery::all(Scope::All), vec![other.id], true),
+        (TicketQuery::all(Scope::All), vec![other.id, one.id], false),
+        (sorted(SortBy::Priority), vec![other.id], true),
+        (sorted(SortBy::DueAt), vec![other.id], true),
+        (sorted(SortBy::UpdatedAt), vec![other.id], false),
+        (TicketQuery { updated_before: Some(at(50)), ..TicketQuery::all(Scope::All) }, vec![other.id], false),
+        (searched("ticket"), vec![other.id], true),
+        (searched("printers"), vec![], true),
+        (searched("ticket pri"), vec![other.id], false),
+        (searched("printer ticket"), vec![other.id], false),
+    ] {
+        assert_eq!(store.is_still(state, &query, &shown).await.unwrap(), still, "{query:?} with {shown:?}");
+    }
+}
+
+async fn what_is_no_ticket_leaves_lists_alone(site: Site) {
+    let store: Arc<dyn Store> = site.shared();
+    let one = open_ticket(&*store).await;
+    let state = seen(&*store).await;
+    commit(&*store, Changes::new().insert(session(9_000, 1, 90))).await;
+    for query in queries() {
+        assert!(store.is_still(state, &query, &[one.id]).await.unwrap(), "{query:?}");
+    }
+}
+
+/// An agent's first comment changes more of its ticket than the number of comments: it is answered, and something else is due.
+#[tokio::test]
+async fn an_answer_leaves_alone_what_shows_neither_it_nor_what_is_due() {
+    let site = Site::sled().await;
+    let (one, other) = (open_ticket(&*site).await, open_ticket(&*site).await);
+    let state = seen(&*site).await;
+    let answered = changed(&one, |ticket| (ticket.first_response_at, ticket.resolution_due_at) = (Some(at(80)), Some(at(90))));
+    commit(&*site, Changes::new().update(answered).log(ticket_entry(Action::TicketUpdated, one.id))).await;
+    for (query, shown, still) in [
+        (TicketQuery::all(Scope::All), other.id, true),
+        (TicketQuery::all(Scope::All), one.id, false),
+        (sorted(SortBy::DueAt), other.id, false),
+        (sorted(SortBy::UpdatedAt), other.id, false),
+        (searched("ticket"), other.id, true),
+    ] {
+        assert_eq!(site.is_still(state, &query, &[shown]).await.unwrap(), still, "{query:?} with {shown:?}");
+    }
+}

@@ -109,21 +109,20 @@ pub async fn list_json(app: &App, actor: &Actor, asked: &Asked, from: Page<SortK
     let (now, key) = (app.now(), (asked.query.clone(), from));
     // What cannot be found has no query of its own.
     if !asked.nothing
-        && let Some(made) = app.pages.of(&key, now)
-        && app.store.is_still(made.state, &asked.query, &made.shown).await?
+        && let Some(kept) = app.pages.of(&key, now)
+        && app.store.is_still(kept.state, &asked.query, &kept.shown).await?
+        && let Some(page) = app.pages.page(&key, &kept)
     {
-        return Ok(made.page.clone());
+        return Ok(page);
     }
     // Before what it is made from: should that change meanwhile, it is not given again.
     let state = app.store.lists_state().await?;
     let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
     let shown = Shown { notes: actor.role.is_staff(), now, names: &names };
-    let mut json = app.written.list(&rows, &shown).map_err(AppError::internal)?;
-    // What is kept takes the room that it needs; there was room for the longest of such lists.
-    json.shrink_to_fit();
+    let json = app.written.list(&rows, &shown).map_err(AppError::internal)?;
     let page = pages::Page { json: json.into(), next, total };
     if !asked.nothing {
-        app.pages.keep(key, pages::Made::new(state, now, &rows, page.clone()));
+        app.pages.keep(key, state, now, &rows, &page);
     }
     Ok(page)
 }

@@ -13,9 +13,9 @@ use super::model::{Channel, Priority, SlaState, Status, Ticket};
 use crate::types::{TicketId, Timestamp, UserId};
 
 /// Memory for what is remembered, in bytes.
-const MEMORY: u64 = 16 * 1024 * 1024;
+const MEMORY: u64 = 8 * 1024 * 1024;
 /// How many tickets that is, roughly.
-const TICKETS: usize = 20 * 1024;
+const TICKETS: usize = 8 * 1024;
 
 /// A ticket's JSON without what depends on who looks, and where that goes.
 #[derive(Debug)]

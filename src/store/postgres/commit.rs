@@ -103,7 +103,7 @@ impl Writer {
         judge::judge(&mut tx, changes, wary).await?;
         let passed = self.ids.pass(&mut tx, &[changes]).await?;
         let derived = write::rows(&mut tx, changes).await?;
-        let reach = Reach::of(changes, !derived.moves.is_empty());
+        let reach = Reach::of(changes, &derived);
         let nr = if changes.log.is_empty() && derived.is_empty() {
             log::write_quiet(&mut tx, token, reach).await?
         } else {

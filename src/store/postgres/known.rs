@@ -29,14 +29,14 @@ use crate::{
     types::{Slice, Timestamp, Total},
 };
 
-/// Memory for tickets, in bytes. Those of 500 pages fit, as in the embedded store.
-const MEMORY: u64 = 24 * 1024 * 1024;
+/// Memory for tickets, in bytes.
+const MEMORY: u64 = 10 * 1024 * 1024;
 /// How many tickets that is, roughly.
-const TICKETS: usize = 24 * 1024;
+const TICKETS: usize = 10 * 1024;
 /// Memory for pages, in bytes; of 50 tickets one takes nearly two kilobytes.
-const PAGE_MEMORY: u64 = 6 * 1024 * 1024;
+const PAGE_MEMORY: u64 = 4 * 1024 * 1024;
 /// How many pages that is, roughly.
-const PAGES: usize = 6 * 1024;
+const PAGES: usize = 4 * 1024;
 
 /// The state of a ticket's row: who wrote it, and when. A transaction leaves one row of a ticket. Its number may come again on a server
 /// that has lost what another one had committed: the time tells that, and what was remembered before is forgotten ([`Known::forget`]).

@@ -121,13 +121,13 @@ impl Columns {
 /// Writes the row of a commit without entries of which nothing follows; gives the commit's number.
 pub(super) async fn write_quiet(tx: &mut PgConnection, token: i64, reach: Reach) -> Result<i64, Fault> {
     let sql = "INSERT INTO taquilla.commits (token, entries, reach) VALUES ($1, 0, $2) RETURNING nr";
-    Ok(sqlx::query_scalar(sql).bind(token).bind(reach as i16).fetch_one(tx).await?)
+    Ok(sqlx::query_scalar(sql).bind(token).bind(reach.number()).fetch_one(tx).await?)
 }
 
 /// Writes the row of a commit, its entries and what follows from its rows; gives the commit's number.
 pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[&NewEntry], derived: Derived, reach: Reach) -> Result<i64, Fault> {
     let count = i32::try_from(entries.len()).map_err(|_| StoreError::Corrupt("too many entries".into()))?;
-    let Derived { moves, terms } = derived;
+    let Derived { moves, terms, .. } = derived;
     let columns = Columns::of(entries.iter().map(|entry| Entry::at_seq(0, (*entry).clone())))?;
     // One statement, since each is a way to the server and back while the rows are locked.
     let made = sqlx::query(concat!(
@@ -144,7 +144,7 @@ pub(super) async fn write(tx: &mut PgConnection, token: i64, entries: &[&NewEntr
     .bind(count)
     .bind((0..count).rev().collect::<Vec<i32>>());
     let made = figures::bound(columns.bound(made).bind(terms.into_rows()), &moves);
-    Ok(made.bind(reach as i16).fetch_one(tx).await?.try_get(0)?)
+    Ok(made.bind(reach.number()).fetch_one(tx).await?.try_get(0)?)
 }
 
 /// Gives commits their places, tells other instances, and listens to them. Ends when it is aborted.

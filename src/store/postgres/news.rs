@@ -6,66 +6,99 @@ use std::collections::HashSet;
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{connections::Connections, rows::Read, values::Xid};
+use super::{connections::Connections, rows::Read, values::Xid, write::Derived};
 use crate::{
     store::{Addition, Changes, Expect, RowKey, Write, changed::Changed},
-    tickets::query::TicketQuery,
+    tickets::query::{SortBy, TicketQuery},
     types::CommentId,
 };
 
-/// How far a commit reaches at most, the farthest first, by the numbers under which it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i16)]
-pub(super) enum Reach {
-    /// Anything may have changed.
-    Anything = 0,
-    /// The tickets that the entries tell of, their comments and texts; and counters.
-    Counted = 1,
-    /// The same, without counters.
-    Tickets = 2,
-    /// There are new comments on these tickets. They are counted in the tickets, which have been updated, and are where they were in all lists
-    /// that neither ask nor are in the order of when that was.
-    Comments = 3,
-    /// Nothing that the desk is about: only sessions and tokens, what people keep for the app, remembered answers, how far the log was read.
-    Aside = 4,
-}
+/// How far a commit reaches: a set of what may be other after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reach(u8);
 
 impl Reach {
-    /// That of changes, which may move counters or do not.
-    pub(super) fn of(changes: &Changes, counted: bool) -> Self {
+    /// Nothing that the desk is about: only sessions and tokens, what people keep for the app, remembered answers, how far the log was read.
+    pub(super) const ASIDE: Self = Self(0);
+    /// There are new comments on the tickets that the entries tell of, which are counted in them. They have been updated, and are where they were in
+    /// all lists that neither ask nor are in the order of when that was.
+    pub(super) const COMMENTS: Self = Self(1);
+    const COUNTERS: Self = Self(2);
+    /// Something else is due.
+    const DUES: Self = Self(4);
+    /// In which lists these tickets are, and where in them; their texts.
+    pub(super) const PLACES: Self = Self(8);
+    /// The same of an agent's first comment on a ticket: that is answered, and something else is due.
+    const ANSWERS: Self = Self(1 | 2 | 4);
+    const TICKETS: Self = Self(1 | 4 | 8);
+    const COUNTED: Self = Self(1 | 2 | 4 | 8);
+    const PEOPLE: Self = Self(16);
+    /// Accounts, settings, anything.
+    pub(super) const ANYTHING: Self = Self(u8::MAX);
+
+    /// That of changes, with what has followed from them.
+    pub(super) fn of(changes: &Changes, derived: &Derived) -> Self {
         let told: HashSet<_> = changes.log.iter().filter_map(|entry| entry.ticket_id).collect();
         let told_of = |comment: &CommentId| changes.log.iter().any(|entry| entry.comment_id == Some(*comment));
         let of_key = |key: &RowKey, is_new: bool| match key {
-            RowKey::Ticket(id) if told.contains(id) => Self::Tickets,
+            // What has moved is told below.
+            RowKey::Ticket(id) if told.contains(id) => Self::COMMENTS,
             // The words of a comment are found by the entry about it.
-            RowKey::Comment(ticket, id) if told.contains(ticket) && is_new && told_of(id) => Self::Comments,
-            RowKey::Comment(ticket, _) if told.contains(ticket) => Self::Tickets,
+            RowKey::Comment(ticket, id) if told.contains(ticket) && is_new && told_of(id) => Self::COMMENTS,
+            RowKey::Comment(ticket, _) if told.contains(ticket) => Self::TICKETS,
             RowKey::Session(_)
             | RowKey::ApiToken(_)
             | RowKey::LogCursor(_)
             | RowKey::ChainBlock(_)
             | RowKey::Answer(_)
-            | RowKey::Preferences(_) => Self::Aside,
-            _ => Self::Anything,
+            | RowKey::Preferences(_) => Self::ASIDE,
+            _ => Self::ANYTHING,
         };
         let written = changes.writes.iter().map(|write| match write {
             Write::Put(row, expect) => of_key(&row.key(), *expect == Expect::New),
             Write::Delete(key, _) => of_key(key, false),
         });
         let added = changes.additions.iter().map(|addition| match addition {
-            Addition::Comments { ticket, .. } if told.contains(ticket) => Self::Comments,
-            Addition::Comments { .. } => Self::Anything,
-            Addition::SessionUsed(..) | Addition::TokenUsed(..) => Self::Aside,
+            Addition::Comments { ticket, .. } if told.contains(ticket) => Self::COMMENTS,
+            Addition::Comments { .. } => Self::ANYTHING,
+            Addition::SessionUsed(..) | Addition::TokenUsed(..) => Self::ASIDE,
         });
-        let reach = written.chain(added).min().unwrap_or(Self::Aside);
-        if counted { reach.min(Self::Counted) } else { reach }
+        let moved = [(!derived.moves.is_empty(), Self::COUNTERS), (derived.moved_due, Self::DUES), (derived.moved, Self::TICKETS)];
+        let moved = moved.into_iter().filter(|(has, _)| *has).map(|(_, reach)| reach);
+        written.chain(added).chain(moved).fold(Self::ASIDE, Self::and)
     }
 
-    fn of_number(number: i16) -> Self {
-        [Self::Aside, Self::Comments, Self::Tickets, Self::Counted]
-            .into_iter()
-            .find(|reach| *reach as i16 == number)
-            .unwrap_or(Self::Anything)
+    /// Both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it reaches as far as any of that.
+    pub(super) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The number under which it is stored, or that of the next farther one which has one.
+    pub(super) const fn number(self) -> i16 {
+        match self {
+            Self::ASIDE => 4,
+            Self::COMMENTS => 3,
+            Self(bits) if bits > Self::COUNTED.0 => 0,
+            Self(bits) if bits & Self::PLACES.0 == 0 => 5,
+            Self(bits) if bits & Self::COUNTERS.0 == 0 => 2,
+            Self(_) => 1,
+        }
+    }
+
+    const fn of_number(number: i16) -> Self {
+        match number {
+            1 => Self::COUNTED,
+            2 => Self::TICKETS,
+            3 => Self::COMMENTS,
+            4 => Self::ASIDE,
+            5 => Self::ANSWERS,
+            _ => Self::ANYTHING,
+        }
     }
 }
 
@@ -80,13 +113,14 @@ const TOLD: &str = "\
     SELECT xid, NULL, NULL, NULL, NULL FROM unnest($1) AS xid WHERE pg_xact_status(xid::text::xid8) = 'aborted' UNION ALL \
     SELECT xid, CASE WHEN last_seq IS NOT NULL AND written_by <> xid & 4294967295 THEN by END, \
     reach, \
-    CASE WHEN reach BETWEEN 1 AND 3 AND xid = ANY($1) THEN \
+    CASE WHEN reach IN (1, 2, 3, 5) AND xid = ANY($1) THEN \
     (SELECT array_agg(e.ticket_id) FROM taquilla.entries e WHERE e.commit_nr = nr AND e.ticket_id IS NOT NULL) END, \
-    CASE WHEN reach = 3 AND xid = ANY($1) THEN \
+    CASE WHEN reach IN (3, 5) AND xid = ANY($1) THEN \
+    CASE WHEN NOT EXISTS (SELECT FROM taquilla.entries e WHERE e.commit_nr = nr AND e.comment_id IS NOT NULL) THEN '{}' ELSE \
     (SELECT coalesce(array_agg(word), '{}') FROM taquilla.entries e JOIN taquilla.comments c ON c.id = e.comment_id, LATERAL (\
     SELECT terms FROM taquilla.search_new s WHERE s.ticket_id = e.ticket_id AND s.comment_id = e.comment_id UNION ALL \
     SELECT terms FROM taquilla.search_kept s WHERE s.ticket_id = e.ticket_id AND s.comment_id = e.comment_id) AS s, \
-    unnest(tsvector_to_array(s.terms)) AS word WHERE e.commit_nr = nr HAVING count(*) <= $2 AND bool_and(c.version = 1)) END \
+    unnest(tsvector_to_array(s.terms)) AS word WHERE e.commit_nr = nr HAVING count(*) <= $2 AND bool_and(c.version = 1)) END END \
     FROM (SELECT *, xmin::text::bigint AS written_by, xidsend(xmin) AS by FROM taquilla.commits ORDER BY nr DESC LIMIT 64) AS latest \
     WHERE made_at > now() - interval '1 minute'";
 
@@ -104,11 +138,11 @@ pub(super) struct News {
 
 impl News {
     pub(super) fn anything() -> Self {
-        Self { reach: Some(Reach::Anything), ..Self::default() }
+        Self { reach: Some(Reach::ANYTHING), ..Self::default() }
     }
 
     fn aside() -> Self {
-        Self { reach: Some(Reach::Aside), ..Self::default() }
+        Self { reach: Some(Reach::ASIDE), ..Self::default() }
     }
 
     /// Those of a commit, or of what has changed nothing.
@@ -116,7 +150,9 @@ impl News {
         let reach = row.try_get::<Option<i16>, _>(2)?.map(Reach::of_number);
         let tickets = row.try_get::<Option<Vec<i64>>, _>(3)?.unwrap_or_default();
         Ok(match (reach, row.try_get::<Option<Vec<String>>, _>(4)?) {
-            (Some(Reach::Comments), None) => Self { reach: Some(Reach::Tickets), tickets, words: Vec::new() },
+            (Some(reach), None) if !reach.has(Reach::PLACES) && reach.has(Reach::COMMENTS) => {
+                Self { reach: Some(reach.and(Reach::TICKETS)), tickets, words: Vec::new() }
+            }
             (reach, words) => Self { reach, tickets, words: words.unwrap_or_default() },
         })
     }
@@ -124,7 +160,7 @@ impl News {
     /// Both.
     fn and(mut self, other: Self) -> Self {
         self.reach = match (self.reach, other.reach) {
-            (Some(one), Some(other)) => Some(one.min(other)),
+            (Some(one), Some(other)) => Some(one.and(other)),
             (one, other) => one.or(other),
         };
         self.tickets.extend(other.tickets);
@@ -171,8 +207,10 @@ pub(super) enum Part<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     pub(super) view: View,
-    /// The last state in which all but what is [aside](Reach::Aside) may have changed;
+    /// The last state in which all but what is [aside](Reach::ASIDE) may have changed;
     content: View,
+    /// what is due;
+    dues: View,
     /// in which lists tickets are, and where in them;
     places: View,
     /// the counters of analytics, and the names of accounts;
@@ -190,16 +228,17 @@ impl Recent {
         self.view.0 += 1;
         let now = self.view;
         let parts = [
-            (Reach::Aside, &mut self.content),
-            (Reach::Comments, &mut self.places),
-            (Reach::Tickets, &mut self.counters),
-            (Reach::Counted, &mut self.people),
+            (Reach::ANYTHING, &mut self.content),
+            (Reach::DUES, &mut self.dues),
+            (Reach::PLACES, &mut self.places),
+            (Reach::COUNTERS, &mut self.counters),
+            (Reach::PEOPLE, &mut self.people),
         ];
-        for (_, part) in parts.into_iter().filter(|(spares, _)| reach < *spares) {
+        for (_, part) in parts.into_iter().filter(|(of, _)| reach.has(*of)) {
             *part = now;
         }
         self.changed.note(now.0, news.tickets, news.words);
-        if reach == Reach::Anything {
+        if reach.has(Reach::PEOPLE) {
             self.changed.all(now.0);
         }
     }
@@ -214,6 +253,7 @@ impl Recent {
                 self.content <= view
                     || self.places <= view
                         && !query.goes_by_updates()
+                        && (query.sort.by != SortBy::DueAt || self.dues <= view)
                         && query.words.as_ref().is_none_or(|words| self.changed.has_kept_words(view.0, words))
                         && self.changed.has_kept(view.0, tickets.iter().copied())
             }
@@ -226,6 +266,7 @@ mod tests {
     use super::*;
     use crate::{
         activity::model::{Action, ActorRef, Facts, NewEntry},
+        analytics::figures::{Amount, Key, Kind},
         tickets::{model::Comment, query::Scope, search::Words},
         types::{SessionId, TicketId, Timestamp, UserId},
     };
@@ -253,25 +294,32 @@ mod tests {
         let counted = |ticket| Addition::Comments { ticket: TicketId(ticket), public: 1, internal: 0, touched_at: None };
         let used = Addition::SessionUsed(SessionId(3), now);
         for (changes, reach) in [
-            (Changes::new().add(used), Reach::Aside),
-            (delete(RowKey::Session(SessionId(3))), Reach::Aside),
-            (Changes::new().add(counted(1)).add(used).log(entry(1)), Reach::Comments),
-            (delete(RowKey::Comment(TicketId(1), CommentId(7))).add(counted(1)), Reach::Tickets),
-            (Changes::new().insert(comment(1)).log(entry(1).about_comment(CommentId(7), false)), Reach::Comments),
-            (Changes::new().insert(comment(1)).log(entry(1)), Reach::Tickets),
-            (Changes::new().overwrite(comment(1)).log(entry(1).about_comment(CommentId(7), false)), Reach::Tickets),
-            (Changes::new().insert(comment(2)).log(entry(1).about_comment(CommentId(7), false)), Reach::Anything),
-            (delete(RowKey::Ticket(TicketId(1))).add(counted(1)), Reach::Tickets),
-            (delete(RowKey::Roster).add(counted(1)), Reach::Anything),
-            (delete(RowKey::Ticket(TicketId(2))), Reach::Anything),
-            (delete(RowKey::Comment(TicketId(2), CommentId(7))), Reach::Anything),
-            (Changes::new().add(counted(2)).log(entry(1)), Reach::Anything),
+            (Changes::new().add(used), Reach::ASIDE),
+            (delete(RowKey::Session(SessionId(3))), Reach::ASIDE),
+            (Changes::new().add(counted(1)).add(used).log(entry(1)), Reach::COMMENTS),
+            (delete(RowKey::Comment(TicketId(1), CommentId(7))).add(counted(1)), Reach::TICKETS),
+            (Changes::new().insert(comment(1)).log(entry(1).about_comment(CommentId(7), false)), Reach::COMMENTS),
+            (Changes::new().insert(comment(1)).log(entry(1)), Reach::TICKETS),
+            (Changes::new().overwrite(comment(1)).log(entry(1).about_comment(CommentId(7), false)), Reach::TICKETS),
+            (Changes::new().insert(comment(2)).log(entry(1).about_comment(CommentId(7), false)), Reach::ANYTHING),
+            (delete(RowKey::Ticket(TicketId(1))).add(counted(1)), Reach::TICKETS),
+            (delete(RowKey::Roster).add(counted(1)), Reach::ANYTHING),
+            (delete(RowKey::Ticket(TicketId(2))), Reach::ANYTHING),
+            (delete(RowKey::Comment(TicketId(2), CommentId(7))), Reach::ANYTHING),
+            (Changes::new().add(counted(2)).log(entry(1)), Reach::ANYTHING),
         ] {
-            assert_eq!(Reach::of(&changes, false), reach, "{changes:?}");
-            assert_eq!(Reach::of(&changes, true), reach.min(Reach::Counted), "{changes:?}");
-            assert_eq!(Reach::of_number(reach as i16), reach);
+            assert_eq!(Reach::of(&changes, &Derived::default()), reach, "{changes:?}");
+            let moves = [(Key { kind: Kind::Tickets, at: 0, of: 0 }, Amount::default())].into();
+            let answer = Derived { moves, moved_due: true, ..Derived::default() };
+            assert_eq!(Reach::of(&changes, &answer), reach.and(Reach::COUNTERS).and(Reach::DUES), "{changes:?}");
+            assert_eq!(Reach::of(&changes, &Derived { moved: true, ..Derived::default() }), reach.and(Reach::TICKETS), "{changes:?}");
         }
-        assert_eq!(Reach::of_number(9), Reach::Anything, "of a later version");
+        for reach in [Reach::ANYTHING, Reach::COUNTED, Reach::TICKETS, Reach::COMMENTS, Reach::ANSWERS, Reach::ASIDE] {
+            assert_eq!(Reach::of_number(reach.number()), reach);
+        }
+        let farther = |reach: Reach| Reach::of_number(reach.number());
+        assert_eq!([Reach::COUNTERS, Reach::DUES, Reach::PLACES].map(farther), [Reach::ANSWERS, Reach::ANSWERS, Reach::TICKETS]);
+        assert_eq!(Reach::of_number(9), Reach::ANYTHING, "of a later version");
     }
 
     fn news(reach: Reach, tickets: &[i64], words: &[&str]) -> News {
@@ -280,8 +328,8 @@ mod tests {
 
     #[test]
     fn the_farthest_counts_of_what_is_told_together() {
-        let both = news(Reach::Comments, &[1], &["vpn"]).and(News::default()).and(news(Reach::Counted, &[2], &[]));
-        assert_eq!(both, news(Reach::Counted, &[1, 2], &["vpn"]));
+        let both = news(Reach::COMMENTS, &[1], &["vpn"]).and(News::default()).and(news(Reach::COUNTED, &[2], &[]));
+        assert_eq!(both, news(Reach::COUNTED, &[1, 2], &["vpn"]));
         assert_eq!(News::default().and(News::default()), News::default());
     }
 
@@ -293,14 +341,14 @@ mod tests {
         for (news, kept, counters) in [
             (News::default(), [true, true, true, true, true], true),
             (News::aside(), [false, true, true, true, true], true),
-            (news(Reach::Comments, &[2], &["paper"]), [false, true, true, true, true], true),
-            (news(Reach::Comments, &[2], &["vpn"]), [false, true, true, true, false], true),
-            (news(Reach::Comments, &[2], &["printer"]), [false, true, true, true, false], true),
-            (news(Reach::Comments, &[2], &["v", "printers", "vo"]), [false, true, true, true, true], true),
-            (news(Reach::Comments, &[2, 3], &["paper"]), [false, true, true, true, false], true),
-            (news(Reach::Comments, &[1], &[]), [false, false, true, false, true], true),
-            (news(Reach::Tickets, &[2], &[]), [false, false, true, true, false], true),
-            (news(Reach::Counted, &[1], &[]), [false, false, true, false, false], false),
+            (news(Reach::COMMENTS, &[2], &["paper"]), [false, true, true, true, true], true),
+            (news(Reach::COMMENTS, &[2], &["vpn"]), [false, true, true, true, false], true),
+            (news(Reach::COMMENTS, &[2], &["printer"]), [false, true, true, true, false], true),
+            (news(Reach::COMMENTS, &[2], &["v", "printers", "vo"]), [false, true, true, true, true], true),
+            (news(Reach::COMMENTS, &[2, 3], &["paper"]), [false, true, true, true, false], true),
+            (news(Reach::COMMENTS, &[1], &[]), [false, false, true, false, true], true),
+            (news(Reach::TICKETS, &[2], &[]), [false, false, true, true, false], true),
+            (news(Reach::COUNTED, &[1], &[]), [false, false, true, false, false], false),
             (News::anything(), [false; 5], false),
         ] {
             let mut recent = Recent::default();

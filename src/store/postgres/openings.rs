@@ -213,7 +213,7 @@ async fn write<'a>(
             write::new_answer(tx, answer).await?;
         }
     }
-    let reach = all.iter().map(|changes| Reach::of(changes, true)).min().unwrap_or(Reach::Anything);
+    let reach = all.iter().map(|changes| Reach::of(changes, &derived)).fold(Reach::ASIDE, Reach::and);
     let nr = log::write(tx, token, &entries, derived, reach).await?;
     Ok(Some(Written { nr, passed, by: written }))
 }

@@ -100,7 +100,7 @@ impl Latest {
 
     /// Notes what a look has found, and what of it is new.
     fn note(&mut self, look: u64, seen: Seen, news: News) {
-        self.news = if news.reach.is_some_and(|reach| reach < Reach::Comments) { self.news.saturating_add(1) } else { 0 };
+        self.news = if news.reach.is_some_and(|reach| reach.has(Reach::PLACES)) { self.news.saturating_add(1) } else { 0 };
         self.recent.note(news);
         self.seen = Some(Arc::new(seen));
         self.look = look;

@@ -44,6 +44,10 @@ pub(super) struct Derived {
     pub(super) moves: Moves,
     /// What texts are found by.
     pub(super) terms: Terms,
+    /// Whether a ticket may be in other lists, or elsewhere in one that does not go by when something is due.
+    pub(super) moved: bool,
+    /// Whether something else is due.
+    pub(super) moved_due: bool,
 }
 
 impl Derived {
@@ -130,7 +134,7 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
          deleted_at = excluded.deleted_at, due_at = excluded.due_at, version = t.version + 1",
         then " RETURNING t.id) SELECT old.id IS NOT NULL, (old.title, old.description, old.tags, old.priority) IS DISTINCT FROM ($2, $3, $6, $5), old.status, \
          old.priority, old.assigned_agent_id, old.created_at, old.due_at, old.first_response_at, old.resolved_at, old.first_response, \
-         old.first_response_decided_at, old.resolution, old.resolution_decided_at, old.deleted_at FROM put LEFT JOIN old ON true"
+         old.first_response_decided_at, old.resolution, old.resolution_decided_at, old.deleted_at, old.creator_id FROM put LEFT JOIN old ON true"
     );
     let due = row.due_at().map_or(Instant(i64::MAX), Instant::from);
     let statement = sqlx::query(sql)
@@ -173,10 +177,24 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
         }
     }
     let before = if was_there { Some(standing(&old)?) } else { None };
-    for (key, amount) in moves(before.as_ref(), Some(&Standing::from(row))) {
+    let (now, has_other_texts): (_, bool) = (Standing::from(row), old.try_get(1)?);
+    for (key, amount) in moves(before.as_ref(), Some(&now)) {
         *derived.moves.entry(key).or_default() += amount;
     }
-    if old.try_get(1)? { derived.terms.ticket(tx, row, !was_there).await } else { Ok(()) }
+    derived.moved_due |= before.as_ref().is_none_or(|before| before.due_at != now.due_at);
+    derived.moved |= has_other_texts
+        || old.try_get::<Option<i64>, _>("creator_id")? != Some(row.creator_id.0)
+        || before.is_none_or(|before| !has_same_place(&before, &now));
+    if has_other_texts { derived.terms.ticket(tx, row, !was_there).await } else { Ok(()) }
+}
+
+/// Whether a ticket of the same texts, tags and requester belongs to the same lists at the same places, but for what is due.
+fn has_same_place(before: &Standing, now: &Standing) -> bool {
+    let place = |of: &Standing| {
+        let Standing { created_at, status, priority, assigned_agent_id, deleted, .. } = *of;
+        (created_at, status, priority, assigned_agent_id, deleted)
+    };
+    place(before) == place(now)
 }
 
 /// Writes tickets that must be new, all at once; gives what follows from that.
@@ -190,7 +208,7 @@ pub(super) async fn new_tickets(tx: &mut PgConnection, rows: &[&Ticket]) -> Resu
     if usize::try_from(written) != Ok(rows.len()) {
         return Err(Fault::Overtaken);
     }
-    let mut derived = Derived::default();
+    let mut derived = Derived { moved: true, moved_due: true, ..Derived::default() };
     for row in rows {
         for (key, amount) in moves(None, Some(&Standing::from(*row))) {
             *derived.moves.entry(key).or_default() += amount;

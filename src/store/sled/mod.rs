@@ -68,10 +68,10 @@ use crate::{
 
 /// Commits that may wait; more are refused with `Busy`.
 const QUEUE: usize = 4_096;
-/// Memory for decoded tickets. Those of 500 pages fit; when they did not, deep pages took four times as long at the 99th percentile.
+/// Memory for decoded tickets.
 const TICKET_CACHE: u64 = 24 * 1024 * 1024;
 /// How many decoded tickets that is, roughly.
-const TICKETS_CACHED: usize = 32 * 1024;
+const TICKETS_CACHED: usize = 24 * 1024;
 /// Tickets whose ids are not further apart than this, when there are some, are read one after another, with those between them.
 const NEIGHBOURS: i64 = 4;
 const SOME: usize = 3;

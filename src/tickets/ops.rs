@@ -78,9 +78,8 @@ async fn names(app: &App, tickets: &[Arc<Ticket>]) -> Result<Names, AppError> {
     Ok(app.store.names(&people).await?)
 }
 
-/// A page of a list of tickets that `actor` may see, and the names that belong to it.
-async fn page(app: &App, actor: &Actor, asked: &Asked, page: Page<SortKey>) -> Result<(Slice<Arc<Ticket>, SortKey>, Names), AppError> {
-    asked.may_be_asked_by(actor)?;
+/// A page of a list of tickets, and the names that belong to it.
+async fn page(app: &App, asked: &Asked, page: Page<SortKey>) -> Result<(Slice<Arc<Ticket>, SortKey>, Names), AppError> {
     if asked.nothing {
         let total = page.after.is_none().then_some(Total::Exact(0));
         return Ok((Slice { rows: Vec::new(), next: None, total }, Names::new()));
@@ -95,7 +94,8 @@ async fn page(app: &App, actor: &Actor, asked: &Asked, page: Page<SortKey>) -> R
 /// # Errors
 /// Forbidden for lists that `actor` may not ask for.
 pub async fn list(app: &App, actor: &Actor, asked: &Asked, from: Page<SortKey>) -> Result<Slice<TicketView, SortKey>, AppError> {
-    let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
+    asked.may_be_asked_by(actor)?;
+    let (Slice { rows, next, total }, names) = page(app, asked, from).await?;
     let now = app.now();
     Ok(Slice { rows: rows.iter().map(|ticket| named(ticket, actor, now, &names)).collect(), next, total })
 }
@@ -117,7 +117,7 @@ pub async fn list_json(app: &App, actor: &Actor, asked: &Asked, from: Page<SortK
     }
     // Before what it is made from: should that change meanwhile, it is not given again.
     let state = app.store.lists_state().await?;
-    let (Slice { rows, next, total }, names) = page(app, actor, asked, from).await?;
+    let (Slice { rows, next, total }, names) = page(app, asked, from).await?;
     let shown = Shown { notes: actor.role.is_staff(), now, names: &names };
     let json = app.written.list(&rows, &shown).map_err(AppError::internal)?;
     let page = pages::Page { json: json.into(), next, total };

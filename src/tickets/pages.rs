@@ -18,6 +18,8 @@ use crate::{
 const MEMORY: u64 = 20 * 1024 * 1024;
 /// How many pages that is, roughly.
 const PAGES: usize = 2_048;
+/// Longer ones are not kept: few of them would leave no room, and packing one would hold up its answer.
+const LONGEST: usize = 512 * 1024;
 /// Memory for those of them that were unpacked last.
 const PLAIN_MEMORY: u64 = 4 * 1024 * 1024;
 /// How many pages that is, roughly.
@@ -114,7 +116,7 @@ impl Pages {
 
     /// Remembers a page of these tickets that was made at `now` from this state of lists or a later one.
     pub fn keep(&self, asked: Asked, state: u64, now: Timestamp, tickets: &[Arc<Ticket>], page: &Page) {
-        if asked::comes_again(&asked) {
+        if asked::comes_again(&asked) && page.json.len() <= LONGEST {
             self.packed.insert(asked, Arc::new(Kept::new(state, now, tickets, page)));
         }
     }
@@ -124,7 +126,7 @@ impl Pages {
 mod tests {
     use super::*;
     use crate::{
-        tickets::query::{Scope, TicketQuery},
+        tickets::query::{Scope, TicketQuery, tests::ticket},
         types::{Page as Cut, UserId},
     };
 
@@ -149,6 +151,23 @@ mod tests {
         assert_eq!(found(99), None, "the clock was set back");
         let mine = (TicketQuery::all(Scope::Requester(UserId(1))), asked(None).1);
         assert!(pages.of(&mine, at(100)).is_none(), "of somebody who sees other tickets");
+    }
+
+    #[test]
+    fn a_page_lasts_until_the_first_clock_of_its_tickets_runs_out() {
+        let (soon, later) = (ticket(), Ticket { first_response_due_at: Some(at(900)), ..ticket() });
+        let pages = Pages::default();
+        pages.keep(asked(None), 7, at(100), &[later.into(), soon.into()], &page("[1,2]", None));
+        assert_eq!([299, 300, 301].map(|now| pages.of(&asked(None), at(now)).is_some()), [true, true, false]);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_kept() {
+        for (length, kept) in [(LONGEST, true), (LONGEST + 1, false)] {
+            let pages = Pages::default();
+            pages.keep(asked(None), 7, at(100), &[], &page(&" ".repeat(length), None));
+            assert_eq!(pages.of(&asked(None), at(100)).is_some(), kept, "{length}");
+        }
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Sort {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rstest::rstest;
 
     use super::*;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     /// Open, medium, tagged a and b, of user 1, unassigned, opened at 100, touched at 200, due at 300 and 400.
-    fn ticket() -> Ticket {
+    pub(in crate::tickets) fn ticket() -> Ticket {
         Ticket {
             id: TicketId(5),
             title: "Printer".into(),

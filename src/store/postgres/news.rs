@@ -1,6 +1,6 @@
 //! What transactions that are over have changed. Each commit says in its row how far it reaches, and its entries tell of which tickets it is.
 //! So a comment, which is what a desk writes most, renews neither accounts nor counters, no other ticket, and of lists and searches only those
-//! which its ticket or its words belong to.
+//! which its ticket or its words belong to; nor does an agent's answer, but for counters and what is due.
 
 use std::collections::HashSet;
 
@@ -8,8 +8,11 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use super::{connections::Connections, rows::Read, values::Xid, write::Derived};
 use crate::{
-    store::{Addition, Changes, Expect, RowKey, Write, changed::Changed},
-    tickets::query::{SortBy, TicketQuery},
+    store::{
+        Addition, Changes, Expect, RowKey, Write,
+        changed::{Changed, MOST_WORDS_AT_ONCE, Shows},
+    },
+    tickets::query::TicketQuery,
     types::CommentId,
 };
 
@@ -20,15 +23,15 @@ pub(super) struct Reach(u8);
 impl Reach {
     /// Nothing that the desk is about: only sessions and tokens, what people keep for the app, remembered answers, how far the log was read.
     pub(super) const ASIDE: Self = Self(0);
-    /// There are new comments on the tickets that the entries tell of, which are counted in them. They have been updated, and are where they were in
-    /// all lists that neither ask nor are in the order of when that was.
-    pub(super) const COMMENTS: Self = Self(1);
+    /// The tickets that the entries tell of have been updated, and are where they were in all lists that neither ask nor are in the order of when that
+    /// was. There may be new comments on them.
+    const COMMENTS: Self = Self(1);
     const COUNTERS: Self = Self(2);
     /// Something else is due.
     const DUES: Self = Self(4);
     /// In which lists these tickets are, and where in them; their texts.
     pub(super) const PLACES: Self = Self(8);
-    /// The same of an agent's first comment on a ticket: that is answered, and something else is due.
+    /// The same, such as after an agent's first comment on a ticket: it is answered, and something else is due.
     const ANSWERS: Self = Self(1 | 2 | 4);
     const TICKETS: Self = Self(1 | 4 | 8);
     const COUNTED: Self = Self(1 | 2 | 4 | 8);
@@ -78,6 +81,17 @@ impl Reach {
         self.0 & other.0 != 0
     }
 
+    /// How far it shows in lists.
+    const fn shows(self) -> Shows {
+        match self {
+            Self::ASIDE => Shows::Nowhere,
+            _ if self.has(Self::PEOPLE) => Shows::Everywhere,
+            _ if self.has(Self::PLACES) => Shows::Places,
+            _ if self.has(Self::DUES) => Shows::Dues,
+            _ => Shows::There,
+        }
+    }
+
     /// The number under which it is stored, or that of the next farther one which has one.
     pub(super) const fn number(self) -> i16 {
         match self {
@@ -124,9 +138,6 @@ const TOLD: &str = "\
     FROM (SELECT *, xmin::text::bigint AS written_by, xidsend(xmin) AS by FROM taquilla.commits ORDER BY nr DESC LIMIT 64) AS latest \
     WHERE made_at > now() - interval '1 minute'";
 
-/// So many words of comments are looked at.
-const MOST_WORDS: i64 = 1_000;
-
 /// What has changed between two looks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct News {
@@ -172,7 +183,7 @@ impl News {
     pub(super) async fn told(pool: &Connections, ended: &[u64]) -> Read<Self> {
         let mut news = vec![Self::anything(); ended.len()];
         let asked: Vec<i64> = ended.iter().filter_map(|number| i64::try_from(*number).ok()).collect();
-        for row in sqlx::query(TOLD).bind(asked).bind(MOST_WORDS).fetch_all(pool).await? {
+        for row in sqlx::query(TOLD).bind(asked).bind(i64::try_from(MOST_WORDS_AT_ONCE).unwrap_or(i64::MAX)).fetch_all(pool).await? {
             let (whole, lower): (Option<i64>, Option<Xid>) = (row.try_get(0)?, row.try_get(1)?);
             for (number, of) in ended.iter().zip(&mut news) {
                 if whole.is_some_and(|whole| u64::try_from(whole) == Ok(*number)) {
@@ -199,7 +210,7 @@ pub(super) enum Part<'a> {
     People,
     /// A ticket.
     Ticket(i64),
-    /// A page of this list, with these tickets.
+    /// A page of this list, with these tickets and their names.
     Page(&'a TicketQuery, &'a [i64]),
 }
 
@@ -207,17 +218,11 @@ pub(super) enum Part<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     pub(super) view: View,
-    /// The last state in which all but what is [aside](Reach::ASIDE) may have changed;
-    content: View,
-    /// what is due;
-    dues: View,
-    /// in which lists tickets are, and where in them;
-    places: View,
-    /// the counters of analytics, and the names of accounts;
+    /// The last state in which the counters of analytics, or names of accounts, may have changed.
     pub(super) counters: View,
-    /// accounts and settings.
+    /// The same of accounts and settings.
     people: View,
-    /// Tickets, and words of new comments.
+    /// Of tickets and lists.
     changed: Changed,
 }
 
@@ -226,21 +231,13 @@ impl Recent {
     pub(super) fn note(&mut self, news: News) {
         let Some(reach) = news.reach else { return };
         self.view.0 += 1;
-        let now = self.view;
-        let parts = [
-            (Reach::ANYTHING, &mut self.content),
-            (Reach::DUES, &mut self.dues),
-            (Reach::PLACES, &mut self.places),
-            (Reach::COUNTERS, &mut self.counters),
-            (Reach::PEOPLE, &mut self.people),
-        ];
-        for (_, part) in parts.into_iter().filter(|(of, _)| reach.has(*of)) {
-            *part = now;
+        if reach.has(Reach::COUNTERS) {
+            self.counters = self.view;
         }
-        self.changed.note(now.0, news.tickets, news.words);
         if reach.has(Reach::PEOPLE) {
-            self.changed.all(now.0);
+            self.people = self.view;
         }
+        self.changed.note(self.view.0, reach.shows(), news.tickets, news.words);
     }
 
     /// Whether a part is as it was in this state.
@@ -248,15 +245,8 @@ impl Recent {
         match part {
             Part::All => self.view == view,
             Part::People => self.people <= view,
-            Part::Ticket(id) => self.content <= view || self.changed.has_kept(view.0, [id]),
-            Part::Page(query, tickets) => {
-                self.content <= view
-                    || self.places <= view
-                        && !query.goes_by_updates()
-                        && (query.sort.by != SortBy::DueAt || self.dues <= view)
-                        && query.words.as_ref().is_none_or(|words| self.changed.has_kept_words(view.0, words))
-                        && self.changed.has_kept(view.0, tickets.iter().copied())
-            }
+            Part::Ticket(id) => self.changed.ticket_is_still(view.0, id),
+            Part::Page(query, tickets) => self.changed.list_is_still(view.0, query, tickets.iter().copied()),
         }
     }
 }
@@ -302,7 +292,6 @@ mod tests {
             (Changes::new().insert(comment(1)).log(entry(1)), Reach::TICKETS),
             (Changes::new().overwrite(comment(1)).log(entry(1).about_comment(CommentId(7), false)), Reach::TICKETS),
             (Changes::new().insert(comment(2)).log(entry(1).about_comment(CommentId(7), false)), Reach::ANYTHING),
-            (delete(RowKey::Ticket(TicketId(1))).add(counted(1)), Reach::TICKETS),
             (delete(RowKey::Roster).add(counted(1)), Reach::ANYTHING),
             (delete(RowKey::Ticket(TicketId(2))), Reach::ANYTHING),
             (delete(RowKey::Comment(TicketId(2), CommentId(7))), Reach::ANYTHING),

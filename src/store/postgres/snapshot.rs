@@ -33,7 +33,7 @@ const LOOK: &str = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time
 /// When more transactions than this have ended, some of them are taken to have changed something.
 const MOST_ASIDE: usize = 16;
 
-/// After so many looks each of which has found something new, the next one waits for a while.
+/// After so many looks each of which has found that tickets have moved, the next one waits for a while.
 const RESTLESS: u32 = 8;
 /// For so long.
 const REST: Duration = Duration::from_millis(5);

@@ -18,7 +18,7 @@ use crate::{
     activity::chain::ChainBlock,
     analytics::figures::{Standing, moves},
     auth::model::{ApiToken, Session},
-    store::{Addition, Answer, Changes, Expect, LogCursor, Row, RowKey, StoreError, Write},
+    store::{Addition, Answer, Changes, Expect, LogCursor, Row, RowKey, StoreError, Write, changed::has_same_place},
     tickets::model::{Comment, Ticket},
     users::{model::User, preferences::Preferences},
 };
@@ -186,15 +186,6 @@ async fn ticket(tx: &mut PgConnection, row: &Ticket, new: bool, derived: &mut De
         || old.try_get::<Option<i64>, _>("creator_id")? != Some(row.creator_id.0)
         || before.is_none_or(|before| !has_same_place(&before, &now));
     if has_other_texts { derived.terms.ticket(tx, row, !was_there).await } else { Ok(()) }
-}
-
-/// Whether a ticket of the same texts, tags and requester belongs to the same lists at the same places, but for what is due.
-fn has_same_place(before: &Standing, now: &Standing) -> bool {
-    let place = |of: &Standing| {
-        let Standing { created_at, status, priority, assigned_agent_id, deleted, .. } = *of;
-        (created_at, status, priority, assigned_agent_id, deleted)
-    };
-    place(before) == place(now)
 }
 
 /// Writes tickets that must be new, all at once; gives what follows from that.

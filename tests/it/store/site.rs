@@ -115,6 +115,24 @@ impl Site {
         self.store.clone().expect("the store is open")
     }
 
+    /// The same data, seen by an instance that remembers nothing; the store itself where there can be only one.
+    pub async fn anew(&self) -> Arc<dyn Store> {
+        match &self.home {
+            Home::Postgres(database) => PgStore::open(database.options()).await.expect("the store opens"),
+            Home::Quiet(cluster, name) => PgStore::open(options(cluster.url(name))).await.expect("the store opens"),
+            Home::Model(_) | Home::Sled(_) => self.shared(),
+        }
+    }
+
+    /// Waits until nothing that a commit leaves to be done is under way any more, as another instance of before the commit sees it.
+    pub async fn rest(&self, other: &dyn Store) {
+        if let Home::Quiet(cluster, name) = &self.home {
+            cluster.run(name, &["SELECT taquilla.sum_figures()"]).await;
+        }
+        let end = *self.durable_seq().borrow();
+        other.durable_seq().wait_for(|known| *known >= end).await.expect("the other instance lives");
+    }
+
     /// The folder of a store that has one.
     pub fn folder(&self) -> Option<&std::path::Path> {
         match &self.home {

@@ -7,6 +7,7 @@ pub mod api_tokens;
 pub mod cookie;
 pub mod extract;
 pub mod failures;
+mod few;
 pub mod http;
 pub mod model;
 pub mod ops;

@@ -1,15 +1,14 @@
 //! Hashing and checking passwords: argon2id, away from the threads that answer requests, a few at a time.
 
-use std::{sync::Arc, thread::available_parallelism, time::Duration};
+use std::thread::available_parallelism;
 
 use anyhow::Context;
 use argon2::{
     ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash::Error as HashError,
 };
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
-use tokio::sync::Semaphore;
 
-use super::token::random;
+use super::{few::Few, token::random};
 use crate::{config, error::AppError, types::Secret};
 
 /// Hashes and checks passwords.
@@ -17,18 +16,11 @@ pub struct Hasher {
     argon: Argon2<'static>,
     /// A hash that no password fits, made with the same effort as real ones.
     nobodys: Secret,
-    permits: Arc<Semaphore>,
-    /// Places in the queue, those of the running ones included.
-    queue: Arc<Semaphore>,
-    /// Those places when nobody is there.
-    places: usize,
+    few: Few,
 }
 
 /// Checks that may wait for a place.
 const MOST_WAITING: usize = 128;
-
-/// A little longer than the allocator keeps freed memory (mimalloc's `purge_delay`, 1 s).
-const KEPT_BY_ALLOCATOR: Duration = Duration::from_millis(1_200);
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +43,10 @@ impl Hasher {
         let part = |bytes: &[u8]| BASE64_STANDARD_NO_PAD.encode(bytes);
         let nobodys = format!("$argon2id$v=19$m={memory},t={passes},p=1${}${}", part(&random::<16>()), part(&random::<32>()));
         let cores = available_parallelism().map_or(1, usize::from);
-        let places = cores.saturating_sub(1).max(1);
         Ok(Self {
             argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             nobodys: Secret::new(nobodys),
-            permits: Arc::new(Semaphore::new(places)),
-            queue: Arc::new(Semaphore::new(places + MOST_WAITING)),
-            places: places + MOST_WAITING,
+            few: Few::new(cores.saturating_sub(1).max(1), MOST_WAITING),
         })
     }
 
@@ -67,7 +56,7 @@ impl Hasher {
     /// Internal.
     pub async fn hash(&self, password: &str) -> Result<Secret, AppError> {
         let (argon, password) = (self.argon.clone(), Secret::new(password));
-        let hash = self.aside(move || argon.hash_password(password.expose().as_bytes())).await?;
+        let hash = self.few.run(move || argon.hash_password(password.expose().as_bytes())).await?;
         hash.map(|hash| Secret::new(hash.to_string())).map_err(AppError::internal)
     }
 
@@ -79,13 +68,13 @@ impl Hasher {
         if let Some(old) = hash.filter(|hash| hash.expose().starts_with("$2")) {
             // The former desk's: good for one sign-in, which makes it anew.
             let (old, password) = (old.clone(), Secret::new(password));
-            let fits = self.aside(move || bcrypt::verify(password.expose(), old.expose())).await?;
+            let fits = self.few.run(move || bcrypt::verify(password.expose(), old.expose())).await?;
             return fits.map(|matches| Verified { matches, outdated: true }).map_err(AppError::internal);
         }
         let wanted = PasswordHash::new(hash.unwrap_or(&self.nobodys).expose()).map_err(AppError::internal)?;
         let (argon, password) = (self.argon.clone(), Secret::new(password));
         let outdated = self.is_weak(&wanted);
-        match self.aside(move || argon.verify_password(password.expose().as_bytes(), &wanted)).await? {
+        match self.few.run(move || argon.verify_password(password.expose().as_bytes(), &wanted)).await? {
             Ok(()) => Ok(Verified { matches: hash.is_some(), outdated }),
             Err(HashError::PasswordInvalid) => Ok(Verified { matches: false, outdated }),
             Err(error) => Err(AppError::internal(error)),
@@ -96,31 +85,6 @@ impl Hasher {
         let wanted = self.argon.params();
         Params::try_from(hash)
             .map_or(true, |had| hash.algorithm != ARGON2ID_IDENT || had.m_cost() < wanted.m_cost() || had.t_cost() < wanted.t_cost())
-    }
-
-    /// Runs heavy work on a thread of its own, as soon as one of the few places is free; refuses it when too many wait for one.
-    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
-        let queue = self.queue.clone().try_acquire_owned();
-        let queued = queue.map_err(|_| AppError::unavailable("Too many passwords are being checked; try again.", None).retry_after(2))?;
-        let permit = self.permits.clone().acquire_owned().await.map_err(AppError::internal)?;
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let queue = self.queue.clone();
-        let places = self.places;
-        let thread = std::thread::Builder::new().name("password".into()).spawn(move || {
-            // Held by the work, not by the request: a client that hangs up does not free the place early.
-            let held = (permit, queued);
-            let done = work();
-            drop(held);
-            // Whoever hung up does not want the answer.
-            drop(answer.send(done));
-            // The allocator keeps freed memory for a while, in case more is wanted, and gives back what has been free for longer
-            // when a thread ends. The last hash of a burst sees to it; else its 19 MiB stay until some other thread happens to end.
-            if queue.available_permits() == places {
-                std::thread::park_timeout(KEPT_BY_ALLOCATOR);
-            }
-        });
-        thread.map_err(AppError::internal)?;
-        answered.await.map_err(AppError::internal)
     }
 }
 
@@ -142,17 +106,6 @@ mod tests {
         assert_eq!(of("Correct horse", Some(&hash)).await, Verified { matches: false, outdated: false });
         assert_eq!(of("correct horse", None).await, Verified { matches: false, outdated: false });
         assert_ne!(hasher.hash("correct horse").await.unwrap(), hash, "salts differ");
-    }
-
-    #[tokio::test]
-    async fn those_who_wait_for_a_check_are_bounded() {
-        let hasher = Hasher { permits: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(3)), places: 3, ..hasher(19_456, 2) };
-        let check = || hasher.verify("correct horse", None);
-        let (a, b, c, d) = tokio::join!(check(), check(), check(), check());
-        assert!(a.is_ok() && b.is_ok() && c.is_ok());
-        let refused = d.unwrap_err();
-        assert_eq!((refused.status(), refused.problem().retry_after), (503, Some(2)));
-        assert!(check().await.is_ok(), "there is room again");
     }
 
     #[tokio::test]

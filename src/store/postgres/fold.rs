@@ -139,6 +139,8 @@ async fn fold(connection: &mut PgConnection, stretch: i64, leave: bool) -> Resul
         }
         let until = portion(&mut tx, first, last).await?;
         Changes::taken(&mut tx, first, until).await?.write(&mut tx, stretch).await?;
+        // Wherever their texts are, the same tickets are found.
+        sqlx::query("SELECT taquilla.note_aside()").execute(&mut *tx).await?;
         tx.commit().await?;
         if until == last {
             return Ok(());

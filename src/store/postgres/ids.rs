@@ -24,7 +24,7 @@ pub(super) struct Ids {
 }
 
 /// Draws as many ids as the parameter says. One draw of many makes the sequence note how far it is, which takes a transaction that counts
-/// as one that has changed something: that leaves its number, as the one of a probe does. (The server does so last, when all are drawn.)
+/// as one that has changed something: it notes that it has not. (The server does so last, when all are drawn.)
 const fn next(kind: IdKind) -> &'static str {
     macro_rules! of {
         ($name:literal) => {
@@ -32,12 +32,8 @@ const fn next(kind: IdKind) -> &'static str {
                 "WITH ids AS MATERIALIZED (SELECT nextval('taquilla.",
                 $name,
                 "') AS id FROM generate_series(1, $1)), \
-                 told AS (INSERT INTO taquilla.probes (name, at, xid) SELECT '",
-                $name,
-                "', now(), xid FROM \
-                 (SELECT pg_current_xact_id_if_assigned()::text::bigint AS xid FROM (SELECT count(*) FROM ids) AS all_of_them) AS own \
-                 WHERE xid IS NOT NULL ON CONFLICT (name) DO UPDATE SET at = excluded.at, xid = excluded.xid) \
-                 SELECT id FROM ids"
+                 noted AS MATERIALIZED (SELECT CASE WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN taquilla.note_aside()::text END \
+                 FROM (SELECT count(*) FROM ids) AS all_of_them) SELECT id FROM ids, noted"
             )
         };
     }

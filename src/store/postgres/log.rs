@@ -30,12 +30,9 @@ use crate::{
 
 /// The channel on which instances tell each other where the log ends.
 const CHANNEL: &str = "taquilla_log";
-/// Sends a message. Its transaction counts as one that has changed something, and so it leaves its number, as that of a probe does; without
-/// waiting for the disk, since what is lost with it is only that.
-const TELL: &str = "\
-    WITH told AS (INSERT INTO taquilla.probes (name, at, xid) VALUES ('told', now(), pg_current_xact_id()::text::bigint) \
-    ON CONFLICT (name) DO UPDATE SET at = excluded.at, xid = excluded.xid) \
-    SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+/// Sends a message. Its transaction counts as one that has changed something, and so it notes that it has not; without waiting for the disk,
+/// since what is lost with it is only that.
+const TELL: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2), taquilla.note_aside()";
 /// At most one message in this time.
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(20);
 /// How often an instance looks for itself, whatever it is told.
@@ -268,7 +265,8 @@ impl Sequencer {
             tracing::debug!(%error, "counters were not summed up");
         }
         if looks.is_multiple_of(LOOKS_BETWEEN_PURGES) {
-            let purge = "DELETE FROM taquilla.commits WHERE entries = 0 AND last_seq IS NOT NULL AND made_at < now() - interval '1 hour'";
+            let purge = "WITH gone AS (DELETE FROM taquilla.commits WHERE entries = 0 AND last_seq IS NOT NULL \
+                         AND made_at < now() - interval '1 hour') SELECT taquilla.note_aside()";
             if let Err(error) = sqlx::query(purge).execute(&self.pool).await {
                 self.lost.note_if_lost(&error);
                 tracing::debug!(%error, "old commits were not removed");

@@ -117,8 +117,8 @@ impl Reach {
 }
 
 /// Transactions, by their numbers or the lower halves of them, and how far they reach; `NULL` for those that have changed nothing.
-/// Leases, probes, messages, draws of ids and sums of counters have transactions of their own, which leave their numbers in those tables; so do commits in
-/// theirs. The row of a commit is written again by the transaction that gives it a place in the log, and does that and nothing else: it is
+/// Leases have transactions of their own, which leave their numbers in their table; so do probes, messages, draws of ids, sums of counters and
+/// movements to the search index, in that of probes; and commits in theirs. The row of a commit is written again by the transaction that gives it a place in the log, and does that and nothing else: it is
 /// another one than that which wrote it first. Of those that are asked for: the tickets that they tell of, and the words of new comments,
 /// unless those are too many, or have changed since. (After a minute a number may be one of another server, from which the tables were copied.)
 const TOLD: &str = "\
@@ -192,6 +192,9 @@ impl News {
                     *of = Self::aside();
                 }
             }
+        }
+        for (number, _) in ended.iter().zip(&news).filter(|(_, of)| **of == Self::anything()) {
+            tracing::debug!(xid = number, "a transaction may have changed anything: what was read before is read anew");
         }
         Ok(news.into_iter().fold(Self::default(), Self::and))
     }

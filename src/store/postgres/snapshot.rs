@@ -197,7 +197,10 @@ async fn look_at(pool: &Connections, lost: &Lost, before: Option<&Seen>) -> Read
             tracing::debug!(%error, "what has changed could not be told apart");
             News::anything()
         }),
-        None => News::anything(),
+        None => {
+            tracing::debug!("too many transactions have ended to tell what they have changed: what was read before is read anew");
+            News::anything()
+        }
     };
     Ok((seen, news))
 }

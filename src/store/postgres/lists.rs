@@ -25,7 +25,7 @@ use crate::{
         model::Ticket,
         query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
     },
-    types::{Page, Slice, Total},
+    types::{Page, Slice, TicketId, Total},
 };
 
 type Builder = QueryBuilder<Postgres>;
@@ -56,7 +56,7 @@ impl Source {
     pub(super) async fn known(&self, asked: &Asked) -> Result<Option<Tickets>, StoreError> {
         let Self { snapshots, known, .. } = self;
         let Some(leaf) = known.page(asked) else { return Ok(None) };
-        let ids: Vec<i64> = leaf.states.iter().map(|state| state.id).collect();
+        let ids: Vec<TicketId> = leaf.states.iter().map(|state| TicketId(state.id)).collect();
         if !snapshots.is_still(leaf.view, Part::Page(&asked.0, &ids)).await? {
             return Ok(None);
         }

@@ -13,7 +13,7 @@ use crate::{
         changed::{Changed, MOST_WORDS_AT_ONCE, Shows},
     },
     tickets::query::TicketQuery,
-    types::CommentId,
+    types::{CommentId, TicketId},
 };
 
 /// How far a commit reaches: a set of what may be other after it.
@@ -214,7 +214,7 @@ pub(super) enum Part<'a> {
     /// A ticket.
     Ticket(i64),
     /// A page of this list, with these tickets and their names.
-    Page(&'a TicketQuery, &'a [i64]),
+    Page(&'a TicketQuery, &'a [TicketId]),
 }
 
 /// What has changed since when.
@@ -249,7 +249,7 @@ impl Recent {
             Part::All => self.view == view,
             Part::People => self.people <= view,
             Part::Ticket(id) => self.changed.ticket_is_still(view.0, id),
-            Part::Page(query, tickets) => self.changed.list_is_still(view.0, query, tickets.iter().copied()),
+            Part::Page(query, tickets) => self.changed.list_is_still(view.0, query, tickets.iter().map(|id| id.0)),
         }
     }
 }
@@ -261,7 +261,7 @@ mod tests {
         activity::model::{Action, ActorRef, Facts, NewEntry},
         analytics::figures::{Amount, Key, Kind},
         tickets::{model::Comment, query::Scope, search::Words},
-        types::{SessionId, TicketId, Timestamp, UserId},
+        types::{SessionId, Timestamp, UserId},
     };
 
     fn entry(ticket: i64) -> NewEntry {
@@ -329,7 +329,7 @@ mod tests {
     fn what_is_not_reached_is_as_it_was() {
         let all = TicketQuery::all(Scope::All);
         let found = TicketQuery { words: Words::parse("printer vp"), ..all.clone() };
-        let parts = [Part::All, Part::Page(&all, &[1]), Part::People, Part::Ticket(1), Part::Page(&found, &[3])];
+        let parts = [Part::All, Part::Page(&all, &[TicketId(1)]), Part::People, Part::Ticket(1), Part::Page(&found, &[TicketId(3)])];
         for (news, kept, counters) in [
             (News::default(), [true, true, true, true, true], true),
             (News::aside(), [false, true, true, true, true], true),

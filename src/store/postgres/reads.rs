@@ -130,8 +130,7 @@ impl Tickets for PgStore {
     }
 
     async fn is_still(&self, state: u64, query: &TicketQuery, shown: &[TicketId]) -> Result<bool, StoreError> {
-        let ids: Vec<i64> = shown.iter().map(|id| id.0).collect();
-        self.asked.snapshots.is_still(View(state), Part::Page(query, &ids)).await
+        self.asked.snapshots.is_still(View(state), Part::Page(query, shown)).await
     }
 
     async fn tickets(&self, query: &TicketQuery, page: Page<SortKey>) -> Result<Slice<Arc<Ticket>, SortKey>, StoreError> {

@@ -137,15 +137,7 @@ impl Snapshots {
     /// # Errors
     /// The database's.
     pub(super) async fn counters(&self) -> Result<u64, StoreError> {
-        let too_old = self.too_old.last();
-        {
-            let latest = self.latest.lock();
-            if latest.look > too_old {
-                return Ok(latest.recent.counters.0);
-            }
-        }
-        self.look().await?;
-        Ok(self.latest.lock().recent.counters.0)
+        self.told(|_| None, |recent| recent.counters.0).await
     }
 
     /// Whether this part is as it was when this was the latest state. `false` also when that is not known.
@@ -153,18 +145,24 @@ impl Snapshots {
     /// # Errors
     /// The database's.
     pub(super) async fn is_still(&self, view: View, part: Part<'_>) -> Result<bool, StoreError> {
+        let is_other = |latest: &Latest| (!latest.recent.is_still(view, part) || latest.rests()).then_some(false);
+        self.told(is_other, |recent| recent.is_still(view, part)).await
+    }
+
+    /// What the latest look tells, when that is not too old; else what the one before tells all the same, or another one.
+    async fn told<T>(&self, before: impl FnOnce(&Latest) -> Option<T>, tells: impl Fn(&Recent) -> T) -> Result<T, StoreError> {
         let too_old = self.too_old.last();
         {
             let latest = self.latest.lock();
             if latest.look > too_old {
-                return Ok(latest.recent.is_still(view, part));
+                return Ok(tells(&latest.recent));
             }
-            if !latest.recent.is_still(view, part) || latest.rests() {
-                return Ok(false);
+            if let Some(told) = before(&latest) {
+                return Ok(told);
             }
         }
         self.look().await?;
-        Ok(self.latest.lock().recent.is_still(view, part))
+        Ok(tells(&self.latest.lock().recent))
     }
 
     async fn look(&self) -> Result<(), StoreError> {

@@ -56,7 +56,7 @@ fn queries() -> Vec<TicketQuery> {
         searched("ticket"),
         searched("printer"),
         searched("ticket pri"),
-        TicketQuery { words: Words::parse("printer"), ..TicketQuery::all(Scope::Requester(UserId(1))) },
+        TicketQuery { scope: Scope::Requester(UserId(1)), ..searched("printer") },
     ]
 }
 

@@ -118,9 +118,10 @@ impl Reach {
 
 /// Transactions, by their numbers or the lower halves of them, and how far they reach; `NULL` for those that have changed nothing.
 /// Leases have transactions of their own, which leave their numbers in their table; so do probes, messages, draws of ids, sums of counters and
-/// movements to the search index, in that of probes; and commits in theirs. The row of a commit is written again by the transaction that gives it a place in the log, and does that and nothing else: it is
-/// another one than that which wrote it first. Of those that are asked for: the tickets that they tell of, and the words of new comments,
-/// unless those are too many, or have changed since. (After a minute a number may be one of another server, from which the tables were copied.)
+/// movements to the search index, in that of probes; and commits in theirs. The row of a commit is written again by the transaction that gives it
+/// a place in the log, and does that and nothing else: it is another one than that which wrote it first. Of those that are asked for: the tickets
+/// that they tell of, and the words of new comments, unless those are too many, or have changed since. (After a minute a number may be one of
+/// another server, from which the tables were copied.)
 const TOLD: &str = "\
     SELECT xid, NULL::bytea, NULL::smallint, NULL::bigint[], NULL::text[] FROM taquilla.leases WHERE expires_at > now() - interval '1 minute' UNION ALL \
     SELECT xid, NULL, NULL, NULL, NULL FROM taquilla.probes WHERE at > now() - interval '1 minute' UNION ALL \

@@ -8,6 +8,7 @@ pub mod inputs;
 pub mod markdown;
 pub mod model;
 pub mod ops;
+mod packed;
 pub mod pages;
 pub mod query;
 pub mod rules;

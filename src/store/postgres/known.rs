@@ -85,7 +85,8 @@ impl Present {
         Ok(Self { ticket: Arc::new(rows::ticket(row)?), by: row.try_get("written_by")? })
     }
 
-    fn state(&self) -> State {
+    /// The state of its row.
+    pub(super) fn state(&self) -> State {
         State { id: self.ticket.id.0, by: self.by, updated_at: self.ticket.updated_at }
     }
 }

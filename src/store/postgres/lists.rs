@@ -1,6 +1,6 @@
 //! Lists of tickets: filters, orders and totals as the query says, by keyset.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
@@ -11,11 +11,12 @@ use super::{
     find::{self, Found},
     known::{Known, Present, State, present, states},
     lookup::Lookup,
-    news::{Part, View},
+    news::View,
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
     search::asked,
     snapshot::Snapshots,
+    together::ByKey,
     values::Instant,
 };
 use crate::{
@@ -37,6 +38,7 @@ pub(super) struct Source {
     lookup: Arc<Lookup>,
     known: Arc<Known>,
     few: Arc<Few>,
+    rows: Arc<ByKey<i64, Present>>,
 }
 
 /// What a page of a list is.
@@ -45,11 +47,12 @@ type Tickets = Slice<Arc<Ticket>, SortKey>;
 type Leaf = Slice<Present, SortKey>;
 
 impl Source {
-    pub(super) fn new(snapshots: Arc<Snapshots>, known: Arc<Known>) -> Self {
-        Self { snapshots, lookup: Arc::new(Lookup::new()), known, few: Arc::new(Few::new()) }
+    /// `rows` reads tickets by their ids.
+    pub(super) fn new(snapshots: Arc<Snapshots>, known: Arc<Known>, rows: Arc<ByKey<i64, Present>>) -> Self {
+        Self { snapshots, lookup: Arc::new(Lookup::new()), known, few: Arc::new(Few::new()), rows }
     }
 
-    /// A page that was read before, when nothing has changed since.
+    /// A page that was read before, when the same tickets are on it still. Of those that have changed since, the rows are read.
     ///
     /// # Errors
     /// The database's; a row that cannot be understood.
@@ -57,11 +60,31 @@ impl Source {
         let Self { snapshots, known, .. } = self;
         let Some(leaf) = known.page(asked) else { return Ok(None) };
         let ids: Vec<TicketId> = leaf.states.iter().map(|state| TicketId(state.id)).collect();
-        if !snapshots.is_still(leaf.view, Part::Page(&asked.0, &ids)).await? {
-            return Ok(None);
+        let Some((view, changed)) = snapshots.changed_of(leaf.view, &asked.0, &ids).await? else { return Ok(None) };
+        let Some(states) = self.states(view, &asked.0, &leaf.states, &changed).await? else { return Ok(None) };
+        let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, view, &states))?;
+        let Some(rows) = rows else { return Ok(None) };
+        let page = Slice { rows, next: leaf.next, total: leaf.total };
+        if !changed.is_empty() {
+            known.put_page(view, asked, &page);
         }
-        let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, leaf.view, &leaf.states))?;
-        Ok(rows.map(|rows| tickets(Slice { rows, next: leaf.next, total: leaf.total })))
+        Ok(Some(tickets(page)))
+    }
+
+    /// The states of a page's tickets, of which these have changed since and are read. `None` when one of them is not of that list any more.
+    async fn states(&self, view: View, query: &TicketQuery, before: &[State], changed: &[i64]) -> Result<Option<Vec<State>>, StoreError> {
+        if changed.is_empty() {
+            return Ok(Some(before.to_vec()));
+        }
+        let Self { snapshots, known, rows, .. } = self;
+        let rows = rows.all(&snapshots.pool, &snapshots.lost, changed).await?;
+        let belonging = rows.into_iter().map(|row| row.filter(|one| query.matches_row(&one.ticket)));
+        let Some(rows) = belonging.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        for one in &rows {
+            known.put_ticket(view, one);
+        }
+        let now: HashMap<i64, State> = rows.iter().map(|one| (one.ticket.id.0, one.state())).collect();
+        Ok(Some(before.iter().map(|state| now.get(&state.id).copied().unwrap_or(*state)).collect()))
     }
 
     /// Reads one page.

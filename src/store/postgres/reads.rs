@@ -51,7 +51,7 @@ const SINGLES: usize = 16;
 /// Questions of many requests, which are asked together, and what is remembered of the answers.
 pub(super) struct Asked {
     pub(super) snapshots: Arc<Snapshots>,
-    tickets: ByKey<i64, Present>,
+    tickets: Arc<ByKey<i64, Present>>,
     known: Arc<Known>,
     users: Remembered<i64, Arc<User>>,
     names: Remembered<i64, String>,
@@ -71,8 +71,8 @@ impl Asked {
         let sessions = "SELECT * FROM taquilla.sessions WHERE id = ANY((SELECT $1::bigint[])::bigint[])";
         let api_tokens = "SELECT * FROM taquilla.api_tokens WHERE hash = ANY($1) ORDER BY id";
         let singles = "SELECT name, body, version FROM taquilla.singles WHERE name = ANY($1)";
+        let tickets = Arc::new(known::tickets_by_id());
         Self {
-            tickets: known::tickets_by_id(),
             users: Remembered::new(&snapshots, Part::People, REMEMBERED, users, "id", |row| rows::user(row).map(Arc::new)),
             names: Remembered::new(&snapshots, Part::People, NAMES, names, "id", |row| row.try_get(1)),
             sessions: Remembered::new(&snapshots, Part::All, REMEMBERED, sessions, "id", |row| rows::session(row).map(Arc::new)),
@@ -80,7 +80,8 @@ impl Asked {
             singles: Remembered::new(&snapshots, Part::People, SINGLES, singles, "name", |row| {
                 Ok((row.try_get("body")?, row.try_get("version")?))
             }),
-            source: lists::Source::new(snapshots.clone(), known.clone()),
+            source: lists::Source::new(snapshots.clone(), known.clone(), tickets.clone()),
+            tickets,
             lists: Together::default(),
             counters: Together::default(),
             snapshots,

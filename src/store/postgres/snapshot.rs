@@ -22,9 +22,13 @@ use super::{
     together::Together,
     values,
 };
-use crate::store::{
-    StoreError,
-    moment::{self, TooOld},
+use crate::{
+    store::{
+        StoreError,
+        moment::{self, TooOld},
+    },
+    tickets::query::TicketQuery,
+    types::TicketId,
 };
 
 /// The transactions that are over, and since when the server runs: the numbers of those that it had forgotten when it fell may come again.
@@ -147,6 +151,21 @@ impl Snapshots {
     pub(super) async fn is_still(&self, view: View, part: Part<'_>) -> Result<bool, StoreError> {
         let is_other = |latest: &Latest| (!latest.recent.is_still(view, part) || latest.rests()).then_some(false);
         self.told(is_other, |recent| recent.is_still(view, part)).await
+    }
+
+    /// Which of the tickets of a page of a list, which was read when this was the latest state, have changed since; and the state of now.
+    /// `None` when they may have come to be other ones or in another order, and when that is not known.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn changed_of(
+        &self,
+        view: View,
+        query: &TicketQuery,
+        shown: &[TicketId],
+    ) -> Result<Option<(View, Vec<i64>)>, StoreError> {
+        let is_other = |latest: &Latest| (!latest.recent.is_still(view, Part::Page(query, &[])) || latest.rests()).then_some(None);
+        self.told(is_other, |recent| recent.changed_of(view, query, shown)).await
     }
 
     /// What the latest look tells, when that is not too old; else what the one before tells all the same, or another one.

@@ -218,6 +218,32 @@ async fn a_comment_is_no_news_of_people_counters_other_tickets_and_searches_for_
     }
 }
 
+/// Which tickets belong to a page, and in which order, is not looked for again when one of them has changed and stays where it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_page_that_shows_what_has_changed_that_alone_is_read_again() {
+    let desk = Quiet::new().await;
+    let Quiet { store, other, .. } = &desk;
+    let about = open_ticket(&**other).await;
+    let query = TicketQuery { words: Words::parse("ticket"), ..TicketQuery::all(Scope::All) };
+    let page = async |store: &PgStore| moment::within(store.tickets(&query, Page { after: None, limit: 10 })).await.unwrap();
+    desk.settle().await;
+    page(store).await;
+    // The first time nobody had looked yet.
+    page(store).await;
+    for n in 1..=3 {
+        let written = comment(about.id.0, other.reserve(IdKind::Comment).await.unwrap(), "paper");
+        commit(&**other, commented(&written, about.version)).await;
+        let mut connection = desk.connect().await;
+        sqlx::raw_sql("BEGIN; LOCK TABLE taquilla.search_stretches").execute(&mut connection).await.unwrap();
+        let now = page(store).await;
+        assert_eq!(now.rows.iter().map(|ticket| ticket.public_comments).collect::<Vec<_>>(), [n, 0]);
+        sqlx::raw_sql("LOCK TABLE taquilla.tickets").execute(&mut connection).await.unwrap();
+        assert_eq!(page(store).await, now, "nor is that read once more");
+        drop(connection);
+        assert_eq!(page(&*open(&desk.cluster).await).await, now);
+    }
+}
+
 /// Whatever is said of a commit's reach, what comes is what a store that remembers nothing reads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_and_searches_are_those_of_a_store_that_remembers_nothing_after_comments_and_their_changes() {

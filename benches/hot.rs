@@ -14,12 +14,13 @@ use taquilla::{
     tickets::{
         inputs::{NewComment, NewTicket},
         model::{Comment, Priority, Status, Ticket, TicketView},
+        pages::{Page, Pages},
         query::{Scope, TicketQuery},
         search::{Words, terms},
         sla::SlaTargets,
         written::{Shown, Written},
     },
-    types::{CommentId, Secret, SessionId, TicketId, Timestamp, UserId},
+    types::{self, CommentId, Secret, SessionId, TicketId, Timestamp, UserId},
     users::model::User,
 };
 
@@ -146,6 +147,34 @@ fn lists(c: &mut Criterion) {
     group.finish();
 }
 
+/// A page of 50 that is kept, and given again after so many others that it has been left packed alone.
+fn pages(c: &mut Criterion) {
+    let (_folder, _, admin) = desk();
+    let tickets: Vec<_> = (1..=50).map(|id| Arc::new(ticket(id, &admin).0)).collect();
+    let names: HashMap<_, _> = [(admin.id, admin.full_name.clone())].into();
+    let shown = Shown { notes: true, now: at(60_000), names: &names };
+    let json = Written::default().list(&tickets, &shown).expect("JSON").into();
+    let page = Page { json, next: None, total: None };
+    let asked =
+        |number| (TicketQuery { creator: Some(UserId(number)), ..TicketQuery::all(Scope::All) }, types::Page { after: None, limit: 50 });
+    let pages = Pages::default();
+    let mut group = c.benchmark_group("page of 50");
+    let mut numbers = (0..1_000).cycle();
+    let mut next = || asked(numbers.next().expect("endless"));
+    group.bench_function("kept", |b| b.iter(|| pages.keep(next(), 0, at(60_000), black_box(&tickets), &page)));
+    for number in 0..1_000 {
+        pages.keep(asked(number), 0, at(60_000), &tickets, &page);
+    }
+    group.bench_function("given again", |b| {
+        b.iter(|| {
+            let asked = next();
+            let kept = pages.of(&asked, at(60_000)).expect("there is room for it");
+            pages.page(&asked, &kept).expect("memory")
+        });
+    });
+    group.finish();
+}
+
 fn lines(c: &mut Criterion) {
     let (_folder, _, admin) = desk();
     let entries: Vec<Entry> = (1..=500).map(|id| ticket(id, &admin).1).collect();
@@ -169,5 +198,5 @@ fn lines(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(hot, tokens, queries, cutting, lists, lines);
+criterion_group!(hot, tokens, queries, cutting, lists, pages, lines);
 criterion_main!(hot);

@@ -15,8 +15,8 @@ use crate::{
 
 /// Memory for packed pages, in bytes; of 50 tickets one takes 7 KB, and 43 KB as it is. (To pack it takes 60 µs, to unpack it 30.)
 const MEMORY: u64 = 20 * 1024 * 1024;
-/// How many pages that is, roughly.
-const PAGES: usize = 2_048;
+/// How many pages that is, roughly: many have fewer tickets.
+const PAGES: usize = 4_096;
 /// Longer ones are not kept: few of them would leave no room, and packing one would hold up its answer.
 const LONGEST: usize = 512 * 1024;
 /// Memory for those of them that were unpacked last.

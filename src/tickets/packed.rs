@@ -23,7 +23,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Packs a text. `None` when there is no memory to do so.
+    /// Packs a text. `None` when Zstandard cannot, which has never been seen.
     pub(super) fn new(text: &[u8]) -> Option<Self> {
         PACKER.with(|packer| {
             let bytes = packer.as_ref().ok()?.borrow_mut().compress(text).ok()?;
@@ -31,7 +31,7 @@ impl Packed {
         })
     }
 
-    /// The text. `None` when there is no memory for it.
+    /// The text. `None` when it cannot be unpacked, which has never been seen.
     pub(super) fn text(&self) -> Option<Bytes> {
         UNPACKER.with(|unpacker| unpacker.as_ref().ok()?.borrow_mut().decompress(&self.bytes, self.length).ok().map(Bytes::from))
     }

@@ -51,7 +51,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// A page of these tickets that was made at `now`. `None` when there is no memory for it.
+    /// A page of these tickets that was made at `now`. `None` when it cannot be packed.
     fn new(state: u64, now: Timestamp, tickets: &[Arc<Ticket>], page: &Page) -> Option<Self> {
         let until = tickets.iter().filter_map(|ticket| ticket.next_breach(now)).min().unwrap_or(Timestamp::from_micros(i64::MAX));
         let shown = tickets.iter().map(|ticket| ticket.id).collect();
@@ -99,7 +99,7 @@ impl Pages {
         self.packed.get(asked).filter(|kept| (kept.from..=kept.until).contains(&now))
     }
 
-    /// A page of which that is so. `None` when there is no memory to unpack it.
+    /// A page of which that is so. `None` when it cannot be unpacked.
     #[must_use]
     pub fn page(&self, asked: &Asked, kept: &Arc<Kept>) -> Option<Page> {
         let plain = self.plain.get(asked).filter(|(of, _)| Arc::ptr_eq(of, kept)).map(|(_, json)| json);

@@ -1,6 +1,6 @@
-//! Tickets and pages of lists that were read before. For as long as nothing has changed they are as they were; afterwards it is asked of a
-//! page in which state its tickets are, and the rows are read of those only that have another one now. Most of what a page costs the
-//! server and the desk is its rows.
+//! Tickets and pages of lists that were read before. A page to which the same tickets belong is given again, with the rows of those that
+//! have changed; of another one it is asked in which state its tickets are, and the rows are read of those only that have another one now.
+//! Most of what a page costs the server and the desk is its rows.
 
 use std::{
     collections::HashMap,

@@ -15,7 +15,7 @@ use super::{
     postings::{STRETCH, TicketSet},
     rows::{self, Read},
     search::asked,
-    snapshot::Snapshots,
+    snapshot::{SamePage, Snapshots},
     together::ByKey,
     values::Instant,
 };
@@ -60,31 +60,35 @@ impl Source {
         let Self { snapshots, known, .. } = self;
         let Some(leaf) = known.page(asked) else { return Ok(None) };
         let ids: Vec<TicketId> = leaf.states.iter().map(|state| TicketId(state.id)).collect();
-        let Some((view, changed)) = snapshots.changed_of(leaf.view, &asked.0, &ids).await? else { return Ok(None) };
-        let Some(states) = self.states(view, &asked.0, &leaf.states, &changed).await? else { return Ok(None) };
-        let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, view, &states))?;
+        let Some(now) = snapshots.same_page(leaf.view, &asked.0, &ids).await? else { return Ok(None) };
+        let Some(states) = self.states(&leaf.states, &now).await? else { return Ok(None) };
+        let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, now.view, &states))?;
         let Some(rows) = rows else { return Ok(None) };
         let page = Slice { rows, next: leaf.next, total: leaf.total };
-        if !changed.is_empty() {
-            known.put_page(view, asked, &page);
+        if !now.changed.is_empty() {
+            known.put_page(now.view, asked, &page);
         }
         Ok(Some(tickets(page)))
     }
 
-    /// The states of a page's tickets, of which these have changed since and are read. `None` when one of them is not of that list any more.
-    async fn states(&self, view: View, query: &TicketQuery, before: &[State], changed: &[i64]) -> Result<Option<Vec<State>>, StoreError> {
-        if changed.is_empty() {
+    /// The states of a page's tickets when it was looked, of which those that have changed are read. `None` when one of them has changed again
+    /// since: the page is of one moment.
+    async fn states(&self, before: &[State], now: &SamePage) -> Result<Option<Vec<State>>, StoreError> {
+        if now.changed.is_empty() {
             return Ok(Some(before.to_vec()));
         }
         let Self { snapshots, known, rows, .. } = self;
-        let rows = rows.all(&snapshots.pool, &snapshots.lost, changed).await?;
-        let belonging = rows.into_iter().map(|row| row.filter(|one| query.matches_row(&one.ticket)));
-        let Some(rows) = belonging.collect::<Option<Vec<_>>>() else { return Ok(None) };
-        for one in &rows {
-            known.put_ticket(view, one);
+        let rows = rows.all(&snapshots.pool, &snapshots.lost, &now.changed).await?;
+        let mut read = HashMap::new();
+        for one in rows.into_iter().flatten() {
+            known.put_ticket(now.view, &one);
+            read.insert(one.ticket.id.0, one.state());
         }
-        let now: HashMap<i64, State> = rows.iter().map(|one| (one.ticket.id.0, one.state())).collect();
-        Ok(Some(before.iter().map(|state| now.get(&state.id).copied().unwrap_or(*state)).collect()))
+        let looked_at = |id: &i64| read.get(id).is_some_and(|state| now.shows(state.by));
+        if !now.changed.iter().all(looked_at) {
+            return Ok(None);
+        }
+        Ok(Some(before.iter().map(|state| read.get(&state.id).copied().unwrap_or(*state)).collect()))
     }
 
     /// Reads one page.

@@ -253,12 +253,6 @@ impl Recent {
             Part::Page(query, tickets) => self.changed.list_is_still(view.0, query, tickets.iter().map(|id| id.0)),
         }
     }
-
-    /// Of a page that has the same tickets in the same order as in this state: which of them have changed since, and the state of now.
-    pub(super) fn changed_of(&self, view: View, query: &TicketQuery, shown: &[TicketId]) -> Option<(View, Vec<i64>)> {
-        let changed = |id: &i64| !self.is_still(view, Part::Ticket(*id));
-        self.is_still(view, Part::Page(query, &[])).then(|| (self.view, shown.iter().map(|id| id.0).filter(changed).collect()))
-    }
 }
 
 #[cfg(test)]

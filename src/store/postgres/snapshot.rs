@@ -61,6 +61,11 @@ impl Snapshot {
         Some(Self { end, running })
     }
 
+    /// Whether a transaction was over. `false` also for one of ages ago, whose number may be taken for one that is to come.
+    fn has(&self, xid: values::Xid) -> bool {
+        xid.is_before(self.end) && !self.running.iter().any(|number| xid.is_of(*number))
+    }
+
     /// Those that are over and were not before; `None` when they are too many.
     fn ended_since(&self, before: &Self) -> Option<Vec<u64>> {
         let begun = usize::try_from(self.end.checked_sub(before.end)?).ok().filter(|begun| *begun <= MOST_ASIDE)?;
@@ -82,6 +87,21 @@ impl Seen {
     /// Whether it is the server of before that has told it, when so many connections have been lost by now.
     fn is_of(&self, before: &Self, lost: u64) -> bool {
         self.up_since == before.up_since && lost == before.lost
+    }
+}
+
+/// What a look has found of a page that has the same tickets in the same order as before.
+pub(super) struct SamePage {
+    pub(super) view: View,
+    /// Those of its tickets that have changed.
+    pub(super) changed: Vec<i64>,
+    seen: Arc<Seen>,
+}
+
+impl SamePage {
+    /// Whether a row was there when it was looked, by who wrote it.
+    pub(super) fn shows(&self, by: values::Xid) -> bool {
+        self.seen.snapshot.has(by)
     }
 }
 
@@ -141,7 +161,7 @@ impl Snapshots {
     /// # Errors
     /// The database's.
     pub(super) async fn counters(&self) -> Result<u64, StoreError> {
-        self.told(|_| None, |recent| recent.counters.0).await
+        self.told(|_| None, |latest| latest.recent.counters.0).await
     }
 
     /// Whether this part is as it was when this was the latest state. `false` also when that is not known.
@@ -150,38 +170,39 @@ impl Snapshots {
     /// The database's.
     pub(super) async fn is_still(&self, view: View, part: Part<'_>) -> Result<bool, StoreError> {
         let is_other = |latest: &Latest| (!latest.recent.is_still(view, part) || latest.rests()).then_some(false);
-        self.told(is_other, |recent| recent.is_still(view, part)).await
+        self.told(is_other, |latest| latest.recent.is_still(view, part)).await
     }
 
-    /// Which of the tickets of a page of a list, which was read when this was the latest state, have changed since; and the state of now.
-    /// `None` when they may have come to be other ones or in another order, and when that is not known.
+    /// How a page of a list stands that was read when this was the latest state, with these tickets. `None` when other ones may belong to it, or
+    /// in another order, and when that is not known.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn changed_of(
-        &self,
-        view: View,
-        query: &TicketQuery,
-        shown: &[TicketId],
-    ) -> Result<Option<(View, Vec<i64>)>, StoreError> {
-        let is_other = |latest: &Latest| (!latest.recent.is_still(view, Part::Page(query, &[])) || latest.rests()).then_some(None);
-        self.told(is_other, |recent| recent.changed_of(view, query, shown)).await
+    pub(super) async fn same_page(&self, view: View, query: &TicketQuery, shown: &[TicketId]) -> Result<Option<SamePage>, StoreError> {
+        let part = Part::Page(query, &[]);
+        let is_other = |latest: &Latest| (!latest.recent.is_still(view, part) || latest.rests()).then_some(None);
+        let same = |latest: &Latest| {
+            let seen = latest.seen.clone().filter(|_| latest.recent.is_still(view, part))?;
+            let changed = |id: &i64| !latest.recent.is_still(view, Part::Ticket(*id));
+            Some(SamePage { view: latest.recent.view, changed: shown.iter().map(|id| id.0).filter(changed).collect(), seen })
+        };
+        self.told(is_other, same).await
     }
 
     /// What the latest look tells, when that is not too old; else what the one before tells all the same, or another one.
-    async fn told<T>(&self, before: impl FnOnce(&Latest) -> Option<T>, tells: impl Fn(&Recent) -> T) -> Result<T, StoreError> {
+    async fn told<T>(&self, before: impl FnOnce(&Latest) -> Option<T>, tells: impl Fn(&Latest) -> T) -> Result<T, StoreError> {
         let too_old = self.too_old.last();
         {
             let latest = self.latest.lock();
             if latest.look > too_old {
-                return Ok(tells(&latest.recent));
+                return Ok(tells(&latest));
             }
             if let Some(told) = before(&latest) {
                 return Ok(told);
             }
         }
         self.look().await?;
-        Ok(tells(&self.latest.lock().recent))
+        Ok(tells(&self.latest.lock()))
     }
 
     async fn look(&self) -> Result<(), StoreError> {
@@ -242,6 +263,14 @@ mod tests {
         assert_eq!(ended("121:121:"), None, "18 have");
         assert_eq!(ended("90:95:"), None, "that is another server's");
         assert_eq!([Snapshot::read("7"), Snapshot::read("7:x:"), Snapshot::read("7:8:y")], [None, None, None]);
+    }
+
+    #[test]
+    fn what_a_transaction_has_written_is_there_when_it_is_over() {
+        let has = |text, numbers: [u32; 5]| numbers.map(|number| snapshot(text).has(values::Xid(number)));
+        assert_eq!(has("100:105:100,103", [99, 100, 104, 103, 105]), [true, false, true, false, false]);
+        let next_epoch = "4294967290:4294967300:4294967292";
+        assert_eq!(has(next_epoch, [u32::MAX, u32::MAX - 3, 3, 4, 5]), [true, false, true, false, false]);
     }
 
     #[test]

@@ -68,12 +68,18 @@ impl<'r> Decode<'r, Postgres> for Tid {
 
 /// The number of a transaction, the lower half of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Xid(u32);
+pub(super) struct Xid(pub(super) u32);
 
 impl Xid {
     /// Whether it is the lower half of this one.
     pub(super) const fn is_of(self, whole: u64) -> bool {
         self.0 as u64 == whole & u32::MAX as u64
+    }
+
+    /// Whether it came before this one, of which it is less than half of all numbers away, as the server compares them.
+    pub(super) fn is_before(self, whole: u64) -> bool {
+        let lower = u32::try_from(whole & u64::from(u32::MAX)).unwrap_or_default();
+        self.0.wrapping_sub(lower) > u32::MAX / 2
     }
 }
 

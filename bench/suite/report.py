@@ -132,11 +132,12 @@ def raw(found):
 
 def write(found):
     """Writes the report and the figures of the front page, once there is something to compare: the first of several sizes by itself
-    would take the place of more."""
+    would take the place of more. Tells whether it did."""
     if len(found.sizes) < min(2, len(found.extent.sizes)):
-        return
+        return False
     replace(RESULTS, "million" if max(found.sizes) >= MILLION else "speed", speed(found))
     replace(README, "FIGURES", front(found))
+    return True
 
 
 def front(found):

@@ -156,10 +156,10 @@ class Aims(unittest.TestCase):
             results.write_text("<!-- speed --><!-- /speed --><!-- million --><!-- /million -->")
             readme.write_text("<!-- FIGURES --><!-- /FIGURES -->")
             with mock.patch.multiple(report, RESULTS=results, README=readme):
-                report.write(found())
+                self.assertTrue(report.write(found()))
                 broken = found()
                 del broken.outcomes["sled", 2000]
-                report.write(broken)
+                self.assertFalse(report.write(broken))
                 self.assertIn("### 2,000 tickets", results.read_text(), "one size of two does not take their place")
                 small, large = results.read_text().split("<!-- million -->")
                 self.assertTrue("### 2,000 tickets" in small and "###" not in large and "With 2,000 tickets" in readme.read_text())

@@ -41,6 +41,9 @@ const ENTRIES_PER_CHECKPOINT: Seq = 100_000;
 /// desk write its square. A checkpoint has about 17 bytes for each entry of the log, so they write as much as the entries
 /// themselves; and a start after a crash, which takes in 40,000 entries a second, has at most 125,000 of 8 million.
 const PART_PER_CHECKPOINT: Seq = 64;
+/// After an eighth of that when nothing has been told in the log for so long: then nobody waits for it, and most crashes find a desk at rest.
+const REST: Duration = Duration::from_secs(5);
+const AT_REST: Seq = 8;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -97,6 +100,7 @@ impl Committer {
     pub(super) fn run(mut self) {
         let mut last_look = Instant::now();
         let mut last_heal = Instant::now();
+        let (mut last_seq, mut last_entry) = (self.seq, Instant::now());
         loop {
             let closing = match self.commands.recv_timeout(PULSE) {
                 Ok(first) => {
@@ -117,12 +121,15 @@ impl Committer {
                 drop(answer.send(closed));
                 return;
             }
+            if self.seq != last_seq {
+                (last_seq, last_entry) = (self.seq, Instant::now());
+            }
             let read_only = self.shared.read_only.read().is_some();
             if read_only && last_heal.elapsed() >= BETWEEN_HEALINGS {
                 self.heal();
                 last_heal = Instant::now();
             } else if !read_only && last_look.elapsed() >= BETWEEN_LOOKS {
-                self.look_after();
+                self.look_after(last_entry.elapsed() >= REST);
                 last_look = Instant::now();
             }
         }
@@ -293,14 +300,14 @@ impl Committer {
     }
 
     /// What is done now and then: `IDENTITY` follows the log, and the projections are checkpointed when many entries have come.
-    fn look_after(&mut self) {
+    fn look_after(&mut self, rests: bool) {
         if self.identity.seq != self.seq {
             self.identity.seq = self.seq;
             if let Err(error) = self.folder.write_identity(&self.identity) {
                 tracing::warn!(%error, "the IDENTITY file could not be written");
             }
         }
-        if self.seq - self.checkpoint_seq >= checkpoint_distance(self.checkpoint_seq)
+        if self.seq - self.checkpoint_seq >= checkpoint_distance(self.checkpoint_seq, rests)
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(%error, "the projections could not be checkpointed");
@@ -342,9 +349,10 @@ impl Committer {
     }
 }
 
-/// How many entries after the checkpoint at `seq` the next one is due.
-fn checkpoint_distance(seq: Seq) -> Seq {
-    ENTRIES_PER_CHECKPOINT.max(seq / PART_PER_CHECKPOINT)
+/// How many entries after the checkpoint at `seq` the next one is due, of a desk that is at work or rests.
+fn checkpoint_distance(seq: Seq, rests: bool) -> Seq {
+    let distance = ENTRIES_PER_CHECKPOINT.max(seq / PART_PER_CHECKPOINT);
+    if rests { distance / AT_REST } else { distance }
 }
 
 /// Removes the marks of tickets that were changed without an entry: a checkpoint holds them now.
@@ -378,12 +386,12 @@ mod tests {
         let (mut seq, mut written) = (0, 0);
         for most in [10_000_000, 100_000_000] {
             while seq < most {
-                seq += checkpoint_distance(seq);
+                seq += checkpoint_distance(seq, false);
                 written += seq;
             }
             assert!(written < 68 * seq, "{written} of {seq}");
         }
-        assert_eq!(checkpoint_distance(0), 100_000);
-        assert_eq!(checkpoint_distance(8_000_000), 125_000);
+        assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, false)), [100_000, 125_000]);
+        assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, true)), [12_500, 15_625], "at rest");
     }
 }

@@ -26,7 +26,7 @@ use crate::{
         model::Ticket,
         query::{Assignee, COUNT_CAP, Scope, SortBy, SortKey, TicketQuery},
     },
-    types::{Page, Slice, TicketId, Total},
+    types::{Page, Slice, Total},
 };
 
 type Builder = QueryBuilder<Postgres>;
@@ -59,8 +59,7 @@ impl Source {
     pub(super) async fn known(&self, asked: &Asked) -> Result<Option<Tickets>, StoreError> {
         let Self { snapshots, known, .. } = self;
         let Some(leaf) = known.page(asked) else { return Ok(None) };
-        let ids: Vec<TicketId> = leaf.states.iter().map(|state| TicketId(state.id)).collect();
-        let Some(now) = snapshots.same_page(leaf.view, &asked.0, &ids).await? else { return Ok(None) };
+        let Some(now) = snapshots.same_page(leaf.view, &asked.0, &leaf.states).await? else { return Ok(None) };
         let Some(states) = self.states(&leaf.states, &now).await? else { return Ok(None) };
         let rows = asking!(snapshots.lost, known.tickets(&snapshots.pool, now.view, &states))?;
         let Some(rows) = rows else { return Ok(None) };

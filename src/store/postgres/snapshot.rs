@@ -17,6 +17,7 @@ use sqlx::Row as _;
 use super::{
     Lost,
     connections::Connections,
+    known::State,
     news::{News, Part, Reach, Recent, View},
     rows::Read,
     together::Together,
@@ -28,7 +29,6 @@ use crate::{
         moment::{self, TooOld},
     },
     tickets::query::TicketQuery,
-    types::TicketId,
 };
 
 /// The transactions that are over, and since when the server runs: the numbers of those that it had forgotten when it fell may come again.
@@ -131,6 +131,11 @@ impl Latest {
         self.at = Instant::now();
     }
 
+    /// Whether this part is taken for another one than in this state without another look.
+    fn is_taken_for_another(&self, view: View, part: Part<'_>) -> bool {
+        !self.recent.is_still(view, part) || self.rests()
+    }
+
     fn rests(&self) -> bool {
         self.news >= RESTLESS && self.at.elapsed() < REST
     }
@@ -169,24 +174,22 @@ impl Snapshots {
     /// # Errors
     /// The database's.
     pub(super) async fn is_still(&self, view: View, part: Part<'_>) -> Result<bool, StoreError> {
-        let is_other = |latest: &Latest| (!latest.recent.is_still(view, part) || latest.rests()).then_some(false);
-        self.told(is_other, |latest| latest.recent.is_still(view, part)).await
+        self.told(|latest| latest.is_taken_for_another(view, part).then_some(false), |latest| latest.recent.is_still(view, part)).await
     }
 
-    /// How a page of a list stands that was read when this was the latest state, with these tickets. `None` when other ones may belong to it, or
-    /// in another order, and when that is not known.
+    /// How a page of a list stands that was read when this was the latest state, with its tickets in these states. `None` when other ones may
+    /// belong to it, or in another order, and when that is not known.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn same_page(&self, view: View, query: &TicketQuery, shown: &[TicketId]) -> Result<Option<SamePage>, StoreError> {
+    pub(super) async fn same_page(&self, view: View, query: &TicketQuery, shown: &[State]) -> Result<Option<SamePage>, StoreError> {
         let part = Part::Page(query, &[]);
-        let is_other = |latest: &Latest| (!latest.recent.is_still(view, part) || latest.rests()).then_some(None);
         let same = |latest: &Latest| {
             let seen = latest.seen.clone().filter(|_| latest.recent.is_still(view, part))?;
             let changed = |id: &i64| !latest.recent.is_still(view, Part::Ticket(*id));
-            Some(SamePage { view: latest.recent.view, changed: shown.iter().map(|id| id.0).filter(changed).collect(), seen })
+            Some(SamePage { view: latest.recent.view, changed: shown.iter().map(|state| state.id).filter(changed).collect(), seen })
         };
-        self.told(is_other, same).await
+        self.told(|latest| latest.is_taken_for_another(view, part).then_some(None), same).await
     }
 
     /// What the latest look tells, when that is not too old; else what the one before tells all the same, or another one.

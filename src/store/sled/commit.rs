@@ -41,9 +41,10 @@ const ENTRIES_PER_CHECKPOINT: Seq = 100_000;
 /// desk write its square. A checkpoint has about 17 bytes for each entry of the log, so they write as much as the entries
 /// themselves; and a start after a crash, which takes in 40,000 entries a second, has at most 125,000 of 8 million.
 const PART_PER_CHECKPOINT: Seq = 64;
-/// After an eighth of that when nothing has been told in the log for so long: then nobody waits for it, and most crashes find a desk at rest.
+/// A desk rests when nothing has been told in its log for so long.
 const REST: Duration = Duration::from_secs(5);
-const AT_REST: Seq = 8;
+/// Then the next checkpoint is due after this part of the entries: nobody waits for it, and most crashes find a desk at rest.
+const PART_AT_REST: Seq = 8;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -352,7 +353,7 @@ impl Committer {
 /// How many entries after the checkpoint at `seq` the next one is due, of a desk that is at work or rests.
 fn checkpoint_distance(seq: Seq, rests: bool) -> Seq {
     let distance = ENTRIES_PER_CHECKPOINT.max(seq / PART_PER_CHECKPOINT);
-    if rests { distance / AT_REST } else { distance }
+    if rests { distance / PART_AT_REST } else { distance }
 }
 
 /// Removes the marks of tickets that were changed without an entry: a checkpoint holds them now.

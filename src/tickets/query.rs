@@ -214,7 +214,7 @@ impl Sort {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use rstest::rstest;
 
     use super::*;
@@ -231,7 +231,7 @@ pub(super) mod tests {
     }
 
     /// Open, medium, tagged a and b, of user 1, unassigned, opened at 100, touched at 200, due at 300 and 400.
-    pub(in crate::tickets) fn ticket() -> Ticket {
+    pub(crate) fn ticket() -> Ticket {
         Ticket {
             id: TicketId(5),
             title: "Printer".into(),

@@ -1,5 +1,5 @@
 //! The projections' file: written whole, with the log's end that it stands for and a checksum; a missing, damaged or
-//! foreign one only costs the time to build them anew from the rows.
+//! foreign one only costs the time to build them anew from the rows ([`super::catch_up`]).
 
 use std::{
     collections::BTreeMap,
@@ -13,20 +13,19 @@ use roaring::RoaringBitmap;
 use super::{
     columns::{Cell, Columns, Outcome},
     durability,
-    engine::Engine,
     figures::Figures,
-    keys, log,
-    projection::{Projection, next_revision, position},
+    projection::Projection,
     terms::{Index, Search},
 };
 use crate::{
     analytics::figures::{Amount, Key, Kind},
-    store::{Row, StoreError, fault},
-    tickets::model::{Priority, Status, Ticket},
-    types::{Seq, TicketId},
+    store::fault,
+    tickets::model::{Priority, Status},
+    types::Seq,
 };
 
-const MAGIC: &[u8; 8] = b"TAQPROJ2";
+/// Another one since what came after a checkpoint is [marked](super::keys::prefix::ANEW).
+const MAGIC: &[u8; 8] = b"TAQPROJ3";
 /// The bytes of the checksum at the end.
 const SUM: u64 = 4;
 /// How much is written and read at a time, in bytes.
@@ -132,7 +131,7 @@ pub(super) fn load(path: &Path) -> Option<Saved> {
     };
     let read = read(file);
     if read.is_none() {
-        tracing::warn!("the projections' file is damaged; they are built anew");
+        tracing::warn!("the projections' file is damaged or an earlier version's; they are built anew");
     }
     read
 }
@@ -238,81 +237,6 @@ fn get_bitmaps(from: &mut impl Read) -> Option<BTreeMap<Box<str>, RoaringBitmap>
         maps.insert(key, RoaringBitmap::deserialize_from(from.by_ref()).ok()?);
     }
     Some(maps)
-}
-
-/// Brings a checkpoint up to the end of the log, or builds everything from the rows.
-pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> Result<Projection, StoreError> {
-    let mut projection = match saved.filter(|saved| saved.seq <= seq) {
-        Some(mut saved) => {
-            replay(&mut saved, engine)?;
-            saved
-        }
-        None => rebuild(engine)?,
-    };
-    projection.seq = seq;
-    projection.revision = next_revision();
-    projection.lists.renew();
-    load_people(&mut projection, engine)?;
-    Ok(projection)
-}
-
-/// Takes in anew the tickets that the log's tail or a mark names.
-fn replay(projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
-    let mut touched = RoaringBitmap::new();
-    for stored in log::entries(engine, projection.seq + 1..=Seq::MAX)? {
-        if let Some(ticket) = stored?.read(engine)?.ticket_id {
-            touched.insert(position(ticket)?);
-        }
-    }
-    for pair in engine.scan(&[keys::prefix::UNLOGGED]) {
-        if let Some(id) = keys::first_id(&pair?.0) {
-            touched.insert(position(TicketId(id))?);
-        }
-    }
-    if touched.is_empty() {
-        return Ok(());
-    }
-    projection.search.public.forget(&touched);
-    projection.search.notes.forget(&touched);
-    for id in touched {
-        if let Some(ticket) = engine.ticket(TicketId(i64::from(id)))? {
-            projection.take_in(engine, &ticket)?;
-        }
-    }
-    Ok(())
-}
-
-/// Builds the columns and the search index from the rows alone.
-pub(super) fn rebuild(engine: &Engine) -> Result<Projection, StoreError> {
-    let mut projection = Projection::default();
-    for pair in engine.scan(&[keys::prefix::TICKET]) {
-        let (key, value) = pair?;
-        let ticket: Ticket = engine.decode(&key, &value)?;
-        projection.take_in(engine, &ticket)?;
-    }
-    Ok(projection)
-}
-
-/// Reads the rows about people and the single ones.
-fn load_people(projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
-    let people = &mut projection.people;
-    for pair in engine.scan(&[keys::prefix::USER]) {
-        let (key, value) = pair?;
-        people.put(&Row::User(engine.decode(&key, &value)?));
-    }
-    for pair in engine.scan(&[keys::prefix::SESSION]) {
-        let (key, value) = pair?;
-        people.put(&Row::Session(engine.decode(&key, &value)?));
-    }
-    for pair in engine.scan(&[keys::prefix::API_TOKEN]) {
-        let (key, value) = pair?;
-        people.put(&Row::ApiToken(engine.decode(&key, &value)?));
-    }
-    people.roster = engine.read(b"mroster")?.unwrap_or_default();
-    people.settings = engine.read::<crate::users::model::Settings>(b"msettings")?.unwrap_or_default().into();
-    people.setup_token = engine.read(b"msetup")?;
-    people.secret = engine.read(b"msecret")?;
-    Ok(())
 }
 
 #[cfg(test)]

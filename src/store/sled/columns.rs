@@ -256,13 +256,6 @@ impl Columns {
     pub(super) fn by_due(&self) -> Ordered<'_> {
         Ordered { order: &self.by_due, cells: &self.cells, time: |cell| cell.due_at }
     }
-
-    /// The tags of a ticket, ascending; used only where its row is not at hand.
-    pub(super) fn tags_of(&self, id: u32) -> Vec<String> {
-        let mut tags: Vec<String> = self.tags.iter().filter(|(_, ids)| ids.contains(id)).map(|(tag, _)| tag.to_string()).collect();
-        tags.sort_unstable();
-        tags
-    }
 }
 
 /// The orders, with what of a cell each goes by.

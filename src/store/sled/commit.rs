@@ -12,7 +12,9 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Shared, checkpoint,
+    Shared,
+    catch_up::catch_up,
+    checkpoint,
     engine::{Engine, io_failed},
     group::Group,
     keys,
@@ -250,7 +252,7 @@ impl Committer {
         {
             let mut state = shared.state.write();
             let engine = state.engine.as_ref().ok_or_else(super::closed)?;
-            let fresh = checkpoint::catch_up(None, engine, self.seq)?;
+            let fresh = catch_up(None, engine, self.seq)?;
             shared.cache.clear();
             state.projection = fresh;
         }
@@ -315,7 +317,7 @@ impl Committer {
         }
     }
 
-    /// Writes the projections to their file, then forgets the marks of what the log does not tell.
+    /// Writes the projections to their file, then forgets the marks of what is not in it.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         let shared = self.shared.clone();
         let state = shared.state.read();
@@ -356,11 +358,11 @@ fn checkpoint_distance(seq: Seq, rests: bool) -> Seq {
     if rests { distance / PART_AT_REST } else { distance }
 }
 
-/// Removes the marks of tickets that were changed without an entry: a checkpoint holds them now.
+/// Removes the marks of tickets that would be taken in anew: a checkpoint holds them now.
 pub(super) fn forget_marks(engine: &Engine) -> Result<(), StoreError> {
     let mut batch = sled::Batch::default();
     let mut any = false;
-    for pair in engine.scan(&[keys::prefix::UNLOGGED]) {
+    for pair in engine.scan(&[keys::prefix::ANEW]) {
         batch.remove(pair?.0);
         any = true;
     }

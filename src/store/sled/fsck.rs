@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sled::{Batch, IVec};
 
 use super::{
-    checkpoint, codec, comments,
+    catch_up, checkpoint, codec, comments,
     engine::{Engine, io_failed},
     keys::{self, prefix},
     log,
@@ -49,7 +49,7 @@ pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
     let Check { mut report, batch, .. } = check;
     if rebuild {
         engine.write(batch)?;
-        match checkpoint::rebuild(&engine) {
+        match catch_up::rebuild(&engine) {
             Ok(mut fresh) => {
                 fresh.seq = identity.seq;
                 checkpoint::save(&folder.projection(), &identity.id, &fresh).map_err(io_failed)?;
@@ -316,7 +316,7 @@ impl Check<'_> {
     /// The saved projections, brought up to the log's end, are those that follow from the rows.
     fn projection(&mut self, saved: Option<Projection>, wanted: &Projection, seq: Seq) -> Result<(), StoreError> {
         let Some(saved) = saved else { return Ok(()) };
-        let caught_up = match checkpoint::catch_up(Some(saved), self.engine, seq) {
+        let caught_up = match catch_up::catch_up(Some(saved), self.engine, seq) {
             Ok(caught_up) => caught_up,
             Err(StoreError::Corrupt(what)) => {
                 self.problem(format!("what lists are read from cannot be brought up to date: {what}"));

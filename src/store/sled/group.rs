@@ -16,6 +16,7 @@ use super::{
     keys,
     log::Additions,
     projection::{Effect, position},
+    touched::Touched,
 };
 use crate::{
     activity::model::{Entry, NewEntry},
@@ -149,8 +150,7 @@ impl<'a> Group<'a> {
     }
 
     fn stage_all(&mut self, changes: Changes) -> Result<Seq, StoreError> {
-        let covered: HashSet<TicketId> = changes.log.iter().filter_map(|entry| entry.ticket_id).collect();
-        let mut touched = BTreeSet::new();
+        let mut touched = Touched::default();
         for write in changes.writes {
             match write {
                 Write::Put(row, expect) => self.put(*row, expect, &mut touched)?,
@@ -160,12 +160,12 @@ impl<'a> Group<'a> {
         for addition in changes.additions {
             self.addition(addition, &mut touched)?;
         }
+        let anew = touched.but_told(&changes.log);
         for entry in changes.log {
             self.log(entry)?;
         }
-        // The projections follow the log; what it does not tell is marked, so that a start after a crash finds it.
-        for ticket in touched.into_iter().filter(|id| !covered.contains(id)) {
-            self.stage(keys::unlogged(ticket), Some(Vec::new()));
+        for ticket in anew {
+            self.stage(keys::anew(ticket), Some(Vec::new()));
         }
         Ok(self.seq)
     }
@@ -291,7 +291,7 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    fn put(&mut self, mut row: Row, expect: Expect, touched: &mut BTreeSet<TicketId>) -> Result<(), StoreError> {
+    fn put(&mut self, mut row: Row, expect: Expect, touched: &mut Touched) -> Result<(), StoreError> {
         let version = match expect {
             Expect::New => 1,
             Expect::Version(expected) => expected + 1,
@@ -310,7 +310,7 @@ impl<'a> Group<'a> {
                 } else {
                     self.used(IdKind::Ticket, ticket.id.0);
                 }
-                touched.insert(ticket.id);
+                touched.ticket(before.as_deref(), &ticket);
                 self.put_ticket(before, ticket)?;
             }
             Row::Comment(comment) => {
@@ -319,7 +319,7 @@ impl<'a> Group<'a> {
                 if before.is_none() {
                     self.used(IdKind::Comment, comment.id.0);
                 }
-                touched.insert(comment.ticket_id);
+                touched.comment(before.as_ref(), &comment);
                 self.put_comment(home, &comment)?;
                 self.effects.push(Effect::Comment { before: before.map(Box::new), after: Box::new(comment) });
             }
@@ -380,7 +380,7 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    fn addition(&mut self, addition: Addition, touched: &mut BTreeSet<TicketId>) -> Result<(), StoreError> {
+    fn addition(&mut self, addition: Addition, touched: &mut Touched) -> Result<(), StoreError> {
         match addition {
             Addition::Comments { ticket: id, public, internal, touched_at } => {
                 let Some(before) = self.ticket(id)? else { return Ok(()) };
@@ -388,7 +388,7 @@ impl<'a> Group<'a> {
                 ticket.public_comments += public;
                 ticket.internal_notes += internal;
                 ticket.updated_at = touched_at.map_or(ticket.updated_at, |at| ticket.updated_at.max(at));
-                touched.insert(id);
+                touched.ticket(Some(&before), &ticket);
                 self.put_ticket(Some(before), ticket)
             }
             Addition::SessionUsed(id, at) => {

@@ -26,8 +26,9 @@ pub(super) mod prefix {
     pub(in crate::store::sled) const TICKET_ENTRY: u8 = b'i';
     /// The further pieces of long values.
     pub(in crate::store::sled) const PIECE: u8 = b'x';
-    /// Tickets changed without an entry since the last checkpoint of the projections.
-    pub(in crate::store::sled) const UNLOGGED: u8 = b'd';
+    /// Tickets of which the log's entries since the last checkpoint of the projections do not tell what has come to their
+    /// texts: a start after a crash takes them in anew.
+    pub(in crate::store::sled) const ANEW: u8 = b'd';
 }
 
 /// The store's schema number, written once.
@@ -98,8 +99,8 @@ pub(super) fn own_log(tickets: i64, seq: Seq) -> Vec<u8> {
     of_ids(prefix::OWN_LOG, tickets, seq)
 }
 
-pub(super) fn unlogged(ticket: TicketId) -> Vec<u8> {
-    of_id(prefix::UNLOGGED, ticket.0)
+pub(super) fn anew(ticket: TicketId) -> Vec<u8> {
+    of_id(prefix::ANEW, ticket.0)
 }
 
 pub(super) fn email(address: &str) -> Vec<u8> {

@@ -6,6 +6,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use serde::de::DeserializeOwned;
 use sled::IVec;
 
 use super::{
@@ -32,7 +33,8 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn read(&self, engine: &Engine) -> Result<Entry, StoreError> {
+    /// Reads it, or of it what `T` has.
+    pub(super) fn read<T: DeserializeOwned>(&self, engine: &Engine) -> Result<T, StoreError> {
         match &self.at {
             Some(at) => codec::decode_map(&self.key, &self.value[at.clone()]),
             None => engine.decode(&self.key, &self.value),

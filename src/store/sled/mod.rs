@@ -3,6 +3,7 @@
 
 pub(super) mod aside;
 mod bounds;
+mod catch_up;
 mod cells;
 mod checkpoint;
 mod codec;
@@ -29,6 +30,7 @@ mod projection;
 mod reads;
 mod select;
 mod terms;
+mod touched;
 mod view;
 
 use std::{
@@ -126,7 +128,7 @@ fn load(folder: &Folder, cache_mib: u64, ids: &Ids) -> Result<Loaded, OpenError>
     let saved = saved.map_err(|source| OpenError::Folder { dir: folder.dir.clone(), source })?;
     let saved = saved.and_then(|saved| saved.of(&identity.id));
     let checkpoint_seq = saved.as_ref().map_or(0, |projection| projection.seq);
-    let projection = checkpoint::catch_up(saved, &engine, identity.seq)?;
+    let projection = catch_up::catch_up(saved, &engine, identity.seq)?;
     fault::point("open.projection");
     ids.load(&engine)?;
     fault::point("open.ids");

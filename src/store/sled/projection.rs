@@ -100,7 +100,7 @@ impl Projection {
 
     fn put_ticket(&mut self, engine: &Engine, before: Option<&Ticket>, after: &Ticket) -> Result<(), StoreError> {
         let id = position(after.id)?;
-        self.put_cell(id, Cell::of(after), before.map_or(&[], |old| &old.tags), &after.tags);
+        self.put_cell(id, after, before.map_or(&[], |old| &old.tags));
         let Some(old) = before else {
             self.search.public.add(id, &after.title);
             self.search.public.add(id, &after.description);
@@ -118,11 +118,12 @@ impl Projection {
         Ok(())
     }
 
-    /// Moves a ticket's cell, and with it the counters.
-    fn put_cell(&mut self, id: u32, cell: Cell, old_tags: &[String], tags: &[String]) {
+    /// Moves a ticket's cell, and with it the counters. `old_tags` are those that it had here.
+    pub(super) fn put_cell(&mut self, id: u32, ticket: &Ticket, old_tags: &[String]) {
+        let cell = Cell::of(ticket);
         let before = self.columns.cell(id).as_ref().map(Cell::standing);
         self.figures.follow(before.as_ref(), &cell.standing());
-        self.columns.put(id, cell, old_tags, tags);
+        self.columns.put(id, cell, old_tags, &ticket.tags);
     }
 
     fn put_comment(&mut self, engine: &Engine, before: Option<&Comment>, after: &Comment) -> Result<(), StoreError> {
@@ -142,28 +143,33 @@ impl Projection {
             let index = if old.is_internal { &mut self.search.notes } else { &mut self.search.public };
             index.remove(id, &gone);
         }
-        if let Some(new) = new {
-            let index = if new.is_internal { &mut self.search.notes } else { &mut self.search.public };
-            index.add(id, &new.content);
+        self.add_comment(id, after);
+        Ok(())
+    }
+
+    /// Brings a ticket and its comments in from the rows, where there is nothing of it yet.
+    pub(super) fn take_in(&mut self, engine: &Engine, ticket: &Ticket) -> Result<(), StoreError> {
+        let id = position(ticket.id)?;
+        self.put_cell(id, ticket, &[]);
+        self.add_texts(engine, id, ticket)
+    }
+
+    /// Indexes a ticket and its comments, where nothing of its texts is indexed yet.
+    pub(super) fn add_texts(&mut self, engine: &Engine, id: u32, ticket: &Ticket) -> Result<(), StoreError> {
+        self.search.public.add(id, &ticket.title);
+        self.search.public.add(id, &ticket.description);
+        for comment in comments::of_ticket(engine, ticket.id, CommentId(0))? {
+            self.add_comment(id, &comment?);
         }
         Ok(())
     }
 
-    /// Brings a ticket and its comments in from the rows, where nothing of its texts is indexed yet.
-    pub(super) fn take_in(&mut self, engine: &Engine, ticket: &Ticket) -> Result<(), StoreError> {
-        let id = position(ticket.id)?;
-        let old_tags = if self.columns.cell(id).is_some() { self.columns.tags_of(id) } else { Vec::new() };
-        self.put_cell(id, Cell::of(ticket), &old_tags, &ticket.tags);
-        self.search.public.add(id, &ticket.title);
-        self.search.public.add(id, &ticket.description);
-        for comment in comments::of_ticket(engine, ticket.id, CommentId(0))? {
-            let comment = comment?;
-            if comment.deleted_at.is_none() {
-                let index = if comment.is_internal { &mut self.search.notes } else { &mut self.search.public };
-                index.add(id, &comment.content);
-            }
+    /// Indexes a comment, unless it is deleted.
+    pub(super) fn add_comment(&mut self, id: u32, comment: &Comment) {
+        if comment.deleted_at.is_none() {
+            let index = if comment.is_internal { &mut self.search.notes } else { &mut self.search.public };
+            index.add(id, &comment.content);
         }
-        Ok(())
     }
 }
 

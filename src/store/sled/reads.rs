@@ -246,7 +246,7 @@ fn stretch(engine: &Engine, query: &EntryQuery, end: Seq) -> Result<Vec<Entry>, 
         if entries.len() == query.limit {
             break;
         }
-        let entry = stored?.read(engine)?;
+        let entry: Entry = stored?.read(engine)?;
         if query.internal || !entry.internal {
             entries.push(entry);
         }

@@ -51,7 +51,7 @@ impl Before {
     pub(super) fn keep<'a>(&mut self, engine: &Engine, keys: impl Iterator<Item = &'a Vec<u8>>) -> Result<(), StoreError> {
         for key in keys {
             // The log is only added to, and what is derived is not read.
-            let read = !matches!(key.first(), Some(&(prefix::ENTRY | prefix::OWN_LOG | prefix::EMAIL | prefix::UNLOGGED)));
+            let read = !matches!(key.first(), Some(&(prefix::ENTRY | prefix::OWN_LOG | prefix::EMAIL | prefix::ANEW)));
             if read && !self.values.contains_key(key) {
                 self.values.insert(key.clone(), engine.get(key)?);
             }

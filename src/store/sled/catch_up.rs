@@ -1,0 +1,333 @@
+//! How the projections come to the log's end when a store is opened: from their file and what came after it, or from
+//! the rows alone.
+//!
+//! What came after the file is told by the log's entries, each with its ticket and its comment, and by
+//! [marks](keys::prefix::ANEW) of the tickets of which that is not enough.
+
+use std::collections::{BTreeSet, HashMap};
+
+use roaring::RoaringBitmap;
+use serde::Deserialize;
+
+use super::{
+    comments,
+    engine::Engine,
+    keys, log,
+    projection::{Projection, next_revision, position},
+};
+use crate::{
+    store::{Row, StoreError},
+    tickets::model::Ticket,
+    types::{CommentId, Seq, TicketId},
+};
+
+/// Brings saved projections up to the end of the log, or builds everything from the rows.
+pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> Result<Projection, StoreError> {
+    let mut projection = match saved.filter(|saved| saved.seq <= seq) {
+        Some(mut saved) => {
+            After::of(engine, saved.seq)?.replay(&mut saved, engine)?;
+            saved
+        }
+        None => rebuild(engine)?,
+    };
+    projection.seq = seq;
+    projection.revision = next_revision();
+    projection.lists.renew();
+    load_people(&mut projection, engine)?;
+    Ok(projection)
+}
+
+/// What an entry is about; the rest of it need not be read.
+#[derive(Deserialize)]
+struct About {
+    ticket_id: Option<TicketId>,
+    comment_id: Option<CommentId>,
+}
+
+/// What came after a checkpoint.
+#[derive(Default)]
+struct After {
+    /// The tickets that entries or marks name.
+    tickets: RoaringBitmap,
+    /// Those that are marked.
+    anew: RoaringBitmap,
+    /// The comments that entries name.
+    comments: BTreeSet<(u32, CommentId)>,
+}
+
+impl After {
+    fn of(engine: &Engine, seq: Seq) -> Result<Self, StoreError> {
+        let mut after = Self::default();
+        for stored in log::entries(engine, seq + 1..=Seq::MAX)? {
+            let About { ticket_id, comment_id } = stored?.read(engine)?;
+            if let Some(ticket) = ticket_id {
+                let id = position(ticket)?;
+                after.tickets.insert(id);
+                after.comments.extend(comment_id.map(|comment| (id, comment)));
+            }
+        }
+        for pair in engine.scan(&[keys::prefix::ANEW]) {
+            if let Some(id) = keys::first_id(&pair?.0) {
+                after.anew.insert(position(TicketId(id))?);
+            }
+        }
+        after.tickets |= &after.anew;
+        Ok(after)
+    }
+
+    /// Takes in whole what is new or marked; of the other tickets their cells and the comments that were written.
+    fn replay(self, projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
+        if !self.anew.is_empty() {
+            projection.search.public.forget(&self.anew);
+            projection.search.notes.forget(&self.anew);
+        }
+        let mut old_tags = self.old_tags(projection);
+        let mut whole = self.anew;
+        for id in self.tickets {
+            let Some(ticket) = engine.ticket(TicketId(id.into()))? else { continue };
+            if projection.columns.cell(id).is_none() {
+                whole.insert(id);
+            }
+            projection.put_cell(id, &ticket, &old_tags.remove(&id).unwrap_or_default());
+            if whole.contains(id) {
+                projection.add_texts(engine, id, &ticket)?;
+            }
+        }
+        for (ticket, comment) in self.comments {
+            if whole.contains(ticket) {
+                continue;
+            }
+            if let Some(comment) = comments::comment(engine, TicketId(ticket.into()), comment)? {
+                projection.add_comment(ticket, &comment);
+            }
+        }
+        Ok(())
+    }
+
+    /// The tags of the tickets as they were.
+    fn old_tags(&self, projection: &Projection) -> HashMap<u32, Vec<String>> {
+        let mut tags: HashMap<u32, Vec<String>> = HashMap::new();
+        for (tag, ids) in &projection.columns.tags {
+            for id in ids & &self.tickets {
+                tags.entry(id).or_default().push(tag.to_string());
+            }
+        }
+        tags
+    }
+}
+
+/// Builds the columns and the search index from the rows alone.
+pub(super) fn rebuild(engine: &Engine) -> Result<Projection, StoreError> {
+    let mut projection = Projection::default();
+    for pair in engine.scan(&[keys::prefix::TICKET]) {
+        let (key, value) = pair?;
+        let ticket: Ticket = engine.decode(&key, &value)?;
+        projection.take_in(engine, &ticket)?;
+    }
+    Ok(projection)
+}
+
+/// Reads the rows about people and the single ones.
+fn load_people(projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
+    let people = &mut projection.people;
+    for pair in engine.scan(&[keys::prefix::USER]) {
+        let (key, value) = pair?;
+        people.put(&Row::User(engine.decode(&key, &value)?));
+    }
+    for pair in engine.scan(&[keys::prefix::SESSION]) {
+        let (key, value) = pair?;
+        people.put(&Row::Session(engine.decode(&key, &value)?));
+    }
+    for pair in engine.scan(&[keys::prefix::API_TOKEN]) {
+        let (key, value) = pair?;
+        people.put(&Row::ApiToken(engine.decode(&key, &value)?));
+    }
+    people.roster = engine.read(b"mroster")?.unwrap_or_default();
+    people.settings = engine.read::<crate::users::model::Settings>(b"msettings")?.unwrap_or_default().into();
+    people.setup_token = engine.read(b"msetup")?;
+    people.secret = engine.read(b"msecret")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        activity::model::{Action, ActorRef, Facts, NewEntry},
+        store::{
+            Changes,
+            sled::{
+                checkpoint,
+                commit::forget_marks,
+                group::{Group, batch},
+                ids::Ids,
+            },
+        },
+        tickets::{
+            model::{Comment, Status},
+            query::tests::ticket,
+        },
+        types::{Timestamp, UserId},
+    };
+
+    const IDENTITY: &str = "0123456789abcdef";
+    const WORDS: [&str; 6] = ["printer", "vpn", "fire", "mail", "slow", "again"];
+
+    /// What becomes of a ticket or a comment.
+    #[derive(Debug, Clone)]
+    enum Turn {
+        Ticket { title: String, description: String, tags: Vec<String>, closed: bool },
+        Comment { id: i64, content: String, internal: bool, deleted: bool },
+    }
+
+    /// What the entry of a commit names.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Tells {
+        Nothing,
+        Ticket,
+        TicketAndComment,
+        AnotherComment,
+    }
+
+    fn texts() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(WORDS.to_vec()), 0..4).prop_map(|words| words.join(" "))
+    }
+
+    fn turns() -> impl Strategy<Value = Vec<(i64, Turn, Tells)>> {
+        let tags = prop::collection::btree_set("[ab]", 0..2).prop_map(|tags| tags.into_iter().collect());
+        let of_ticket = (texts(), texts(), tags, any::<bool>()).prop_map(|(title, description, tags, closed)| Turn::Ticket {
+            title,
+            description,
+            tags,
+            closed,
+        });
+        let of_comment = (1..5_i64, texts(), prop::bool::weighted(0.2)).prop_map(|(id, content, deleted)| Turn::Comment {
+            id,
+            content,
+            internal: id % 2 == 0,
+            deleted,
+        });
+        let tells = prop::sample::select(vec![Tells::Nothing, Tells::Ticket, Tells::TicketAndComment, Tells::AnotherComment]);
+        prop::collection::vec((1..4_i64, prop_oneof![of_ticket, of_comment], tells), 1..40)
+    }
+
+    /// A store as its committer moves it.
+    struct Desk {
+        engine: Engine,
+        live: Projection,
+        dir: tempfile::TempDir,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let (engine, dir) = Engine::temporary().unwrap();
+            Self { engine, live: Projection::default(), dir }
+        }
+
+        fn commit(&mut self, changes: Changes) {
+            let ids = Ids::default();
+            let mut group = Group::new(&self.engine, &|_| None, &ids, self.live.seq);
+            let seq = group.add(changes).unwrap();
+            let Group { mut staged, log, effects, .. } = group;
+            staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
+            self.engine.apply(batch(staged)).unwrap();
+            self.live.apply(&self.engine, &effects).unwrap();
+            self.live.seq = seq;
+        }
+
+        fn take(&mut self, number: i64, turn: Turn, tells: Tells) {
+            let id = TicketId(number);
+            let mut entry = NewEntry::new(Action::TicketUpdated, ActorRef::system(), Timestamp::from_micros(number));
+            if tells != Tells::Nothing {
+                entry = entry.about_ticket(id, Facts::default());
+            }
+            let changes = match turn {
+                Turn::Ticket { title, description, tags, closed } => {
+                    let status = if closed { Status::Closed } else { Status::Open };
+                    Changes::new().overwrite(Ticket { id, title, description, status, tags, ..ticket() })
+                }
+                Turn::Comment { id: comment, content, internal, deleted } => {
+                    let at = Timestamp::from_micros(comment);
+                    let comment = CommentId(number * 10 + comment);
+                    match tells {
+                        Tells::TicketAndComment => entry = entry.about_comment(comment, internal),
+                        Tells::AnotherComment => entry = entry.about_comment(CommentId(comment.0 + 1), internal),
+                        Tells::Nothing | Tells::Ticket => {}
+                    }
+                    Changes::new().overwrite(Comment {
+                        id: comment,
+                        ticket_id: id,
+                        author_id: UserId(1),
+                        content,
+                        is_internal: internal,
+                        created_at: at,
+                        updated_at: at,
+                        deleted_at: deleted.then_some(at),
+                        version: 1,
+                    })
+                }
+            };
+            self.commit(changes.log(entry));
+        }
+
+        /// Saves the projections as the committer does.
+        fn checkpoint(&self) {
+            checkpoint::save(&self.dir.path().join("projection"), IDENTITY, &self.live).unwrap();
+            forget_marks(&self.engine).unwrap();
+        }
+
+        fn saved(&self) -> Option<Projection> {
+            checkpoint::load(&self.dir.path().join("projection"))?.of(IDENTITY)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn a_saved_projection_comes_to_be_what_the_commits_since_have_made_of_it(
+            before in turns(), after in turns(), again in turns(), checkpoints in any::<[bool; 2]>(),
+        ) {
+            let mut desk = Desk::new();
+            // A ticket has its row before it has comments, as the use cases see to; the third comes later.
+            let first = || Turn::Ticket { title: "first".into(), description: String::new(), tags: Vec::new(), closed: false };
+            (1..3).for_each(|number| desk.take(number, first(), Tells::Ticket));
+            for (turns, saves, tickets) in [(before, checkpoints[0], 2), (after, checkpoints[1], 3), (again, false, 3)] {
+                for (number, turn, tells) in turns {
+                    desk.take(number.min(tickets), turn, tells);
+                }
+                if saves {
+                    desk.checkpoint();
+                }
+                if tickets == 2 {
+                    desk.take(3, first(), Tells::Ticket);
+                }
+            }
+            let seq = desk.live.seq;
+            for found in [catch_up(desk.saved(), &desk.engine, seq).unwrap(), rebuild(&desk.engine).unwrap()] {
+                prop_assert_eq!(&found.columns, &desk.live.columns);
+                prop_assert_eq!(&found.search, &desk.live.search);
+                prop_assert_eq!(&found.figures, &desk.live.figures);
+            }
+        }
+    }
+
+    #[test]
+    fn the_log_leads_to_new_comments_and_only_tickets_whose_texts_have_changed_are_taken_in_whole() {
+        let mut desk = Desk::new();
+        let told = |content: &str| Turn::Comment { id: 1, content: content.into(), internal: false, deleted: false };
+        let titled = |title: &str, closed| Turn::Ticket { title: title.into(), description: String::new(), tags: Vec::new(), closed };
+        (1..=4).for_each(|number| desk.take(number, titled("first", false), Tells::Ticket));
+        desk.checkpoint();
+        desk.take(1, told("printer"), Tells::TicketAndComment);
+        desk.take(2, titled("first", true), Tells::Ticket);
+        desk.take(3, titled("second", false), Tells::Ticket);
+        desk.take(4, told("vpn"), Tells::TicketAndComment);
+        desk.take(4, told("mail"), Tells::TicketAndComment);
+        desk.take(5, titled("new", false), Tells::Ticket);
+        let After { tickets, anew, comments } = After::of(&desk.engine, 4).unwrap();
+        assert!(tickets.iter().eq(1..=5) && anew.iter().eq([3, 4]), "{anew:?}");
+        assert!(comments.into_iter().eq([(1, CommentId(11)), (4, CommentId(41))]));
+    }
+}

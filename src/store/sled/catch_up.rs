@@ -4,15 +4,16 @@
 //! What came after the file is told by the log's entries, each with its ticket and its comment, and by
 //! [marks](keys::prefix::ANEW) of the tickets of which that is not enough.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use roaring::RoaringBitmap;
 use serde::Deserialize;
 
 use super::{
-    comments,
     engine::Engine,
-    keys, log,
+    gathered::{Gathered, in_threads},
+    keys,
+    log::{self, Stored},
     projection::{Projection, next_revision, position},
 };
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
     tickets::model::Ticket,
     types::{CommentId, Seq, TicketId},
 };
+
+/// So many rows or entries are read before what they say is put into place.
+const BATCH: usize = 16_384;
 
 /// Brings saved projections up to the end of the log, or builds everything from the rows.
 pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> Result<Projection, StoreError> {
@@ -37,6 +41,12 @@ pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> 
     Ok(projection)
 }
 
+/// The next ones, while there are any.
+fn batch<T>(items: &mut impl Iterator<Item = Result<T, StoreError>>) -> Result<Option<Vec<T>>, StoreError> {
+    let batch = items.take(BATCH).collect::<Result<Vec<_>, _>>()?;
+    Ok((!batch.is_empty()).then_some(batch))
+}
+
 /// What an entry is about; the rest of it need not be read.
 #[derive(Deserialize)]
 struct About {
@@ -51,20 +61,18 @@ struct After {
     tickets: RoaringBitmap,
     /// Those that are marked.
     anew: RoaringBitmap,
-    /// The comments that entries name.
-    comments: BTreeSet<(u32, CommentId)>,
+    /// The first comment of a ticket that an entry names. Whichever follow it may be indexed again.
+    comments: HashMap<u32, CommentId>,
 }
 
 impl After {
     fn of(engine: &Engine, seq: Seq) -> Result<Self, StoreError> {
         let mut after = Self::default();
-        for stored in log::entries(engine, seq + 1..=Seq::MAX)? {
-            let About { ticket_id, comment_id } = stored?.read(engine)?;
-            if let Some(ticket) = ticket_id {
-                let id = position(ticket)?;
-                after.tickets.insert(id);
-                after.comments.extend(comment_id.map(|comment| (id, comment)));
-            }
+        let mut entries = log::entries(engine, seq + 1..=Seq::MAX)?;
+        while let Some(entries) = batch(&mut entries)? {
+            in_threads(&entries, |entry: &Stored, after: &mut Self| after.entry(&entry.read(engine)?))?
+                .into_iter()
+                .for_each(|part| after.join(part));
         }
         for pair in engine.scan(&[keys::prefix::ANEW]) {
             if let Some(id) = keys::first_id(&pair?.0) {
@@ -75,54 +83,62 @@ impl After {
         Ok(after)
     }
 
+    fn entry(&mut self, about: &About) -> Result<(), StoreError> {
+        if let Some(ticket) = about.ticket_id {
+            let id = position(ticket)?;
+            self.tickets.insert(id);
+            if let Some(comment) = about.comment_id {
+                self.comment(id, comment);
+            }
+        }
+        Ok(())
+    }
+
+    fn comment(&mut self, ticket: u32, comment: CommentId) {
+        self.comments.entry(ticket).and_modify(|first| *first = comment.min(*first)).or_insert(comment);
+    }
+
+    fn join(&mut self, other: Self) {
+        self.tickets |= other.tickets;
+        other.comments.into_iter().for_each(|(ticket, comment)| self.comment(ticket, comment));
+    }
+
     /// Takes in whole what is new or marked; of the other tickets their cells and the comments that were written.
     fn replay(self, projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
         if !self.anew.is_empty() {
             projection.search.public.forget(&self.anew);
             projection.search.notes.forget(&self.anew);
         }
-        let mut old_tags = self.old_tags(projection);
-        let mut whole = self.anew;
-        for id in self.tickets {
-            let Some(ticket) = engine.ticket(TicketId(id.into()))? else { continue };
-            if projection.columns.cell(id).is_none() {
-                whole.insert(id);
-            }
-            projection.put_cell(id, &ticket, &old_tags.remove(&id).unwrap_or_default());
-            if whole.contains(id) {
-                projection.add_texts(engine, id, &ticket)?;
-            }
-        }
-        for (ticket, comment) in self.comments {
-            if whole.contains(ticket) {
-                continue;
-            }
-            if let Some(comment) = comments::comment(engine, TicketId(ticket.into()), comment)? {
-                projection.add_comment(ticket, &comment);
+        for ids in self.tickets.iter().collect::<Vec<_>>().chunks(BATCH) {
+            let columns = &projection.columns;
+            let read = in_threads(ids, |id, gathered: &mut Gathered| {
+                let Some(ticket) = engine.ticket(TicketId((*id).into()))? else { return Ok(()) };
+                if self.anew.contains(*id) || columns.cell(*id).is_none() {
+                    return gathered.whole(engine, &ticket);
+                }
+                gathered.bare(&ticket)?;
+                self.comments.get(id).map_or(Ok(()), |first| gathered.comments(engine, &ticket, *first))
+            })?;
+            for gathered in read {
+                projection.take_in(gathered);
             }
         }
         Ok(())
-    }
-
-    /// The tags of the tickets as they were.
-    fn old_tags(&self, projection: &Projection) -> HashMap<u32, Vec<String>> {
-        let mut tags: HashMap<u32, Vec<String>> = HashMap::new();
-        for (tag, ids) in &projection.columns.tags {
-            for id in ids & &self.tickets {
-                tags.entry(id).or_default().push(tag.to_string());
-            }
-        }
-        tags
     }
 }
 
 /// Builds the columns and the search index from the rows alone.
 pub(super) fn rebuild(engine: &Engine) -> Result<Projection, StoreError> {
     let mut projection = Projection::default();
-    for pair in engine.scan(&[keys::prefix::TICKET]) {
-        let (key, value) = pair?;
-        let ticket: Ticket = engine.decode(&key, &value)?;
-        projection.take_in(engine, &ticket)?;
+    let mut rows = engine.scan(&[keys::prefix::TICKET]);
+    while let Some(rows) = batch(&mut rows)? {
+        let read = in_threads(&rows, |(key, value), gathered: &mut Gathered| {
+            let ticket: Ticket = engine.decode(key, value)?;
+            gathered.whole(engine, &ticket)
+        })?;
+        for gathered in read {
+            projection.take_in(gathered);
+        }
     }
     Ok(projection)
 }
@@ -328,6 +344,6 @@ mod tests {
         desk.take(5, titled("new", false), Tells::Ticket);
         let After { tickets, anew, comments } = After::of(&desk.engine, 4).unwrap();
         assert!(tickets.iter().eq(1..=5) && anew.iter().eq([3, 4]), "{anew:?}");
-        assert!(comments.into_iter().eq([(1, CommentId(11)), (4, CommentId(41))]));
+        assert_eq!(comments, HashMap::from([(1, CommentId(11)), (4, CommentId(41))]));
     }
 }

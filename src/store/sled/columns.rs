@@ -256,6 +256,15 @@ impl Columns {
     pub(super) fn by_due(&self) -> Ordered<'_> {
         Ordered { order: &self.by_due, cells: &self.cells, time: |cell| cell.due_at }
     }
+
+    /// The tags that each of these tickets has, for where their rows as they were are not at hand.
+    pub(super) fn tags_of(&self, tickets: &RoaringBitmap) -> HashMap<u32, Vec<String>> {
+        let mut tags: HashMap<u32, Vec<String>> = HashMap::new();
+        for (tag, ids) in self.tags.iter().filter(|_| !tickets.is_empty()) {
+            (ids & tickets).into_iter().for_each(|id| tags.entry(id).or_default().push(tag.to_string()));
+        }
+        tags
+    }
 }
 
 /// The orders, with what of a cell each goes by.

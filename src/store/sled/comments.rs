@@ -94,7 +94,9 @@ pub(super) fn of_ticket(
     ticket: TicketId,
     from: CommentId,
 ) -> Result<impl Iterator<Item = Result<Comment, StoreError>> + '_, StoreError> {
-    let begin = home(engine, ticket, from)?.map_or_else(|| keys::comment(ticket, from), |(key, _)| key.to_vec());
+    // The first one is at home nowhere before.
+    let home = if from == CommentId(0) { None } else { home(engine, ticket, from)? };
+    let begin = home.map_or_else(|| keys::comment(ticket, from), |(key, _)| key.to_vec());
     let found = engine.range(begin..=keys::comment(ticket, CommentId(i64::MAX)));
     let found = found.flat_map(|pair| pair.map_or_else(|error| vec![Err(error)], split));
     let found = found.filter(move |stored| stored.as_ref().map_or(true, |stored| stored.id >= from));

@@ -9,6 +9,7 @@ use sled::{Batch, IVec};
 use super::{
     catch_up, checkpoint, codec, comments,
     engine::{Engine, io_failed},
+    gathered::Gathered,
     keys::{self, prefix},
     log,
     open::{Folder, OpenError, Options},
@@ -294,9 +295,11 @@ impl Check<'_> {
                 }
                 self.batch.insert(key, encoded.first);
             }
-            if let Err(error) = projection.take_in(self.engine, &ticket) {
+            let mut gathered = Gathered::default();
+            if let Err(error) = gathered.whole(self.engine, &ticket) {
                 self.problem(format!("the texts of ticket {} cannot be indexed: {error}", ticket.id));
             }
+            projection.take_in(gathered);
         }
         for ticket in owners {
             self.problem(format!("comments belong to ticket {ticket}, which does not exist"));

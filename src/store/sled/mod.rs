@@ -15,6 +15,7 @@ mod engine;
 mod figures;
 mod filters;
 mod fsck;
+mod gathered;
 mod group;
 mod ids;
 mod keys;

@@ -13,6 +13,7 @@ use super::{
     comments,
     engine::Engine,
     figures::Figures,
+    gathered::{Bare, Gathered},
     lists::Lists,
     people::People,
     terms::Search,
@@ -100,7 +101,7 @@ impl Projection {
 
     fn put_ticket(&mut self, engine: &Engine, before: Option<&Ticket>, after: &Ticket) -> Result<(), StoreError> {
         let id = position(after.id)?;
-        self.put_cell(id, after, before.map_or(&[], |old| &old.tags));
+        self.put_cell(id, Cell::of(after), before.map_or(&[], |old| &old.tags), &after.tags);
         let Some(old) = before else {
             self.search.public.add(id, &after.title);
             self.search.public.add(id, &after.description);
@@ -119,11 +120,10 @@ impl Projection {
     }
 
     /// Moves a ticket's cell, and with it the counters. `old_tags` are those that it had here.
-    pub(super) fn put_cell(&mut self, id: u32, ticket: &Ticket, old_tags: &[String]) {
-        let cell = Cell::of(ticket);
+    fn put_cell(&mut self, id: u32, cell: Cell, old_tags: &[String], tags: &[String]) {
         let before = self.columns.cell(id).as_ref().map(Cell::standing);
         self.figures.follow(before.as_ref(), &cell.standing());
-        self.columns.put(id, cell, old_tags, &ticket.tags);
+        self.columns.put(id, cell, old_tags, tags);
     }
 
     fn put_comment(&mut self, engine: &Engine, before: Option<&Comment>, after: &Comment) -> Result<(), StoreError> {
@@ -143,33 +143,23 @@ impl Projection {
             let index = if old.is_internal { &mut self.search.notes } else { &mut self.search.public };
             index.remove(id, &gone);
         }
-        self.add_comment(id, after);
-        Ok(())
-    }
-
-    /// Brings a ticket and its comments in from the rows, where there is nothing of it yet.
-    pub(super) fn take_in(&mut self, engine: &Engine, ticket: &Ticket) -> Result<(), StoreError> {
-        let id = position(ticket.id)?;
-        self.put_cell(id, ticket, &[]);
-        self.add_texts(engine, id, ticket)
-    }
-
-    /// Indexes a ticket and its comments, where nothing of its texts is indexed yet.
-    pub(super) fn add_texts(&mut self, engine: &Engine, id: u32, ticket: &Ticket) -> Result<(), StoreError> {
-        self.search.public.add(id, &ticket.title);
-        self.search.public.add(id, &ticket.description);
-        for comment in comments::of_ticket(engine, ticket.id, CommentId(0))? {
-            self.add_comment(id, &comment?);
+        if let Some(new) = new {
+            let index = if new.is_internal { &mut self.search.notes } else { &mut self.search.public };
+            index.add(id, &new.content);
         }
         Ok(())
     }
 
-    /// Indexes a comment, unless it is deleted.
-    pub(super) fn add_comment(&mut self, id: u32, comment: &Comment) {
-        if comment.deleted_at.is_none() {
-            let index = if comment.is_internal { &mut self.search.notes } else { &mut self.search.public };
-            index.add(id, &comment.content);
+    /// Brings in what was read from the rows; what was gathered with its texts has none in the index yet.
+    pub(super) fn take_in(&mut self, gathered: Gathered) {
+        let Gathered { tickets, public, notes } = gathered;
+        let known = tickets.iter().map(|ticket| ticket.id).filter(|id| self.columns.cell(*id).is_some()).collect();
+        let mut old_tags = self.columns.tags_of(&known);
+        for Bare { id, cell, tags } in tickets {
+            self.put_cell(id, cell, &old_tags.remove(&id).unwrap_or_default(), &tags);
         }
+        self.search.public.take_in(public);
+        self.search.notes.take_in(notes);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use roaring::RoaringBitmap;
 
-use super::filters::AnyOf;
+use super::{filters::AnyOf, gathered::Terms};
 use crate::tickets::search::{Words, terms};
 
 /// One index.
@@ -22,6 +22,17 @@ impl Index {
                 ids.insert(id);
             } else {
                 self.0.insert(term.into(), RoaringBitmap::from_iter([id]));
+            }
+        }
+    }
+
+    /// Adds what was gathered.
+    pub(super) fn take_in(&mut self, gathered: Terms) {
+        for (term, tickets) in gathered.0 {
+            if let Some(ids) = self.0.get_mut(term.as_str()) {
+                ids.extend(tickets);
+            } else {
+                self.0.insert(term.into(), tickets.into_iter().collect());
             }
         }
     }

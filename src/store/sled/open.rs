@@ -26,7 +26,7 @@ use crate::{
 
 /// The layout that this version writes; a newer one is refused. Older ones are read as they are, and what is written becomes
 /// this one: in layout 1 rows have all their names, in layout 2 each entry of the log has a key of its own, in layout 3 each
-/// comment, in layout 4 each ticket's own log; in layout 5 texts that have changed since a checkpoint are not [marked](keys::prefix::ANEW).
+/// comment, in layout 4 each ticket's own log; in layout 5 texts that have changed since a checkpoint are not marked.
 pub const SCHEMA: u32 = 6;
 /// The oldest layout that can be read.
 const OLDEST_SCHEMA: u32 = 1;

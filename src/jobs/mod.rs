@@ -54,7 +54,10 @@ pub fn start(app: &AppState, address: SocketAddr) {
             setup::print_address(&app, address, anew).await.map(|_| printed.store(true, Ordering::Relaxed))
         }
     });
-    every(app, audit::READER, By::OneInstance, CHAIN, |app| async move { Ok(audit::extend(app.store.as_ref()).await?) });
+    every(app, audit::READER, By::OneInstance, CHAIN, |app| async move {
+        // After an import it takes minutes, for which a stop would wait. What is dropped half-way goes on from its cursor.
+        Ok(app.shutdown.run_until_cancelled(audit::extend(app.store.as_ref())).await.unwrap_or(Ok(()))?)
+    });
     every(app, "log failed sign-ins", By::EachInstance, FAILURES, |app| async move { failures::write_due(&app, app.now()).await });
     if schedule::period(&app.config.backup).is_some() {
         every(app, "backup", By::OneInstance, BACKUP, |app| async move { schedule::step(&app).await });

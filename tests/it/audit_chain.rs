@@ -1,7 +1,14 @@
 //! The chain over the log of a desk that runs, its head in the metrics, and `audit verify`.
 
 use serde_json::json;
-use taquilla::{activity::audit, types::hex};
+use taquilla::{
+    activity::{
+        audit,
+        model::{Action, ActorRef, NewEntry},
+    },
+    store::Changes,
+    types::hex,
+};
 
 use crate::{binary::Place, people::eventually, support::Desk};
 
@@ -19,6 +26,26 @@ async fn the_log_of_a_running_desk_is_chained_and_the_head_is_in_the_metrics() {
     assert!(metrics.as_str().unwrap().lines().any(|told| told == line), "{line} is not in {metrics}");
     let walk = audit::verify(desk.app.store.as_ref(), None).await.unwrap();
     assert_eq!((walk.head, walk.waiting, walk.broken), (head, 0, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_until_a_long_log_is_chained() {
+    let desk = Desk::start().await;
+    let store = desk.app.store.clone();
+    let entry = NewEntry::new(Action::SettingsUpdated, ActorRef::system(), desk.now());
+    for _ in 0..30 {
+        store.commit(Changes { log: vec![entry.clone(); 2_000], ..Changes::new() }).await.unwrap();
+    }
+    taquilla::jobs::start(&desk.app, "127.0.0.1:1".parse().unwrap());
+    let chained = async || audit::head(store.as_ref()).await.unwrap().seq;
+    eventually("the chain is on its way", async || (chained().await > 0).then_some(())).await;
+    desk.app.shutdown.cancel();
+    desk.app.tasks.close();
+    desk.app.tasks.wait().await;
+    let end = *store.durable_seq().borrow();
+    assert!(chained().await < end, "all {end} entries have been chained first");
+    audit::extend(store.as_ref()).await.unwrap();
+    assert_eq!(audit::verify(store.as_ref(), None).await.unwrap().head.seq, end);
 }
 
 #[tokio::test]

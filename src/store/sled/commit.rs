@@ -41,7 +41,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 const ENTRIES_PER_CHECKPOINT: Seq = 100_000;
 /// and when the log has grown by this part: a checkpoint is written whole, so that a fixed distance would make a growing
 /// desk write its square. A checkpoint has about 17 bytes for each entry of the log, so they write as much as the entries
-/// themselves; and a start after a crash, which takes in 40,000 entries a second, has at most 125,000 of 8 million.
+/// themselves; and a start after a crash, which takes in 60,000 entries a second, has at most 125,000 of 8 million.
 const PART_PER_CHECKPOINT: Seq = 64;
 /// A desk rests when nothing has been told in its log for so long.
 const REST: Duration = Duration::from_secs(5);

@@ -20,6 +20,7 @@ pub(super) struct Touched {
 }
 
 impl Touched {
+    /// A ticket is written.
     pub(super) fn ticket(&mut self, before: Option<&Ticket>, after: &Ticket) {
         self.tickets.insert(after.id);
         if before.is_some_and(|before| before.title != after.title || before.description != after.description) {
@@ -27,6 +28,7 @@ impl Touched {
         }
     }
 
+    /// A comment is written.
     pub(super) fn comment(&mut self, before: Option<&Comment>, after: &Comment) {
         if before.is_some() {
             self.anew.insert(after.ticket_id);

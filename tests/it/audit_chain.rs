@@ -33,7 +33,7 @@ async fn a_stop_does_not_wait_until_a_long_log_is_chained() {
     let desk = Desk::start().await;
     let store = desk.app.store.clone();
     let entry = NewEntry::new(Action::SettingsUpdated, ActorRef::system(), desk.now());
-    for _ in 0..12 {
+    for _ in 0..20 {
         store.commit(Changes { log: vec![entry.clone(); 2_000], ..Changes::new() }).await.unwrap();
     }
     taquilla::jobs::start(&desk.app, "127.0.0.1:1".parse().unwrap());

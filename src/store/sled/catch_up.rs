@@ -42,7 +42,7 @@ pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> 
 }
 
 /// The next ones, while there are any.
-fn batch<T>(items: &mut impl Iterator<Item = Result<T, StoreError>>) -> Result<Option<Vec<T>>, StoreError> {
+fn next_batch<T>(items: &mut impl Iterator<Item = Result<T, StoreError>>) -> Result<Option<Vec<T>>, StoreError> {
     let batch = items.take(BATCH).collect::<Result<Vec<_>, _>>()?;
     Ok((!batch.is_empty()).then_some(batch))
 }
@@ -69,7 +69,7 @@ impl After {
     fn of(engine: &Engine, seq: Seq) -> Result<Self, StoreError> {
         let mut after = Self::default();
         let mut entries = log::entries(engine, seq + 1..=Seq::MAX)?;
-        while let Some(entries) = batch(&mut entries)? {
+        while let Some(entries) = next_batch(&mut entries)? {
             in_threads(&entries, |entry: &Stored, after: &mut Self| after.entry(&entry.read(engine)?))?
                 .into_iter()
                 .for_each(|part| after.join(part));
@@ -131,7 +131,7 @@ impl After {
 pub(super) fn rebuild(engine: &Engine) -> Result<Projection, StoreError> {
     let mut projection = Projection::default();
     let mut rows = engine.scan(&[keys::prefix::TICKET]);
-    while let Some(rows) = batch(&mut rows)? {
+    while let Some(rows) = next_batch(&mut rows)? {
         let read = in_threads(&rows, |(key, value), gathered: &mut Gathered| {
             let ticket: Ticket = engine.decode(key, value)?;
             gathered.whole(engine, &ticket)

@@ -260,7 +260,11 @@ impl Columns {
     /// The tags that each of these tickets has, for where their rows as they were are not at hand.
     pub(super) fn tags_of(&self, tickets: &RoaringBitmap) -> HashMap<u32, Vec<String>> {
         let mut tags: HashMap<u32, Vec<String>> = HashMap::new();
-        for (tag, ids) in self.tags.iter().filter(|_| !tickets.is_empty()) {
+        // What is built anew has none before, and a desk may have many tags.
+        if tickets.is_empty() {
+            return tags;
+        }
+        for (tag, ids) in &self.tags {
             (ids & tickets).into_iter().for_each(|id| tags.entry(id).or_default().push(tag.to_string()));
         }
         tags

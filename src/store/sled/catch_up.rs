@@ -179,6 +179,7 @@ mod tests {
                 commit::forget_marks,
                 group::{Group, batch},
                 ids::Ids,
+                moves::Written,
             },
         },
         tickets::{
@@ -245,7 +246,7 @@ mod tests {
             let Group { mut staged, log, effects, .. } = group;
             staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
             self.engine.apply(batch(staged)).unwrap();
-            self.live.apply(&self.engine, &effects).unwrap();
+            self.live.apply(&self.engine, &effects, Written::by(&effects)).unwrap();
             self.live.seq = seq;
         }
 

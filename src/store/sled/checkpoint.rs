@@ -254,9 +254,11 @@ mod tests {
             let (status, priority, deleted) = (Status::Pending, Priority::High, id == 2);
             let cell = Cell { created_at, updated_at, due_at, creator: 1, assignee: 0, status, priority, deleted, outcome };
             projection.columns.put(id, cell, &[], &["vpn".into()]);
-            projection.search.public.add(id, "The printer is on fire");
+            for term in ["the", "printer", "is", "on", "fire"] {
+                projection.search.public.0.entry(term.into()).or_default().insert(id);
+            }
         }
-        projection.search.notes.add(1, "again");
+        projection.search.notes.0.entry("again".into()).or_default().insert(1);
         projection.figures.counters.insert(Key { kind: Kind::Created, at: 3, of: -1 }, Amount { tickets: 2, micros: -5 });
         projection
     }

@@ -1,13 +1,16 @@
 //! In which state lists are: what of a commit shows in which of them.
 
-use super::projection::{Effect, next_revision};
+use super::{
+    moves::{Written, has_same_text, text_of},
+    projection::{Effect, next_revision},
+};
 use crate::{
     analytics::figures::Standing,
     store::{
         Row, RowKey,
         changed::{Changed, Shows, has_same_place},
     },
-    tickets::{model::Ticket, query::TicketQuery, search::terms},
+    tickets::{model::Ticket, query::TicketQuery},
 };
 
 /// The states that lists have been in.
@@ -30,8 +33,8 @@ impl Lists {
         self.changed.note(self.now, Shows::Everywhere, [], []);
     }
 
-    /// Follows a commit.
-    pub(super) fn follow(&mut self, effects: &[Effect]) {
+    /// Follows a group of commits that has written these texts.
+    pub(super) fn follow(&mut self, effects: &[Effect], written: &Written) {
         let shows = effects.iter().map(shows).max().unwrap_or(Shows::Nowhere);
         if shows == Shows::Nowhere {
             return;
@@ -41,11 +44,14 @@ impl Lists {
             Effect::Ticket { after, .. } => Some(after.id.0),
             _ => None,
         });
-        let comments = effects.iter().filter_map(|effect| match effect {
-            Effect::Comment { before, after } => Some(before.iter().chain([after])),
+        let comments = effects.iter().zip(written.each()).filter_map(|(effect, terms)| match effect {
+            Effect::Comment { before, after } => {
+                let old = before.iter().filter(|before| !has_same_text(before, after)).flat_map(|before| text_of(before));
+                Some(terms.iter().cloned().chain(old))
+            }
             _ => None,
         });
-        self.changed.note(self.now, shows, tickets, comments.flatten().flat_map(|comment| terms(&comment.content)));
+        self.changed.note(self.now, shows, tickets, comments.flatten());
     }
 
     /// Whether a list that was found in this state has the same tickets in the same order, and these among them are as they were.

@@ -21,6 +21,7 @@ mod ids;
 mod keys;
 mod lists;
 mod log;
+mod moves;
 mod names;
 mod open;
 mod orders;
@@ -58,6 +59,7 @@ use self::{
     engine::Engine,
     group::{Staged, batch},
     ids::Ids,
+    moves::Written,
     open::{Folder, Identity},
     pages::Pages,
     projection::{Effect, Projection},
@@ -212,7 +214,7 @@ impl Shared {
     fn write(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
         let before = durability::syncs();
         let keys = staged.len();
-        self.apply(staged, effects, seq)?;
+        self.apply(staged, effects, Written::by(effects), seq)?;
         engine::clear_up(keys);
         let start = Instant::now();
         let flushed = self.with(|_, engine| engine.flush(before));
@@ -220,7 +222,7 @@ impl Shared {
         flushed
     }
 
-    fn apply(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+    fn apply(&self, staged: Staged, effects: &[Effect], written: Written, seq: Seq) -> Result<(), StoreError> {
         let mut state = self.state.write();
         let State { engine, projection } = &mut *state;
         let engine = engine.as_ref().ok_or_else(closed)?;
@@ -228,7 +230,7 @@ impl Shared {
             before.keep(engine, staged.keys())?;
         }
         engine.apply(batch(staged))?;
-        projection.apply(engine, effects)?;
+        projection.apply(engine, effects, written)?;
         projection.seq = seq;
         for effect in effects {
             if let Effect::Ticket { after, .. } = effect {

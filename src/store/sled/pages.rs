@@ -56,7 +56,7 @@ mod tests {
     use crate::{
         store::{
             RowKey, StoreError,
-            sled::{engine::Engine, projection::Effect},
+            sled::{engine::Engine, moves::Written, projection::Effect},
         },
         tickets::query::{Scope, TicketQuery},
         types::{CommentId, Page, SessionId, TicketId, Timestamp},
@@ -68,9 +68,13 @@ mod tests {
         let (mut projection, pages) = (Projection::default(), Pages::new());
         let asked = (TicketQuery::all(Scope::All), Page { after: None, limit: 50 });
         let found = pages.page(&projection, &asked);
-        projection.apply(&engine, &[Effect::Gone(RowKey::Session(SessionId(1)))])?;
+        let gone = |projection: &mut Projection, key| {
+            let effects = [Effect::Gone(key)];
+            projection.apply(&engine, &effects, Written::by(&effects))
+        };
+        gone(&mut projection, RowKey::Session(SessionId(1)))?;
         assert!(Arc::ptr_eq(&found, &pages.page(&projection, &asked)), "a session is in no list");
-        projection.apply(&engine, &[Effect::Gone(RowKey::Comment(TicketId(1), CommentId(1)))])?;
+        gone(&mut projection, RowKey::Comment(TicketId(1), CommentId(1)))?;
         assert!(pages.known(&projection, &asked).is_none());
         assert!(!Arc::ptr_eq(&found, &pages.page(&projection, &asked)), "a word of a comment may be what is searched for");
         Ok(())

@@ -15,6 +15,7 @@ use super::{
     figures::Figures,
     gathered::{Bare, Gathered},
     lists::Lists,
+    moves::{Moves, Written, has_same_text, has_same_texts, text_of},
     people::People,
     terms::Search,
 };
@@ -82,40 +83,43 @@ pub(super) fn position(id: TicketId) -> Result<u32, StoreError> {
 }
 
 impl Projection {
-    /// Follows a commit. `engine` already holds it.
-    pub(super) fn apply(&mut self, engine: &Engine, effects: &[Effect]) -> Result<(), StoreError> {
+    /// Follows a group of commits that has written these texts. `engine` already holds it.
+    pub(super) fn apply(&mut self, engine: &Engine, effects: &[Effect], written: Written) -> Result<(), StoreError> {
         if effects.iter().any(Effect::shows_in_analytics) {
             self.revision = next_revision();
         }
-        self.lists.follow(effects);
-        for effect in effects {
+        self.lists.follow(effects, &written);
+        let mut moves = TextMoves::default();
+        for (effect, terms) in effects.iter().zip(written.into_each()) {
             match effect {
-                Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after)?,
-                Effect::Comment { before, after } => self.put_comment(engine, before.as_deref(), after)?,
+                Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after, terms, &mut moves)?,
+                Effect::Comment { before, after } => moves.comment(engine, before.as_deref(), after, terms)?,
                 Effect::Gone(key) => self.people.remove(key),
                 Effect::People(row) => self.people.put(row),
             }
         }
+        self.search.public.follow(moves.public);
+        self.search.notes.follow(moves.notes);
         Ok(())
     }
 
-    fn put_ticket(&mut self, engine: &Engine, before: Option<&Ticket>, after: &Ticket) -> Result<(), StoreError> {
+    fn put_ticket(
+        &mut self,
+        engine: &Engine,
+        before: Option<&Ticket>,
+        after: &Ticket,
+        terms: Vec<String>,
+        moves: &mut TextMoves,
+    ) -> Result<(), StoreError> {
         let id = position(after.id)?;
         self.put_cell(id, Cell::of(after), before.map_or(&[], |old| &old.tags), &after.tags);
-        let Some(old) = before else {
-            self.search.public.add(id, &after.title);
-            self.search.public.add(id, &after.description);
-            return Ok(());
-        };
-        if old.title == after.title && old.description == after.description {
-            return Ok(());
+        if let Some(old) = before.filter(|old| !has_same_texts(old, after)) {
+            let mut gone = terms_of([&old.title, &old.description]);
+            keep(&mut gone, &terms);
+            keep_of_comments(&mut gone, engine, after.id, false)?;
+            moves.public.remove(id, gone);
         }
-        let mut gone = terms_of([&old.title, &old.description]);
-        keep(&mut gone, [&after.title, &after.description]);
-        keep_of_comments(&mut gone, engine, after.id, false)?;
-        self.search.public.remove(id, &gone);
-        self.search.public.add(id, &after.title);
-        self.search.public.add(id, &after.description);
+        moves.public.add(id, terms);
         Ok(())
     }
 
@@ -124,30 +128,6 @@ impl Projection {
         let before = self.columns.cell(id).as_ref().map(Cell::standing);
         self.figures.follow(before.as_ref(), &cell.standing());
         self.columns.put(id, cell, old_tags, tags);
-    }
-
-    fn put_comment(&mut self, engine: &Engine, before: Option<&Comment>, after: &Comment) -> Result<(), StoreError> {
-        let id = position(after.ticket_id)?;
-        let old = before.filter(|c| c.deleted_at.is_none());
-        let new = Some(after).filter(|c| c.deleted_at.is_none());
-        if let Some(old) = old
-            && new.is_none_or(|new| new.content != old.content)
-        {
-            let mut gone = terms_of([&old.content]);
-            if !old.is_internal
-                && let Some(ticket) = engine.ticket(after.ticket_id)?
-            {
-                keep(&mut gone, [&ticket.title, &ticket.description]);
-            }
-            keep_of_comments(&mut gone, engine, after.ticket_id, old.is_internal)?;
-            let index = if old.is_internal { &mut self.search.notes } else { &mut self.search.public };
-            index.remove(id, &gone);
-        }
-        if let Some(new) = new {
-            let index = if new.is_internal { &mut self.search.notes } else { &mut self.search.public };
-            index.add(id, &new.content);
-        }
-        Ok(())
     }
 
     /// Brings in what was read from the rows; what was gathered with its texts has none in the index yet.
@@ -163,15 +143,46 @@ impl Projection {
     }
 }
 
+/// What a group of commits does to both indexes.
+#[derive(Default)]
+struct TextMoves {
+    public: Moves,
+    notes: Moves,
+}
+
+impl TextMoves {
+    /// A comment is new or has changed, and then has these terms.
+    fn comment(&mut self, engine: &Engine, before: Option<&Comment>, after: &Comment, terms: Vec<String>) -> Result<(), StoreError> {
+        let id = position(after.ticket_id)?;
+        if let Some(old) = before.filter(|old| old.deleted_at.is_none() && !has_same_text(old, after)) {
+            let mut gone = terms_of([&old.content]);
+            if !old.is_internal
+                && let Some(ticket) = engine.ticket(after.ticket_id)?
+            {
+                keep(&mut gone, &terms_of([&ticket.title, &ticket.description]));
+            }
+            keep_of_comments(&mut gone, engine, after.ticket_id, old.is_internal)?;
+            self.of(old).remove(id, gone);
+        }
+        self.of(after).add(id, terms);
+        Ok(())
+    }
+
+    /// Those of the index that a comment is in.
+    const fn of(&mut self, comment: &Comment) -> &mut Moves {
+        if comment.is_internal { &mut self.notes } else { &mut self.public }
+    }
+}
+
 /// The terms of texts that were.
 fn terms_of<'a>(texts: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
     texts.into_iter().flat_map(|text| terms(text)).collect()
 }
 
-/// Takes the terms out of `gone` that a text still has.
-fn keep<'a>(gone: &mut BTreeSet<String>, texts: impl IntoIterator<Item = &'a String>) {
-    for term in texts.into_iter().flat_map(|text| terms(text)) {
-        gone.remove(&term);
+/// Takes the terms out of `gone` that a ticket still has.
+fn keep<'a>(gone: &mut BTreeSet<String>, terms: impl IntoIterator<Item = &'a String>) {
+    for term in terms {
+        gone.remove(term);
     }
 }
 
@@ -182,8 +193,10 @@ fn keep_of_comments(gone: &mut BTreeSet<String>, engine: &Engine, id: TicketId, 
     }
     for comment in comments::of_ticket(engine, id, CommentId(0))? {
         let comment = comment?;
-        if comment.deleted_at.is_none() && comment.is_internal == notes {
-            keep(gone, [&comment.content]);
+        if comment.is_internal == notes {
+            for term in text_of(&comment) {
+                gone.remove(&term);
+            }
         }
     }
     Ok(())

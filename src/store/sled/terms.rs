@@ -1,31 +1,22 @@
 //! The inverted index: term → tickets in which it occurs. Public texts and internal notes are separate, so that what a
 //! requester cannot see cannot be found either.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::{collections::BTreeMap, ops::Bound};
 
 use roaring::RoaringBitmap;
 
-use super::{filters::AnyOf, gathered::Terms};
-use crate::tickets::search::{Words, terms};
+use super::{
+    filters::AnyOf,
+    gathered::Terms,
+    moves::{Has, Moves},
+};
+use crate::tickets::search::Words;
 
 /// One index.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Index(pub(super) BTreeMap<Box<str>, RoaringBitmap>);
 
 impl Index {
-    pub(super) fn add(&mut self, id: u32, text: &str) {
-        for term in terms(text) {
-            if let Some(ids) = self.0.get_mut(term.as_str()) {
-                ids.insert(id);
-            } else {
-                self.0.insert(term.into(), RoaringBitmap::from_iter([id]));
-            }
-        }
-    }
-
     /// Adds what was gathered.
     pub(super) fn take_in(&mut self, gathered: Terms) {
         for (term, tickets) in gathered.0 {
@@ -37,14 +28,21 @@ impl Index {
         }
     }
 
-    /// Takes a ticket out of terms.
-    pub(super) fn remove(&mut self, id: u32, gone: &BTreeSet<String>) {
-        for term in gone {
-            if let Some(ids) = self.0.get_mut(term.as_str()) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    self.0.remove(term.as_str());
-                }
+    /// Follows a group of commits.
+    pub(super) fn follow(&mut self, moves: Moves) {
+        for (term, moves) in moves.0 {
+            let ids = match self.0.get_mut(term.as_str()) {
+                Some(ids) => ids,
+                None => self.0.entry(term.as_str().into()).or_default(),
+            };
+            for (id, has) in moves {
+                match has {
+                    Has::Yes => ids.insert(id),
+                    Has::NoMore => ids.remove(id),
+                };
+            }
+            if ids.is_empty() {
+                self.0.remove(term.as_str());
             }
         }
     }

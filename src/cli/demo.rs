@@ -29,8 +29,8 @@ const MOST_TICKETS: u64 = 10_000_000;
 #[derive(Debug, Args)]
 #[command(after_help = "The people of the demo can sign in: do not make one on a desk that others reach and that holds real data.")]
 pub(super) struct Demo {
-    /// How many tickets.
-    #[arg(long, value_name = "N", default_value_t = TICKETS, value_parser = clap::value_parser!(u64).range(1..=MOST_TICKETS))]
+    /// How many tickets, such as 500, 100k or 1m.
+    #[arg(long, value_name = "N", default_value_t = TICKETS, value_parser = tickets)]
     tickets: u64,
     /// The same seed, end and time zone give the same desk.
     #[arg(long, value_name = "N", default_value_t = SEED)]
@@ -103,6 +103,16 @@ fn bar(context: &Context, tickets: u64) -> ProgressBar {
     bar
 }
 
+/// A number of tickets, in thousands with a `k` behind it, in millions with an `m`.
+fn tickets(text: &str) -> Result<u64, String> {
+    let factors = [("k", 1_000), ("m", 1_000_000)];
+    let lower = text.to_ascii_lowercase();
+    let (digits, factor) =
+        factors.iter().find_map(|(unit, factor)| Some((lower.strip_suffix(unit)?, *factor))).unwrap_or((lower.as_str(), 1));
+    let count = digits.parse::<u64>().map_err(|_| "not a number such as 500, 100k or 1m".to_owned())?.checked_mul(factor);
+    count.filter(|count| (1..=MOST_TICKETS).contains(count)).ok_or_else(|| format!("not between 1 and {MOST_TICKETS}"))
+}
+
 /// 128 random bits as a text that can be typed.
 fn random_password() -> Result<NewPassword, Failure> {
     let text = BASE64_URL_SAFE_NO_PAD.encode(random::<16>());
@@ -138,4 +148,22 @@ fn report(context: &Context, made: &Made, wanted: &Wanted, (password, given): (&
     }
     context.out.say("These people can sign in, one of them as admin: deactivate them before the desk holds anything real.");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_tickets_may_be_told_in_thousands_or_millions() {
+        for (text, count) in [("1", 1), ("500", 500), ("1k", 1_000), ("100K", 100_000), ("1m", 1_000_000), ("10M", MOST_TICKETS)] {
+            assert_eq!(tickets(text), Ok(count), "{text}");
+        }
+        for text in ["", "k", "many", "-5", "1.5k", "1 k", "1kk", "1kb"] {
+            assert_eq!(tickets(text), Err("not a number such as 500, 100k or 1m".to_owned()), "{text}");
+        }
+        for text in ["0", "0k", "10000001", "11m", "18446744073709551615m"] {
+            assert_eq!(tickets(text), Err("not between 1 and 10000000".to_owned()), "{text}");
+        }
+    }
 }

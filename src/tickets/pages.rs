@@ -20,9 +20,9 @@ const PAGES: usize = 4_096;
 /// Longer ones are not kept: few of them would leave no room, and packing one would hold up its answer.
 const LONGEST: usize = 512 * 1024;
 /// Memory for those of them that were unpacked last.
-const PLAIN_MEMORY: u64 = 4 * 1024 * 1024;
+const PLAIN_MEMORY: u64 = 12 * 1024 * 1024;
 /// How many pages that is, roughly.
-const PLAIN_PAGES: usize = 100;
+const PLAIN_PAGES: usize = 300;
 
 /// A page as JSON, and what belongs to it.
 #[derive(Debug, Clone)]

@@ -44,7 +44,7 @@ impl Lists {
             Effect::Ticket { after, .. } => Some(after.id.0),
             _ => None,
         });
-        let comments = effects.iter().zip(written.each()).filter_map(|(effect, terms)| match effect {
+        let comments = effects.iter().zip(&written.0).filter_map(|(effect, terms)| match effect {
             Effect::Comment { before, after } => {
                 let old = before.iter().filter(|before| !has_same_text(before, after)).flat_map(|before| text_of(before));
                 Some(terms.iter().cloned().chain(old))

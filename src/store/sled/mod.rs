@@ -214,7 +214,7 @@ impl Shared {
     fn write(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
         let before = durability::syncs();
         let keys = staged.len();
-        self.apply(staged, effects, Written::by(effects), seq)?;
+        self.apply(staged, effects, seq)?;
         engine::clear_up(keys);
         let start = Instant::now();
         let flushed = self.with(|_, engine| engine.flush(before));
@@ -222,7 +222,8 @@ impl Shared {
         flushed
     }
 
-    fn apply(&self, staged: Staged, effects: &[Effect], written: Written, seq: Seq) -> Result<(), StoreError> {
+    fn apply(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+        let written = Written::by(effects);
         let mut state = self.state.write();
         let State { engine, projection } = &mut *state;
         let engine = engine.as_ref().ok_or_else(closed)?;

@@ -10,21 +10,11 @@ use crate::tickets::{
 };
 
 /// The terms of the texts that each effect has written, where they are others than before.
-pub(super) struct Written(Vec<Vec<String>>);
+pub(super) struct Written(pub(super) Vec<Vec<String>>);
 
 impl Written {
     pub(super) fn by(effects: &[Effect]) -> Self {
         Self(effects.iter().map(written).collect())
-    }
-
-    /// Those of each effect.
-    pub(super) fn each(&self) -> impl Iterator<Item = &[String]> {
-        self.0.iter().map(Vec::as_slice)
-    }
-
-    /// The same, to keep.
-    pub(super) fn into_each(self) -> impl Iterator<Item = Vec<String>> {
-        self.0.into_iter()
     }
 }
 

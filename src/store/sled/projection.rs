@@ -90,7 +90,7 @@ impl Projection {
         }
         self.lists.follow(effects, &written);
         let mut moves = TextMoves::default();
-        for (effect, terms) in effects.iter().zip(written.into_each()) {
+        for (effect, terms) in effects.iter().zip(written.0) {
             match effect {
                 Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after, terms, &mut moves)?,
                 Effect::Comment { before, after } => moves.comment(engine, before.as_deref(), after, terms)?,

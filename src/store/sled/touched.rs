@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::moves::has_same_texts;
 use crate::{
     activity::model::NewEntry,
     tickets::model::{Comment, Ticket},
@@ -23,7 +24,7 @@ impl Touched {
     /// A ticket is written.
     pub(super) fn ticket(&mut self, before: Option<&Ticket>, after: &Ticket) {
         self.tickets.insert(after.id);
-        if before.is_some_and(|before| before.title != after.title || before.description != after.description) {
+        if before.is_some_and(|before| !has_same_texts(before, after)) {
             self.anew.insert(after.id);
         }
     }

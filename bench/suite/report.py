@@ -110,7 +110,7 @@ def stores(found, size):
         ("disk after all of it", *(f"{o.disk:.0f} MiB" for o in (one, other))),
         ("start to the first 200, as it was filled", *(f"{o.first_open:.2f} s" for o in (one, other))),
         ("after all of it and `kill -9`", *(f"{o.crash_open:.2f} s" for o in (one, other))),
-        ("after another round of writes and a clean stop", *(f"{o.clean_open:.2f} s" for o in (one, other))),
+        ("after another round of writes and a clean stop", *(f"{o.later_open:.2f} s" for o in (one, other))),
     ]
     return table(("", *STORES), rows)
 

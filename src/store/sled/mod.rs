@@ -164,8 +164,16 @@ impl SledStore {
             meters: Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?,
         });
         let (commands, receiver) = sync_channel(QUEUE);
-        let committer =
-            Committer { shared: shared.clone(), folder, cache_mib: options.cache_mib, commands: receiver, identity, checkpoint_seq, seq };
+        let committer = Committer {
+            shared: shared.clone(),
+            folder,
+            cache_mib: options.cache_mib,
+            commands: receiver,
+            identity,
+            checkpoint_seq,
+            opened_seq: seq,
+            seq,
+        };
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run());
         let thread = thread.map_err(|e| StoreError::Unavailable(e.to_string()))?;
         Ok(Arc::new(Self { shared, commands: Mutex::new(Some(commands)), committer: Mutex::new(Some(thread)) }))

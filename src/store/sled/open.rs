@@ -32,7 +32,7 @@ pub const SCHEMA: u32 = 6;
 const OLDEST_SCHEMA: u32 = 1;
 /// Room that must be free before the store is opened.
 pub(super) const ROOM: u64 = 8 * 1024 * 1024;
-/// sled reads its whole log when it was not closed; it never takes longer than this unless it hangs.
+/// sled reads all of its log that its index does not hold yet; it never takes longer than this unless it hangs.
 const LONGEST_OPEN: Duration = Duration::from_secs(600);
 
 /// How to open an embedded store.
@@ -238,8 +238,9 @@ impl Folder {
         Ok((engine, identity))
     }
 
+    /// Opens sled, which goes through the log that it has written since it was opened last, and writes an index of it.
     /// sled panics on some damage and could hang on other: both become errors.
-    fn open_sled(&self, cache_mib: u64) -> Result<sled::Db, OpenError> {
+    pub(super) fn open_sled(&self, cache_mib: u64) -> Result<sled::Db, OpenError> {
         let path = self.store();
         let (send, receive) = mpsc::channel();
         let opening = std::thread::Builder::new().name("open".into()).spawn(move || {

@@ -382,6 +382,33 @@ mod of_the_embedded_store {
         agrees(&*site, &model, "with the projections built anew").await;
     }
 
+    /// Up to where sled's index stands for its log, by the name of the index's file: what follows is read at the next opening.
+    fn index(site: &Site) -> String {
+        let files = std::fs::read_dir(site.folder().unwrap().join("data/store")).unwrap();
+        let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap()).filter(|name| name.starts_with("snap."));
+        let name = names.next().expect("an index");
+        assert_eq!(names.next(), None, "another index beside {name}");
+        name
+    }
+
+    #[tokio::test]
+    async fn what_was_written_while_it_was_open_is_not_read_again_after_a_stop_when_it_is_much() {
+        let mut site = Site::sled().await;
+        site.reopen().await;
+        for (commits, is_much) in [(1, false), (8, true), (1, false)] {
+            let opened = index(&site);
+            for _ in 0..commits {
+                let entries = (0..2_600).map(|_| entry(Action::SettingsUpdated));
+                commit(&*site, entries.fold(Changes::new(), Changes::log)).await;
+            }
+            assert_eq!(index(&site), opened, "only an opening writes it");
+            site.close().await.unwrap();
+            assert_eq!(index(&site) > opened, is_much, "after {commits} commits");
+            site.crash().await;
+        }
+        assert_eq!(site.shared().durable_seq().borrow().to_owned(), 26_000);
+    }
+
     #[tokio::test]
     async fn lists_and_searches_are_built_anew_without_their_file() {
         without(|file| std::fs::remove_file(file).unwrap()).await;

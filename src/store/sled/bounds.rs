@@ -37,12 +37,12 @@ impl PartialEq for Bounds {
 impl Bounds {
     /// Those of all these tickets: one by one they would be taken note of in the square of their number, were the newest ids
     /// those of the oldest tickets.
-    pub(super) fn of(cells: impl Iterator<Item = (u32, Cell)>) -> Self {
+    pub(super) fn of(opened: impl Iterator<Item = (u32, i64)>) -> Self {
         let mut bounds = Self::default();
-        for (id, cell) in cells {
+        for (id, at) in opened {
             let block = bounds.block(id);
-            bounds.least[block] = bounds.least[block].min(cell.created_at);
-            bounds.most[block] = bounds.most[block].max(cell.created_at);
+            bounds.least[block] = bounds.least[block].min(at);
+            bounds.most[block] = bounds.most[block].max(at);
         }
         let (mut most, mut least) = (i64::MIN, i64::MAX);
         for (so_far, here) in bounds.most_so_far.iter_mut().zip(&bounds.most) {
@@ -168,7 +168,8 @@ mod tests {
             for (id, cell) in &cells {
                 columns.put(*id, *cell, &[], &[]);
             }
-            let at_once = Columns::of(cells.into_iter().map(Ok::<_, ()>)).unwrap();
+            let mut at_once = Columns::of(cells.into_iter().map(Ok::<_, ()>)).unwrap();
+            at_once.derive();
             prop_assert_eq!(&at_once, &columns);
             let set: RoaringBitmap = tickets.iter().filter(|(_, (_, is_in))| *is_in).map(|(id, _)| *id).collect();
             let sort = Sort { by: SortBy::CreatedAt, descending };

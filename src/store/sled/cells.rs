@@ -16,6 +16,26 @@ const NO_VERDICT: i16 = i16::MIN;
 const ABSENT: u8 = 0;
 const ODD: u8 = u8::MAX;
 
+/// A time of a ticket that an order goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    Created,
+    Updated,
+    /// When it is due; [`NEVER`] of tickets that wait for nothing.
+    Due,
+}
+
+impl Time {
+    /// That of a cell, in microseconds.
+    pub(super) const fn of(self, cell: &Cell) -> i64 {
+        match self {
+            Self::Created => cell.created_at,
+            Self::Updated => cell.updated_at,
+            Self::Due => cell.due_at,
+        }
+    }
+}
+
 /// The cells of all tickets, by id.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Cells {
@@ -68,16 +88,31 @@ impl Packed {
         })
     }
 
+    const fn created_at(&self) -> i64 {
+        i64::from_le_bytes(self.created_at)
+    }
+
+    /// The time in one of the four places; `none` when there is none.
+    fn later(&self, place: usize, none: i64) -> i64 {
+        let mut bytes = [0; 8];
+        bytes[..6].copy_from_slice(&self.times[place]);
+        let after = i64::from_le_bytes(bytes) << 16 >> 16;
+        if after == NO_TIME { none } else { self.created_at() + after }
+    }
+
+    /// One time, unless the cell is absent or odd: all of a cell takes four times as long.
+    fn time(&self, time: Time) -> i64 {
+        match time {
+            Time::Created => self.created_at(),
+            Time::Updated => self.later(0, i64::MIN),
+            Time::Due => self.later(1, NEVER),
+        }
+    }
+
     /// The cell, unless it is absent or odd.
     fn cell(&self) -> Option<Cell> {
         let state = usize::from(self.state.checked_sub(1)?);
-        let created_at = i64::from_le_bytes(self.created_at);
-        let time = |n: usize, none: i64| {
-            let mut bytes = [0; 8];
-            bytes[..6].copy_from_slice(&self.times[n]);
-            let after = i64::from_le_bytes(bytes) << 16 >> 16;
-            if after == NO_TIME { none } else { created_at + after }
-        };
+        let created_at = self.created_at();
         let verdict = |n: usize| match i16::from_le_bytes(self.verdicts[n]) {
             NO_VERDICT => i32::MIN,
             // What it was made from is such a number.
@@ -85,16 +120,16 @@ impl Packed {
         };
         Some(Cell {
             created_at,
-            updated_at: time(0, i64::MIN),
-            due_at: time(1, NEVER),
+            updated_at: self.time(Time::Updated),
+            due_at: self.time(Time::Due),
             creator: u32::from_le_bytes(self.creator).into(),
             assignee: u32::from_le_bytes(self.assignee).into(),
             status: *Status::ALL.get(state / 2 / Priority::ALL.len())?,
             priority: Priority::ALL[state / 2 % Priority::ALL.len()],
             deleted: state % 2 == 1,
             outcome: Outcome {
-                first_response_at: time(2, i64::MIN),
-                resolved_at: time(3, i64::MIN),
+                first_response_at: self.later(2, i64::MIN),
+                resolved_at: self.later(3, i64::MIN),
                 first_response: verdict(0),
                 resolution: verdict(1),
             },
@@ -112,6 +147,20 @@ impl Cells {
     pub(super) fn get(&self, id: u32) -> Option<Cell> {
         let packed = self.blocks.get(id as usize / BLOCK)?.as_ref()?[id as usize % BLOCK];
         self.read(id, &packed)
+    }
+
+    /// One time of a ticket.
+    pub(super) fn time(&self, id: u32, time: Time) -> Option<i64> {
+        let packed = &self.blocks.get(id as usize / BLOCK)?.as_ref()?[id as usize % BLOCK];
+        self.read_time(id, packed, time)
+    }
+
+    fn read_time(&self, id: u32, packed: &Packed, time: Time) -> Option<i64> {
+        match packed.state {
+            ABSENT => None,
+            ODD => self.odd.get(&id).map(|cell| time.of(cell)),
+            _ => Some(packed.time(time)),
+        }
     }
 
     fn read(&self, id: u32, packed: &Packed) -> Option<Cell> {
@@ -138,10 +187,17 @@ impl Cells {
 
     /// Every ticket's cell, by id.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Cell)> {
-        self.blocks.iter().zip((0..=u32::MAX).step_by(BLOCK)).flat_map(move |(block, first)| {
-            let cells = (first..=u32::MAX).zip(block.iter().flat_map(|cells| cells.iter()));
-            cells.filter_map(move |(id, packed)| Some((id, self.read(id, packed)?)))
-        })
+        self.slots().filter_map(|(id, packed)| Some((id, self.read(id, packed)?)))
+    }
+
+    /// One time of every ticket, by id.
+    pub(super) fn times(&self, time: Time) -> impl Iterator<Item = (u32, i64)> {
+        self.slots().filter_map(move |(id, packed)| Some((id, self.read_time(id, packed, time)?)))
+    }
+
+    fn slots(&self) -> impl Iterator<Item = (u32, &Packed)> {
+        let blocks = self.blocks.iter().zip((0..=u32::MAX).step_by(BLOCK));
+        blocks.flat_map(|(block, first)| (first..=u32::MAX).zip(block.iter().flat_map(|cells| cells.iter())))
     }
 }
 
@@ -196,6 +252,11 @@ mod tests {
             }
             for id in [0, 1, 2, 1_023, 1_024, 9_000, 20_000] {
                 prop_assert_eq!(all.get(id), expected.get(&id).copied());
+            }
+            for time in [Time::Created, Time::Updated, Time::Due] {
+                let expected = expected.iter().map(|(id, cell)| (*id, time.of(cell)));
+                prop_assert!(all.times(time).eq(expected.clone()), "{time:?}");
+                prop_assert!(expected.clone().all(|(id, at)| all.time(id, time) == Some(at)) && all.time(20_000, time).is_none());
             }
             prop_assert!(all.iter().eq(expected));
             prop_assert!(all.odd.keys().all(|id| Packed::of(&all.odd[id]).is_none()));

@@ -2,10 +2,12 @@
 //! foreign one only costs the time to build them anew from the rows ([`super::catch_up`]).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    panic::resume_unwind,
     path::Path,
+    thread,
 };
 
 use roaring::RoaringBitmap;
@@ -157,10 +159,28 @@ fn parse(from: &mut impl Read) -> Option<Saved> {
     let seq = Seq::from_le_bytes(get(from)?);
     let count = u64::from_le_bytes(get(from)?);
     let mut columns = Columns::of((0..count).map(|_| get_cell(from).ok_or(()))).ok()?;
-    let figures = get_figures(from)?;
-    columns.tags = get_bitmaps(from)?.into_iter().collect();
-    let search = Search { public: Index(get_bitmaps(from)?), notes: Index(get_bitmaps(from)?) };
+    // What follows from the cells is made while the rest is read: it takes about as long.
+    let (derived, rest) = thread::scope(|scope| {
+        let deriving = thread::Builder::new().name("columns".into()).spawn_scoped(scope, || columns.derive());
+        let rest = parse_rest(from);
+        (deriving.map(|deriving| deriving.join().unwrap_or_else(|panic| resume_unwind(panic))), rest)
+    });
+    if derived.is_err() {
+        // There was no room for a thread.
+        columns.derive();
+    }
+    let (figures, tags, search) = rest?;
+    columns.tags = tags;
     Some(Saved { identity, projection: Projection { columns, figures, search, seq, ..Projection::default() } })
+}
+
+type Tags = HashMap<Box<str>, RoaringBitmap>;
+
+fn parse_rest(from: &mut impl Read) -> Option<(Figures, Tags, Search)> {
+    let figures = get_figures(from)?;
+    let tags = get_bitmaps(from)?.into_iter().collect();
+    let search = Search { public: Index(get_bitmaps(from)?), notes: Index(get_bitmaps(from)?) };
+    Some((figures, tags, search))
 }
 
 fn get_cell(from: &mut impl Read) -> Option<(u32, Cell)> {
@@ -231,12 +251,8 @@ fn get_text(from: &mut impl Read) -> Option<String> {
 
 fn get_bitmaps(from: &mut impl Read) -> Option<BTreeMap<Box<str>, RoaringBitmap>> {
     let count = u64::from_le_bytes(get(from)?);
-    let mut maps = BTreeMap::new();
-    for _ in 0..count {
-        let key = get_text(from)?.into();
-        maps.insert(key, RoaringBitmap::deserialize_from(from.by_ref()).ok()?);
-    }
-    Some(maps)
+    // They were written in their order, of which a map is made at once.
+    (0..count).map(|_| Some((get_text(from)?.into(), RoaringBitmap::deserialize_from(from.by_ref()).ok()?))).collect()
 }
 
 #[cfg(test)]

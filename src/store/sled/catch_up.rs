@@ -179,7 +179,7 @@ mod tests {
                 commit::forget_marks,
                 group::{Group, batch},
                 ids::Ids,
-                moves::Written,
+                moves::TextMoves,
             },
         },
         tickets::{
@@ -245,8 +245,9 @@ mod tests {
             let seq = group.add(changes).unwrap();
             let Group { mut staged, log, effects, .. } = group;
             staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
+            let moves = TextMoves::by(&self.engine, &effects).unwrap();
             self.engine.apply(batch(staged)).unwrap();
-            self.live.apply(&self.engine, &effects, Written::by(&effects)).unwrap();
+            self.live.apply(&effects, moves).unwrap();
             self.live.seq = seq;
         }
 

@@ -18,6 +18,7 @@ use super::{
     engine::{Engine, io_failed},
     group::Group,
     keys,
+    moves::TextMoves,
     open::{Folder, Identity, ROOM},
     view::View,
 };
@@ -209,10 +210,13 @@ impl Committer {
                 break;
             }
         }
-        if group.broken {
-            // Something stored could not be read while a commit was half staged: nothing of this group is written.
+        let told =
+            |error: &StoreError| tracing::error!(%error, "something stored cannot be read, and so nothing that depends on it be written");
+        let texts = if group.broken { None } else { TextMoves::by(engine, &group.effects).inspect_err(told).ok() };
+        let Some(texts) = texts else {
+            // Something stored could not be read, maybe while a commit was half staged: nothing of this group is written.
             return waiting.into_iter().for_each(|w| w.answer(Err(StoreError::Busy), &shared, self.seq));
-        }
+        };
         if group.is_empty() {
             for one in waiting {
                 one.answer(Ok(()), &shared, self.seq);
@@ -226,7 +230,7 @@ impl Committer {
         let Group { mut staged, log, effects, seq, passed, raised, .. } = group;
         staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
         drop(state);
-        let moved = self.room().and_then(|()| shared.write(staged, &effects, seq));
+        let moved = self.room().and_then(|()| shared.write(staged, &effects, texts, seq));
         if let Err(error) = &moved {
             self.go_read_only(error.clone());
         } else {

@@ -1,9 +1,6 @@
 //! In which state lists are: what of a commit shows in which of them.
 
-use super::{
-    moves::{Written, has_same_text, text_of},
-    projection::{Effect, next_revision},
-};
+use super::projection::{Effect, next_revision};
 use crate::{
     analytics::figures::Standing,
     store::{
@@ -33,8 +30,8 @@ impl Lists {
         self.changed.note(self.now, Shows::Everywhere, [], []);
     }
 
-    /// Follows a group of commits that has written these texts.
-    pub(super) fn follow(&mut self, effects: &[Effect], written: &Written) {
+    /// Follows a group of commits that has changed comments with these words.
+    pub(super) fn follow(&mut self, effects: &[Effect], words: Vec<String>) {
         let shows = effects.iter().map(shows).max().unwrap_or(Shows::Nowhere);
         if shows == Shows::Nowhere {
             return;
@@ -44,14 +41,7 @@ impl Lists {
             Effect::Ticket { after, .. } => Some(after.id.0),
             _ => None,
         });
-        let comments = effects.iter().zip(&written.0).filter_map(|(effect, terms)| match effect {
-            Effect::Comment { before, after } => {
-                let old = before.iter().filter(|before| !has_same_text(before, after)).flat_map(|before| text_of(before));
-                Some(terms.iter().cloned().chain(old))
-            }
-            _ => None,
-        });
-        self.changed.note(self.now, shows, tickets, comments.flatten());
+        self.changed.note(self.now, shows, tickets, words);
     }
 
     /// Whether a list that was found in this state has the same tickets in the same order, and these among them are as they were.

@@ -59,7 +59,7 @@ use self::{
     engine::Engine,
     group::{Staged, batch},
     ids::Ids,
-    moves::Written,
+    moves::TextMoves,
     open::{Folder, Identity},
     pages::Pages,
     projection::{Effect, Projection},
@@ -219,10 +219,10 @@ impl Shared {
 
     /// Writes a group durably. Rows and what is held in memory move together, under the lock, so that no reader sees the
     /// one without the other; the sync itself holds up nobody.
-    fn write(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
+    fn write(&self, staged: Staged, effects: &[Effect], moves: TextMoves, seq: Seq) -> Result<(), StoreError> {
         let before = durability::syncs();
         let keys = staged.len();
-        self.apply(staged, effects, seq)?;
+        self.apply(staged, effects, moves, seq)?;
         engine::clear_up(keys);
         let start = Instant::now();
         let flushed = self.with(|_, engine| engine.flush(before));
@@ -230,8 +230,7 @@ impl Shared {
         flushed
     }
 
-    fn apply(&self, staged: Staged, effects: &[Effect], seq: Seq) -> Result<(), StoreError> {
-        let written = Written::by(effects);
+    fn apply(&self, staged: Staged, effects: &[Effect], moves: TextMoves, seq: Seq) -> Result<(), StoreError> {
         let mut state = self.state.write();
         let State { engine, projection } = &mut *state;
         let engine = engine.as_ref().ok_or_else(closed)?;
@@ -239,7 +238,7 @@ impl Shared {
             before.keep(engine, staged.keys())?;
         }
         engine.apply(batch(staged))?;
-        projection.apply(engine, effects, written)?;
+        projection.apply(effects, moves)?;
         projection.seq = seq;
         for effect in effects {
             if let Effect::Ticket { after, .. } = effect {

@@ -56,7 +56,7 @@ mod tests {
     use crate::{
         store::{
             RowKey, StoreError,
-            sled::{engine::Engine, moves::Written, projection::Effect},
+            sled::{engine::Engine, moves::TextMoves, projection::Effect},
         },
         tickets::query::{Scope, TicketQuery},
         types::{CommentId, Page, SessionId, TicketId, Timestamp},
@@ -70,7 +70,7 @@ mod tests {
         let found = pages.page(&projection, &asked);
         let gone = |projection: &mut Projection, key| {
             let effects = [Effect::Gone(key)];
-            projection.apply(&engine, &effects, Written::by(&effects))
+            projection.apply(&effects, TextMoves::by(&engine, &effects)?)
         };
         gone(&mut projection, RowKey::Session(SessionId(1)))?;
         assert!(Arc::ptr_eq(&found, &pages.page(&projection, &asked)), "a session is in no list");

@@ -1,32 +1,24 @@
 //! What is held in memory beside the rows, and how a commit moves it.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use super::{
     columns::{Cell, Columns},
-    comments,
-    engine::Engine,
     figures::Figures,
     gathered::{Bare, Gathered},
     lists::Lists,
-    moves::{Moves, Written, has_same_text, has_same_texts, text_of},
+    moves::TextMoves,
     people::People,
     terms::Search,
 };
 use crate::{
     analytics::figures::Standing,
     store::{Row, RowKey, StoreError},
-    tickets::{
-        model::{Comment, Ticket},
-        search::terms,
-    },
-    types::{CommentId, Seq, TicketId},
+    tickets::model::{Comment, Ticket},
+    types::{Seq, TicketId},
 };
 
 /// What a commit did, for the projection to follow.
@@ -83,43 +75,25 @@ pub(super) fn position(id: TicketId) -> Result<u32, StoreError> {
 }
 
 impl Projection {
-    /// Follows a group of commits that has written these texts. `engine` already holds it.
-    pub(super) fn apply(&mut self, engine: &Engine, effects: &[Effect], written: Written) -> Result<(), StoreError> {
+    /// Follows a group of commits, which does this to the search index.
+    pub(super) fn apply(&mut self, effects: &[Effect], moves: TextMoves) -> Result<(), StoreError> {
         if effects.iter().any(Effect::shows_in_analytics) {
             self.revision = next_revision();
         }
-        self.lists.follow(effects, &written);
-        let mut moves = TextMoves::default();
-        for (effect, terms) in effects.iter().zip(written.0) {
+        self.lists.follow(effects, moves.of_comments);
+        for effect in effects {
             match effect {
-                Effect::Ticket { before, after } => self.put_ticket(engine, before.as_deref(), after, terms, &mut moves)?,
-                Effect::Comment { before, after } => moves.comment(engine, before.as_deref(), after, terms)?,
+                Effect::Ticket { before, after } => {
+                    let old_tags: &[String] = before.as_ref().map_or(&[], |old| &old.tags);
+                    self.put_cell(position(after.id)?, Cell::of(after), old_tags, &after.tags);
+                }
+                Effect::Comment { .. } => {}
                 Effect::Gone(key) => self.people.remove(key),
                 Effect::People(row) => self.people.put(row),
             }
         }
         self.search.public.follow(moves.public);
         self.search.notes.follow(moves.notes);
-        Ok(())
-    }
-
-    fn put_ticket(
-        &mut self,
-        engine: &Engine,
-        before: Option<&Ticket>,
-        after: &Ticket,
-        terms: Vec<String>,
-        moves: &mut TextMoves,
-    ) -> Result<(), StoreError> {
-        let id = position(after.id)?;
-        self.put_cell(id, Cell::of(after), before.map_or(&[], |old| &old.tags), &after.tags);
-        if let Some(old) = before.filter(|old| !has_same_texts(old, after)) {
-            let mut gone = terms_of([&old.title, &old.description]);
-            keep(&mut gone, &terms);
-            keep_of_comments(&mut gone, engine, after.id, false)?;
-            moves.public.remove(id, gone);
-        }
-        moves.public.add(id, terms);
         Ok(())
     }
 
@@ -141,63 +115,4 @@ impl Projection {
         self.search.public.take_in(public);
         self.search.notes.take_in(notes);
     }
-}
-
-/// What a group of commits does to both indexes.
-#[derive(Default)]
-struct TextMoves {
-    public: Moves,
-    notes: Moves,
-}
-
-impl TextMoves {
-    /// A comment is new or has changed, and then has these terms.
-    fn comment(&mut self, engine: &Engine, before: Option<&Comment>, after: &Comment, terms: Vec<String>) -> Result<(), StoreError> {
-        let id = position(after.ticket_id)?;
-        if let Some(old) = before.filter(|old| old.deleted_at.is_none() && !has_same_text(old, after)) {
-            let mut gone = terms_of([&old.content]);
-            if !old.is_internal
-                && let Some(ticket) = engine.ticket(after.ticket_id)?
-            {
-                keep(&mut gone, &terms_of([&ticket.title, &ticket.description]));
-            }
-            keep_of_comments(&mut gone, engine, after.ticket_id, old.is_internal)?;
-            self.of(old).remove(id, gone);
-        }
-        self.of(after).add(id, terms);
-        Ok(())
-    }
-
-    /// Those of the index that a comment is in.
-    const fn of(&mut self, comment: &Comment) -> &mut Moves {
-        if comment.is_internal { &mut self.notes } else { &mut self.public }
-    }
-}
-
-/// The terms of texts that were.
-fn terms_of<'a>(texts: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
-    texts.into_iter().flat_map(|text| terms(text)).collect()
-}
-
-/// Takes the terms out of `gone` that a ticket still has.
-fn keep<'a>(gone: &mut BTreeSet<String>, terms: impl IntoIterator<Item = &'a String>) {
-    for term in terms {
-        gone.remove(term);
-    }
-}
-
-/// The same for a ticket's present public comments, or its present internal notes.
-fn keep_of_comments(gone: &mut BTreeSet<String>, engine: &Engine, id: TicketId, notes: bool) -> Result<(), StoreError> {
-    if gone.is_empty() {
-        return Ok(());
-    }
-    for comment in comments::of_ticket(engine, id, CommentId(0))? {
-        let comment = comment?;
-        if comment.is_internal == notes {
-            for term in text_of(&comment) {
-                gone.remove(&term);
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 """The suite: each store at each size, and the limits of the machine beside it."""
 
+import math
 import os
 import shutil
 import statistics
@@ -57,9 +58,9 @@ class Outcome:
     peak: float = 0.0
     disk: float = 0.0
     # Seconds from the start to the first 200: just filled, after writes and a clean stop, after `kill -9`.
-    first_open: float = 0.0
-    later_open: float = 0.0
-    crash_open: float = 0.0
+    first_open: float = math.inf
+    later_open: float = math.inf
+    crash_open: float = math.inf
 
     @property
     def clean_open(self):
@@ -164,8 +165,7 @@ def at_size(place, binary, cluster, size, found):
         say(f"{store}, {size} tickets")
         where = url if store == "sled" else cluster.url(name)
         disk = (lambda: folder_mib(data)) if store == "sled" else (lambda: cluster.size_mib(name))
-        found.outcomes[store, size] = on_store(place, binary, where, disk, found.extent)
-        found.outcomes[store, size].first_open = first_opens[store]
+        found.outcomes[store, size] = on_store(place, binary, where, disk, found.extent, first_opens[store])
     cluster.drop(name)
     shutil.rmtree(data)
 
@@ -178,10 +178,10 @@ def first_open(place, binary, url):
     return seconds
 
 
-def on_store(place, binary, url, disk, extent):
-    """One store at one size: first what changes nothing, then what lets the desk grow, then sign-ins; then it is killed. What it
-    is to read when it opens after a clean stop is written in a further round."""
-    desk, outcome = Desk(place, binary, url), Outcome()
+def on_store(place, binary, url, disk, extent, first_open):
+    """One store at one size: first what changes nothing, then what lets the desk grow, then sign-ins; then it is killed at work. What
+    it is to read when it opens after a clean stop is written in a further round."""
+    desk, outcome = Desk(place, binary, url), Outcome(first_open=first_open)
     desk.start()
     desk.sign_in()
     desk.settle(extent.settle_seconds)
@@ -200,6 +200,8 @@ def on_store(place, binary, url, disk, extent):
     outcome.peak = desk.memory("VmHWM")
     time.sleep(extent.rest_seconds)
     outcome.memory, outcome.disk = desk.memory(), disk()
+    # A desk at rest would have written down where its index has come to.
+    rounds(desk, changes, 1, extent.seconds)
     desk.kill()
     outcome.crash_open = desk.start()
     rounds(desk, changes, 1, extent.seconds)

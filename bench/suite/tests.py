@@ -45,7 +45,7 @@ class Load(unittest.TestCase):
 
     def test_medians_are_of_each_figure_and_faults_are_added(self):
         found = load.median([Measure(1, 9, 30, 1), Measure(2, 8, 10, 0), Measure(3, 7, 20, 2)])
-        self.assertEqual(found, Measure(2, 8, 20, 3, 0.0))
+        self.assertEqual(found, Measure(2, 8, 20, 3, 0.0, first=30))
 
 
 class Comparison(unittest.TestCase):
@@ -98,6 +98,7 @@ def found(p99=5.0, sizes=(1000, 2000)):
     outcome = lambda growth: speed.Outcome(
         measures={name: Measure(1000.0, 1.0, p99 * growth, 0) for name in names},
         ceiling=1000.0, login=Measure(20.0, 1, 2, 0), beside=Measure(100.0, 1, 2, 0), alone_ms=40.0, memory=100.0, peak=120.0,
+        first_open=0.1, later_open=0.2, crash_open=0.3,
     )
     times = dict.fromkeys(sizes, (1, 1))
     told = speed.Found(speed.Extent(list(sizes)), [("date", "today")], filled=times, moved=times, bare=2000.0, hash_ms=40.0)
@@ -109,6 +110,12 @@ def found(p99=5.0, sizes=(1000, 2000)):
 class Aims(unittest.TestCase):
     def judged(self, text, told):
         return next(row[1:] for row in aims.judged(told) if row[0].startswith(text))
+
+    def test_of_openings_after_an_orderly_end_the_longer_one_is_judged(self):
+        for first, later, verdict in ((0.1, 1.9, "yes"), (0.1, 2.1, "**no**"), (2.1, 0.1, "**no**"), (math.inf, 0.1, "**no**")):
+            told = found()
+            told.outcomes["sled", 2000].first_open, told.outcomes["sled", 2000].later_open = first, later
+            self.assertEqual(self.judged("open with 2,000 tickets, clean", told)[1], verdict, (first, later))
 
     def test_each_store_is_judged_by_its_own_bound(self):
         told = found()

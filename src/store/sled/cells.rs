@@ -100,7 +100,7 @@ impl Packed {
         if after == NO_TIME { none } else { self.created_at() + after }
     }
 
-    /// One time, unless the cell is absent or odd: all of a cell takes four times as long.
+    /// One time of a cell that is neither absent nor odd, without unpacking the rest.
     fn time(&self, time: Time) -> i64 {
         match time {
             Time::Created => self.created_at(),

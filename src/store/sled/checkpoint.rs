@@ -251,7 +251,7 @@ fn get_text(from: &mut impl Read) -> Option<String> {
 
 fn get_bitmaps(from: &mut impl Read) -> Option<BTreeMap<Box<str>, RoaringBitmap>> {
     let count = u64::from_le_bytes(get(from)?);
-    // They were written in their order, of which a map is made at once.
+    // A map is made of all of them at once; terms are written in their order.
     (0..count).map(|_| Some((get_text(from)?.into(), RoaringBitmap::deserialize_from(from.by_ref()).ok()?))).collect()
 }
 

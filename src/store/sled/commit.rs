@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Shared,
+    Shared, State,
     catch_up::catch_up,
     checkpoint,
     engine::{Engine, io_failed},
@@ -49,9 +49,9 @@ const REST: Duration = Duration::from_secs(5);
 /// Then the next checkpoint is due after this part of the entries: nobody waits for it, and most crashes find a desk at rest.
 const PART_AT_REST: Seq = 8;
 
-/// After so many entries since sled was opened, it goes through its log once more when the store is closed: at an opening, for
-/// which people wait, it would have to. An entry and what belongs to it are 1.5 to 8 KB of its log.
-const ENTRIES_PER_INDEX: Seq = 20_000;
+/// When sled has written so many bytes of its log since it was opened, it goes through them once more when the store is closed:
+/// at an opening, for which people wait, it would have to. A GB takes about a second, from a slow disk three.
+const LOG_PER_INDEX: u64 = 128 * 1024 * 1024;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -100,8 +100,6 @@ pub(super) struct Committer {
     pub(super) identity: Identity,
     /// The log's end in the checkpoint.
     pub(super) checkpoint_seq: Seq,
-    /// The log's end when sled was opened.
-    pub(super) opened_seq: Seq,
     pub(super) seq: Seq,
 }
 
@@ -300,7 +298,6 @@ impl Committer {
         match super::load(&self.folder, self.cache_mib, &self.shared.ids) {
             Ok(loaded) => {
                 self.seq = loaded.state.projection.seq;
-                self.opened_seq = self.seq;
                 self.checkpoint_seq = loaded.checkpoint_seq;
                 *state = loaded.state;
                 drop(state);
@@ -343,8 +340,11 @@ impl Committer {
         if writable {
             self.save_all()?;
         }
-        self.shared.state.write().engine = None;
-        if writable && self.seq - self.opened_seq >= ENTRIES_PER_INDEX {
+        // All of it, so that its memory is there for sled.
+        let State { engine, .. } = std::mem::take(&mut *self.shared.state.write());
+        let logged = engine.as_ref().map_or(0, Engine::logged);
+        drop(engine);
+        if writable && logged >= LOG_PER_INDEX && self.room().is_ok() {
             self.index();
         }
         Ok(())
@@ -408,7 +408,35 @@ fn refuse(command: Command, reason: &StoreError) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Options, SledStore},
+        *,
+    };
+    use crate::{
+        store::Store,
+        tickets::{model::Ticket, query::tests::ticket},
+        types::CommentId,
+    };
+
+    #[tokio::test]
+    async fn a_text_that_cannot_be_read_refuses_what_depends_on_it_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || SledStore::open(Options { dir: dir.path().to_owned(), cache_mib: 16 }).unwrap();
+        let store = open();
+        store.commit(Changes::new().insert(ticket())).await.unwrap();
+        store.close().await.unwrap();
+        drop(store);
+        {
+            let engine = Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap().0;
+            engine.put(std::iter::once((keys::comment(ticket().id, CommentId(1)), vec![255; 9]))).unwrap();
+            engine.flush(0).unwrap();
+        }
+        let store = open();
+        let renamed = |title: &str| Changes::new().overwrite(Ticket { title: title.into(), ..ticket() });
+        assert_eq!(store.commit(renamed("Another title")).await, Err(StoreError::Busy));
+        store.commit(renamed(&ticket().title)).await.unwrap();
+        store.ready().await.unwrap();
+    }
 
     #[test]
     fn checkpoints_of_a_growing_desk_write_in_proportion_to_it_and_not_its_square() {

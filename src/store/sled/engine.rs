@@ -4,6 +4,7 @@ use std::{
     ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use serde::de::DeserializeOwned;
@@ -21,11 +22,12 @@ use crate::{
 pub(super) struct Engine {
     db: Db,
     folder: PathBuf,
+    logged: AtomicU64,
 }
 
 impl Engine {
     pub(super) const fn new(db: Db, folder: PathBuf) -> Self {
-        Self { db, folder }
+        Self { db, folder, logged: AtomicU64::new(0) }
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
@@ -64,6 +66,11 @@ impl Engine {
         self.db.size_on_disk().map_err(failed)
     }
 
+    /// Bytes that it has written to its log since it was opened, but for some that a long batch writes before it is made durable.
+    pub(super) fn logged(&self) -> u64 {
+        self.logged.load(Ordering::Relaxed)
+    }
+
     /// Applies a batch and makes it durable.
     pub(super) fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let before = durability::syncs();
@@ -82,7 +89,8 @@ impl Engine {
 
     /// Makes durable what was applied; `before` is the number of syncs before that. When this fails, likewise.
     pub(super) fn flush(&self, before: u64) -> Result<(), StoreError> {
-        Self::guarded(|| self.db.flush().map(drop))?;
+        let logged = Self::guarded(|| self.db.flush())?;
+        self.logged.fetch_add(logged as u64, Ordering::Relaxed);
         if durability::syncs() == before {
             durability::sync_file(&self.folder).map_err(io_failed)?;
         }
@@ -91,7 +99,7 @@ impl Engine {
     }
 
     /// Makes an error of a panic.
-    fn guarded(write: impl FnOnce() -> sled::Result<()>) -> Result<(), StoreError> {
+    fn guarded<T>(write: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
         match catch_unwind(AssertUnwindSafe(write)) {
             Ok(written) => written.map_err(failed),
             Err(_) => Err(StoreError::Unavailable("the storage engine panicked while writing".into())),

@@ -164,16 +164,8 @@ impl SledStore {
             meters: Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?,
         });
         let (commands, receiver) = sync_channel(QUEUE);
-        let committer = Committer {
-            shared: shared.clone(),
-            folder,
-            cache_mib: options.cache_mib,
-            commands: receiver,
-            identity,
-            checkpoint_seq,
-            opened_seq: seq,
-            seq,
-        };
+        let committer =
+            Committer { shared: shared.clone(), folder, cache_mib: options.cache_mib, commands: receiver, identity, checkpoint_seq, seq };
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run());
         let thread = thread.map_err(|e| StoreError::Unavailable(e.to_string()))?;
         Ok(Arc::new(Self { shared, commands: Mutex::new(Some(commands)), committer: Mutex::new(Some(thread)) }))
@@ -327,9 +319,10 @@ impl Store for SledStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
+        // Nobody waits for it any more when this is given up: what was acknowledged is on the disk.
+        let thread = self.committer.lock().take();
         let closing = self.ask(Command::Close).await;
         self.commands.lock().take();
-        let thread = self.committer.lock().take();
         if let Some(thread) = thread {
             // It has answered already and only ends.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;

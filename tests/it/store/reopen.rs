@@ -1,7 +1,7 @@
 //! Closing, dropping and opening again: everything acknowledged is there, rows and what is derived from them, and no id
 //! comes twice.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -391,22 +391,43 @@ mod of_the_embedded_store {
         name
     }
 
+    /// Writes so many MiB.
+    async fn write(site: &Site, mib: i64) {
+        for n in 0..mib {
+            let kept = Answer { body: vec![200; 1 << 20], ..answer(answer_key(1, n), n, "") };
+            commit(&**site, Changes::new().overwrite(kept)).await;
+        }
+    }
+
     #[tokio::test]
     async fn what_was_written_while_it_was_open_is_not_read_again_after_a_stop_when_it_is_much() {
         let mut site = Site::sled().await;
         site.reopen().await;
-        for (commits, is_much) in [(1, false), (8, true), (1, false)] {
+        for (mib, is_much) in [(1, false), (160, true), (1, false)] {
             let opened = index(&site);
-            for _ in 0..commits {
-                let entries = (0..2_600).map(|_| entry(Action::SettingsUpdated));
-                commit(&*site, entries.fold(Changes::new(), Changes::log)).await;
-            }
+            write(&site, mib).await;
             assert_eq!(index(&site), opened, "only an opening writes it");
             site.close().await.unwrap();
-            assert_eq!(index(&site) > opened, is_much, "after {commits} commits");
+            assert_eq!(index(&site) > opened, is_much, "after {mib} MiB");
             site.crash().await;
+            assert!(site.answer(&answer_key(1, mib - 1)).await.unwrap().is_some());
         }
-        assert_eq!(site.shared().durable_seq().borrow().to_owned(), 26_000);
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_waiting_for_a_close_does_not_wait_for_it_when_the_store_is_dropped() {
+        let site = Site::sled().await;
+        write(&site, 160).await;
+        // An index that never ends while it is read.
+        let endless = site.folder().unwrap().join("data/store/snap.FFFFFFFFFFFFFFFF");
+        rustix::fs::mknodat(rustix::fs::CWD, endless, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        tokio::time::timeout(Duration::from_millis(500), site.close()).await.expect_err("the close does not end");
+        let (dropped, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            drop(site);
+            dropped.send(())
+        });
+        wait.recv_timeout(Duration::from_secs(20)).expect("the store is let go of");
     }
 
     #[tokio::test]

@@ -210,7 +210,7 @@ impl Shared {
     }
 
     /// Writes a group durably. Rows and what is held in memory move together, under the lock, so that no reader sees the
-    /// one without the other; the sync itself holds up nobody.
+    /// one without the other; the sync itself holds up nobody, for only the committer waits for readers.
     fn write(&self, staged: Staged, effects: &[Effect], moves: TextMoves, seq: Seq) -> Result<(), StoreError> {
         let before = durability::syncs();
         let keys = staged.len();

@@ -354,11 +354,10 @@ impl Committer {
     /// same when this is cut off or fails.
     fn index(&self) {
         let start = Instant::now();
-        match self.folder.open_sled(self.cache_mib) {
-            Ok(sled) => drop(sled),
-            Err(error) => return tracing::warn!(%error, "the storage engine's index could not be written; the next start takes longer"),
+        match self.folder.open_sled(self.cache_mib).map(drop) {
+            Ok(()) => tracing::info!(seconds = start.elapsed().as_secs_f32(), "the storage engine's index is written, for the next start"),
+            Err(error) => tracing::warn!(%error, "the storage engine's index could not be written; the next start takes longer"),
         }
-        tracing::info!(seconds = start.elapsed().as_secs_f32(), "the storage engine's index is written, for the next start");
     }
 
     fn save_all(&mut self) -> Result<(), StoreError> {

@@ -10,7 +10,11 @@ use taquilla::{
     types::hex,
 };
 
-use crate::{binary::Place, people::eventually, support::Desk};
+use crate::{
+    binary::Place,
+    people::eventually,
+    support::{Desk, open_engine},
+};
 
 #[tokio::test]
 async fn the_log_of_a_running_desk_is_chained_and_the_head_is_in_the_metrics() {
@@ -82,7 +86,7 @@ async fn whoever_looks_is_told_whether_the_log_is_what_was_written() {
         place.run(&["audit", "verify", "--head", bad]).expect(2).says("16 hexadecimal digits");
     }
 
-    let db = sled::open(place.path().join("data/store")).unwrap();
+    let db = open_engine(&place.path().join("data"));
     // The block that both entries are in.
     let (key, block) = db.scan_prefix(b"l").next().unwrap().unwrap();
     let mut entry = block.to_vec();

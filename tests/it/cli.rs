@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::binary::Place;
+use crate::{binary::Place, support::open_engine};
 
 /// The keys of an object, sorted.
 fn keys(value: &Value) -> Vec<&str> {
@@ -294,7 +294,7 @@ fn fsck_tells_what_is_wrong_ends_with_1_and_mends_it() {
     let place = Place::new();
     place.add_user("ana@example.com", "admin");
     {
-        let engine = sled::Config::new().path(place.path().join("data/store")).open().unwrap();
+        let engine = open_engine(&place.path().join("data"));
         let (key, _) = engine.scan_prefix(b"e").next().unwrap().unwrap();
         engine.remove(key).unwrap();
         engine.flush().unwrap();

@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::{binary::Place, moving::demo};
+use crate::{binary::Place, moving::demo, support::open_engine};
 
 /// Changes what stands at a key of the embedded store.
 fn change(place: &Place, key: &[u8], value: &[u8]) {
-    let db = sled::open(place.path().join("data/store")).unwrap();
+    let db = open_engine(&place.path().join("data"));
     db.insert(key, value).unwrap();
     db.flush().unwrap();
 }
 
 /// The first key with several comments, and what stands there.
 fn block_of_comments(place: &Place) -> (Vec<u8>, Vec<u8>) {
-    let db = sled::open(place.path().join("data/store")).unwrap();
+    let db = open_engine(&place.path().join("data"));
     let several = |value: &sled::IVec| {
         let first = usize::from(u16::from_be_bytes([value[9], value[10]]));
         value[0] == 3 && value.len() > 11 + first
@@ -64,7 +64,7 @@ fn tickets_own_logs_are_told_to_be_wrong_and_made_anew_whatever_layout_they_are_
     let fsck = |arguments: &[&str], code: i32| place.run(&[&["--json", "fsck"], arguments].concat()).expect(code).json();
     let sound = fsck(&[], 0);
     let logs = || {
-        let db = sled::open(place.path().join("data/store")).unwrap();
+        let db = open_engine(&place.path().join("data"));
         db.scan_prefix(b"o").map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap()).collect::<Vec<_>>()
     };
     let before = logs();

@@ -41,6 +41,12 @@ pub(super) fn sync_file(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder.join("db"))?.sync_data()
 }
 
+/// Syncs what sled makes once and never syncs: its page of settings, and the names of its files.
+pub(super) fn sync_settings(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder.join("conf"))?.sync_all()?;
+    sync_folder(folder)
+}
+
 /// Syncs a folder, so that a file made or renamed in it stays.
 pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()

@@ -52,7 +52,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use aside::{discard, holds_a_store, replace, workshop};
 pub use fsck::fsck;
-pub use open::{Holder, OpenError, Options, SCHEMA};
+pub use open::{Holder, OpenError, Options, SCHEMA, SEGMENT};
 
 use self::{
     commit::{Command, Committer},

@@ -32,6 +32,9 @@ pub const SCHEMA: u32 = 6;
 const OLDEST_SCHEMA: u32 = 1;
 /// Room that must be free before the store is opened.
 pub(super) const ROOM: u64 = 8 * 1024 * 1024;
+/// Bytes of a segment, the unit in which sled takes and frees room in its file, of a store that is made anew. sled's own are a quarter of
+/// it: with a million tickets 27,000 of them, each of which is looked at for each of them at the first write after an opening.
+pub const SEGMENT: usize = 2 * 1024 * 1024;
 /// sled reads all of its log that its index does not hold yet; it never takes longer than this unless it hangs.
 const LONGEST_OPEN: Duration = Duration::from_secs(600);
 
@@ -205,6 +208,24 @@ impl Folder {
         Ok(())
     }
 
+    /// The size of the segments of sled's file. sled opens a file only with the size that it was made with, which its own page of settings
+    /// says; where that is gone, sled would write down another and take the file's content for garbage.
+    fn segment_size(&self) -> Result<usize, OpenError> {
+        let settings = match std::fs::read(self.store().join("conf")) {
+            Ok(settings) => settings,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(OpenError::Folder { dir: self.dir.clone(), source }),
+        };
+        // Lines of text, and four bytes of a checksum.
+        let said = String::from_utf8_lossy(&settings).lines().find_map(|line| line.strip_prefix("segment_size: ")?.parse().ok());
+        match said {
+            Some(size) => Ok(size),
+            None if self.identity().exists() && self.store().join("db").exists() => Err(self.damaged("has lost its file store/conf")),
+            // Nothing was promised yet.
+            None => Ok(SEGMENT),
+        }
+    }
+
     /// Opens the engine in it, and checks that it is the store that was promised.
     pub(super) fn open(&self, cache_mib: u64) -> Result<(Engine, Identity), OpenError> {
         let free = self.free().map_err(|source| OpenError::Folder { dir: self.dir.clone(), source })?;
@@ -216,6 +237,9 @@ impl Folder {
         let engine = Engine::new(self.open_sled(cache_mib)?, self.store());
         fault::point("open.engine");
         let promised = self.read_identity()?;
+        if promised.is_none() {
+            durability::sync_settings(&self.store()).map_err(|source| OpenError::Folder { dir: self.dir.clone(), source })?;
+        }
         let id = match (promised.as_ref(), engine.get(keys::IDENTITY)?) {
             (None, None) if engine.is_empty() => begin(&engine)?,
             (None, Some(id)) => String::from_utf8_lossy(&id).into_owned(),
@@ -243,11 +267,12 @@ impl Folder {
     /// Opens sled, which goes through the log that it has written since it was opened last, and writes an index of it.
     /// sled panics on some damage and could hang on other: both become errors.
     pub(super) fn open_sled(&self, cache_mib: u64) -> Result<sled::Db, OpenError> {
-        let path = self.store();
+        let (path, segment) = (self.store(), self.segment_size()?);
         let (send, receive) = mpsc::channel();
         let opening = std::thread::Builder::new().name("open".into()).spawn(move || {
             let opened = catch_unwind(|| {
-                open_patiently(&sled::Config::new().path(path).cache_capacity(cache_mib * 1024 * 1024).flush_every_ms(None))
+                let config = sled::Config::new().path(path).segment_size(segment).cache_capacity(cache_mib * 1024 * 1024);
+                open_patiently(&config.flush_every_ms(None))
             });
             // Nobody listens any more after the time limit.
             let _ = send.send(opened);
@@ -333,17 +358,66 @@ mod tests {
         db.flush().unwrap();
     }
 
+    fn open(dir: &Path) -> Result<(Engine, Identity), OpenError> {
+        Folder::lock(dir).and_then(|folder| folder.open(16))
+    }
+
+    fn settings(dir: &Path) -> String {
+        String::from_utf8_lossy(&std::fs::read(dir.join("store/conf")).unwrap()).into_owned()
+    }
+
+    #[test]
+    fn a_store_keeps_the_segments_that_it_was_made_with() {
+        let dir = tempfile::tempdir().unwrap();
+        // As stores were made until now: with what sled takes by itself.
+        drop(sled::Config::new().path(dir.path().join("store")).open().unwrap());
+        let begun = open(dir.path()).unwrap();
+        let promised = begun.1.id.clone();
+        drop(begun);
+        assert_eq!(open(dir.path()).unwrap().1.id, promised);
+        assert!(settings(dir.path()).contains("segment_size: 524288\n"), "{}", settings(dir.path()));
+
+        let dir = tempfile::tempdir().unwrap();
+        let begun = open(dir.path()).unwrap();
+        let promised = begun.1.id.clone();
+        drop(begun);
+        assert_eq!(open(dir.path()).unwrap().1.id, promised);
+        assert!(settings(dir.path()).contains(&format!("segment_size: {SEGMENT}\n")), "{}", settings(dir.path()));
+    }
+
+    #[test]
+    fn a_store_without_its_settings_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()).unwrap());
+        let (settings, log) = (dir.path().join("store/conf"), dir.path().join("store/db"));
+        let (said, held) = (std::fs::read(&settings).unwrap(), std::fs::read(&log).unwrap());
+        for lost in [None, Some("")] {
+            std::fs::remove_file(&settings).unwrap();
+            lost.map_or(Ok(()), |empty| std::fs::write(&settings, empty)).unwrap();
+            let refused = open(dir.path()).unwrap_err();
+            assert!(matches!(&refused, OpenError::Damaged { what, .. } if what.contains("store/conf")), "{refused}");
+            assert_eq!(std::fs::read(&log).unwrap(), held);
+            std::fs::write(&settings, &said).unwrap();
+        }
+        drop(open(dir.path()).unwrap());
+
+        // Cut off while it was made for the first time: it is made once more.
+        std::fs::remove_file(&settings).unwrap();
+        std::fs::remove_file(dir.path().join("IDENTITY")).unwrap();
+        drop(open(dir.path()).unwrap());
+    }
+
     #[test]
     fn an_older_layout_is_brought_up_to_date_and_a_newer_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap());
+        drop(open(dir.path()).unwrap());
         leave(dir.path(), OLDEST_SCHEMA);
-        let (engine, _) = Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap();
+        let (engine, _) = open(dir.path()).unwrap();
         assert_eq!(engine.get(keys::SCHEMA).unwrap().unwrap(), SCHEMA.to_be_bytes());
         drop(engine);
         for unknown in [SCHEMA + 1, 0] {
             leave(dir.path(), unknown);
-            let refused = Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap_err();
+            let refused = open(dir.path()).unwrap_err();
             assert!(matches!(refused, OpenError::Newer { found } if found == unknown), "{refused}");
         }
     }

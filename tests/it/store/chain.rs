@@ -18,6 +18,7 @@ use super::{
     build::{commit, entry},
     site::Site,
 };
+use crate::support::open_engine;
 
 on_every_store!(
     the_chain_follows_the_log_and_holds,
@@ -243,16 +244,16 @@ async fn entries_changed_in_the_folder_are_found_at_their_place() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 24, ..ProptestConfig::default() });
     let mut site = Site::sled().await;
     chained(&site).await;
-    let dir = site.folder().unwrap().join("data/store");
+    let dir = site.folder().unwrap().join("data");
     // Without its last block a store does not open.
     let mut end = 0;
-    site.while_closed(|| end = number(&open_raw(&dir).scan_prefix(b"l").next_back().unwrap().unwrap().0)).await;
+    site.while_closed(|| end = number(&open_engine(&dir).scan_prefix(b"l").next_back().unwrap().unwrap().0)).await;
     let strategy = (1..end, any::<proptest::sample::Index>(), 0..8_u32, any::<bool>());
     for _ in 0..24 {
         let (seq, place, bit, gone) = strategy.new_tree(&mut runner).unwrap().current();
         let mut before = Default::default();
         site.while_closed(|| {
-            let db = open_raw(&dir);
+            let db = open_engine(&dir);
             let (key, block) = db.range(..=[&b"l"[..], &seq.to_be_bytes()].concat()).next_back().unwrap().unwrap();
             let mut bytes = block.to_vec();
             let entry = in_block(&bytes, seq - number(&key));
@@ -279,7 +280,7 @@ async fn entries_changed_in_the_folder_are_found_at_their_place() {
             Some(broken) => assert_eq!(broken.seq, if gone { number(&key) } else { seq }),
             None => assert!(outside, "entry {seq} was changed, and that is not found"),
         }
-        site.while_closed(|| drop(open_raw(&dir).insert(&key, block.clone()).unwrap())).await;
+        site.while_closed(|| drop(open_engine(&dir).insert(&key, block.clone()).unwrap())).await;
         sound(&*site).await;
     }
 }
@@ -294,16 +295,6 @@ fn in_block(block: &[u8], behind: Seq) -> std::ops::Range<usize> {
     let end = |at: usize| at + 2 + usize::from(u16::from_be_bytes(block[at..at + 2].try_into().unwrap()));
     let at = (0..behind).fold(1, |at, _| end(at));
     at..end(at)
-}
-
-/// The storage engine itself; the threads of the one that was just closed let go of its lock late.
-fn open_raw(dir: &std::path::Path) -> sled::Db {
-    loop {
-        match sled::Config::new().path(dir).flush_every_ms(None).open() {
-            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => std::thread::yield_now(),
-            opened => return opened.unwrap(),
-        }
-    }
 }
 
 /// The entry that [`write`] put at this place.

@@ -4,6 +4,7 @@
 mod client;
 pub mod cluster;
 mod desk;
+mod engine;
 pub mod postgres;
 mod raw;
 pub mod servers;
@@ -11,5 +12,6 @@ mod stream;
 
 pub use client::{Client, Response};
 pub use desk::{Desk, ON_POSTGRES, PASSWORD};
+pub use engine::open_engine;
 pub use raw::{Answer, Raw};
 pub use stream::Listener;

@@ -30,6 +30,7 @@ use taquilla::{
     config::{Config, Storage},
     input::FieldValue,
     reply::Once,
+    store::sled::SEGMENT,
     tickets::{inputs::NewTicket, ops},
     types::{Secret, UserId},
 };
@@ -209,7 +210,7 @@ fn sled_alone(runtime: &tokio::runtime::Runtime, folder: &str, time: Duration) -
 
 fn raw(folder: &str) -> sled::Result<sled::Db> {
     let cache = Config::default().storage.cache_mib;
-    sled::Config::new().path(folder).cache_capacity(cache << 20).flush_every_ms(None).open()
+    sled::Config::new().path(folder).segment_size(SEGMENT).cache_capacity(cache << 20).flush_every_ms(None).open()
 }
 
 /// Writes what is waiting in one batch with one sync, then tells everybody. With the library linked, a flush of sled

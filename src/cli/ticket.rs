@@ -1,6 +1,7 @@
 //! `ticket …`: tickets of a running desk, for scripts and for people at a terminal.
 
 mod list;
+mod person;
 mod show;
 
 use std::{
@@ -14,6 +15,7 @@ use clap::{
 };
 use serde_json::{Value, json};
 
+use self::person::{Person, somebody};
 use super::{
     Context, Exit, Failure, block_on,
     output::{pretty, print},
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::{
     tickets::model::{Priority, Status},
-    types::{TicketId, UserId},
+    types::TicketId,
 };
 
 /// The longest text that is read; the desk takes less.
@@ -52,7 +54,7 @@ enum TicketVerb {
     Assign {
         /// The ticket's id.
         id: TicketId,
-        /// The agent's id, `me`, or `none` for nobody.
+        /// The agent's e-mail address or id, `me`, or `none` for nobody.
         agent: Person,
     },
     /// Say that a ticket is resolved.
@@ -79,9 +81,9 @@ struct Create {
     /// A tag, or several with commas between them.
     #[arg(long = "tag", value_name = "TAG", value_delimiter = ',')]
     tags: Vec<String>,
-    /// On whose behalf, by id; for agents and admins.
-    #[arg(long, value_name = "ID")]
-    creator: Option<UserId>,
+    /// On whose behalf, by e-mail address or id; for agents and admins.
+    #[arg(long, value_name = "E-MAIL|ID", value_parser = somebody)]
+    creator: Option<Person>,
 }
 
 #[derive(Debug, Args)]
@@ -97,36 +99,6 @@ struct Comment {
     /// An internal note, which only agents and admins see.
     #[arg(long)]
     internal: bool,
-}
-
-/// Somebody, as the filters of the API name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Person {
-    Me,
-    Nobody,
-    Is(UserId),
-}
-
-impl std::str::FromStr for Person {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "me" => Ok(Self::Me),
-            "none" => Ok(Self::Nobody),
-            id => id.parse().map(Self::Is).map_err(|_| "must be an id, me or none"),
-        }
-    }
-}
-
-impl std::fmt::Display for Person {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Me => f.write_str("me"),
-            Self::Nobody => f.write_str("none"),
-            Self::Is(id) => id.fmt(f),
-        }
-    }
 }
 
 fn priority() -> impl TypedValueParser<Value = Priority> {
@@ -152,7 +124,7 @@ impl Tickets {
                 TicketVerb::Show { id } => show::run(context, &desk, id).await,
                 TicketVerb::Create(verb) => verb.run(context, &desk).await,
                 TicketVerb::Comment(verb) => verb.run(context, &desk).await,
-                TicketVerb::Assign { id, agent } => assign(context, &desk, id, agent).await,
+                TicketVerb::Assign { id, agent } => assign(context, &desk, id, &agent).await,
                 TicketVerb::Resolve { id } => resolve(context, &desk, id).await,
             }
         })?
@@ -171,7 +143,7 @@ impl Create {
             new["tags"] = json!(self.tags);
         }
         if let Some(creator) = self.creator {
-            new["creator_id"] = json!(creator);
+            new["creator_id"] = creator.id(desk).await?;
         }
         let ticket = desk.post("/api/v1/tickets", &new).await?.body;
         made(context, &ticket)?;
@@ -194,13 +166,8 @@ impl Comment {
     }
 }
 
-async fn assign(context: &Context, desk: &Desk, id: TicketId, agent: Person) -> Result<(), Failure> {
-    let agent = match agent {
-        Person::Is(agent) => json!(agent),
-        Person::Nobody => Value::Null,
-        Person::Me => desk.get("/api/v1/auth/me", &[]).await?.body["id"].clone(),
-    };
-    let change = json!({ "assigned_agent_id": agent });
+async fn assign(context: &Context, desk: &Desk, id: TicketId, agent: &Person) -> Result<(), Failure> {
+    let change = json!({ "assigned_agent_id": agent.id(desk).await? });
     let ticket = desk.patch(&format!("/api/v1/tickets/{id}/assign"), &change).await?.body;
     changed(context, &ticket)?;
     let to = ticket["assigned_agent_name"].as_str().unwrap_or("nobody");

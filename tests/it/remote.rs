@@ -74,8 +74,12 @@ fn a_ticket_is_opened_answered_assigned_and_resolved() {
     let changed = desk.run(&desk.admin, &["--json", "assign", "1", "none"]).expect(0).json();
     assert_eq!((&changed["assigned_agent_id"], changed["id"].as_i64()), (&Value::Null, Some(1)));
     assert_eq!(desk.run(&desk.admin, &["-q", "assign", "1", "2"]).expect(0).err, "");
-    let on_behalf = desk.run(&desk.agent, &["--json", "create", "--title", "T", "--description", "D", "--creator", "3"]).expect(0).json();
-    assert_eq!((on_behalf["creator_id"].as_i64(), on_behalf["opened_by_id"].as_i64()), (Some(3), Some(2)));
+    desk.run(&desk.admin, &["assign", "1", "EVA@example.com"]).expect(0).says("ticket 1 is assigned to Somebody");
+    for requester in ["3", "uma@example.com"] {
+        let create = ["--json", "create", "--title", "T", "--description", "D", "--creator", requester];
+        let on_behalf = desk.run(&desk.agent, &create).expect(0).json();
+        assert_eq!((on_behalf["creator_id"].as_i64(), on_behalf["opened_by_id"].as_i64()), (Some(3), Some(2)));
+    }
 }
 
 #[test]
@@ -94,6 +98,8 @@ fn lists_take_the_filters_of_the_api_and_all_pages() {
     assert_eq!(ids(&["--sort=-id", "-n", "2"]), [13, 12]);
     assert_eq!(ids(&["--assignee", "me"]), [13]);
     assert_eq!(ids(&["--assignee", "none"]).len(), 12);
+    assert_eq!(ids(&["--assignee", "eva@example.com"]), [13]);
+    assert_eq!(ids(&["--creator", "uma@example.com"]).len(), 13);
     assert_eq!(ids(&["--status", "in_progress,pending"]), [13]);
     assert_eq!(ids(&["--search", "vp"]), [13]);
     assert_eq!(ids(&["--creator", "3", "--priority", "medium", "--created-after", "2020-01-01T00:00:00Z"]).len(), 13);
@@ -157,6 +163,8 @@ fn every_refusal_has_its_exit_code() {
     for verb in [&["show", "77"][..], &["comment", "77", "x"], &["assign", "77", "none"], &["resolve", "77"], &["assign", "1", "77"]] {
         desk.run(&desk.agent, verb).expect(5);
     }
+    desk.run(&desk.agent, &["assign", "1", "eva@example.org"]).expect(5).says("there is no account eva@example.org");
+    desk.run(&desk.user, &["list", "--assignee", "eva@example.com"]).expect(6);
     desk.run(&desk.agent, &["assign", "1", "3"]).expect(1).says("active agent or admin");
     desk.run(&desk.agent, &["show", "77"]).expect(5).says("tickets/77");
     let error = desk.run(&desk.agent, &["--json", "show", "77"]).expect(5).error();

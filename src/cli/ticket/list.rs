@@ -3,7 +3,7 @@
 use clap::{Args, builder::PossibleValuesParser};
 use serde_json::Value;
 
-use super::{Person, minute, priority, shown, status};
+use super::{Person, minute, priority, shown, somebody, status};
 use crate::{
     cli::{Context, Failure, output::table, remote::Desk},
     tickets::model::{Priority, Status},
@@ -29,11 +29,11 @@ pub(super) struct List {
     /// Only with one of these tags, with commas between them.
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     tag: Vec<String>,
-    /// Only this agent's, by id; or `me`; or `none` for nobody's.
-    #[arg(long, value_name = "ID|me|none")]
+    /// Only this agent's, by e-mail address or id; or `me`; or `none` for nobody's.
+    #[arg(long, value_name = "E-MAIL|ID|me|none")]
     assignee: Option<Person>,
-    /// Only this requester's, by id; or `me`.
-    #[arg(long, value_name = "ID|me", value_parser = requester)]
+    /// Only this requester's, by e-mail address or id; or `me`.
+    #[arg(long, value_name = "E-MAIL|ID|me", value_parser = somebody)]
     creator: Option<Person>,
     /// Only those opened after this instant.
     #[arg(long, value_name = "TIME")]
@@ -63,17 +63,10 @@ pub(super) struct List {
     limit: u64,
 }
 
-fn requester(text: &str) -> Result<Person, &'static str> {
-    match text.parse()? {
-        Person::Nobody => Err("must be an id or me"),
-        person => Ok(person),
-    }
-}
-
 impl List {
     pub(super) async fn run(self, context: &Context, desk: &Desk) -> Result<(), Failure> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let mut page = desk.get("/api/v1/tickets", &self.query(limit)).await?;
+        let mut page = desk.get("/api/v1/tickets", &self.query(desk, limit).await?).await?;
         let total = page.total();
         let mut rows: Vec<Value> = Vec::new();
         loop {
@@ -98,16 +91,17 @@ impl List {
         Ok(())
     }
 
-    fn query(&self, limit: usize) -> Vec<(&'static str, String)> {
+    async fn query(&self, desk: &Desk, limit: usize) -> Result<Vec<(&'static str, String)>, Failure> {
         let list = |names: Vec<&str>| (!names.is_empty()).then(|| names.join(","));
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         let flag = |flag: bool| flag.then(|| "true".to_owned());
+        let (assignee, creator) = (filter(self.assignee.as_ref(), desk).await?, filter(self.creator.as_ref(), desk).await?);
         let given = [
             ("status", list(self.status.iter().map(|s| s.name()).collect())),
             ("priority", list(self.priority.iter().map(|p| p.name()).collect())),
             ("tag", list(self.tag.iter().map(String::as_str).collect())),
-            ("assigned_agent_id", self.assignee.map(|person| person.to_string())),
-            ("creator_id", self.creator.map(|person| person.to_string())),
+            ("assigned_agent_id", assignee),
+            ("creator_id", creator),
             ("created_after", time(&self.created_after)),
             ("created_before", time(&self.created_before)),
             ("updated_after", time(&self.updated_after)),
@@ -118,7 +112,14 @@ impl List {
             ("sort", self.sort.clone()),
             ("limit", Some(limit.min(PAGE).to_string())),
         ];
-        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        Ok(given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    }
+}
+
+async fn filter(person: Option<&Person>, desk: &Desk) -> Result<Option<String>, Failure> {
+    match person {
+        Some(person) => person.filter(desk).await.map(Some),
+        None => Ok(None),
     }
 }
 

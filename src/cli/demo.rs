@@ -64,8 +64,12 @@ impl Demo {
         let storage = config.storage.url.clone();
         let made = block_on(async {
             let app = App::build(config, Clock::System).await.map_err(|error| unopened(&error, None))?;
-            let outcome = fill(context, &app, &wanted).await;
+            let bar = bar(context, wanted.tickets);
+            let outcome = fill(&bar, &app, &wanted).await;
+            // With a million tickets that takes seconds.
+            bar.set_style(style("closing the storage, {elapsed}"));
             let closed = desk::close(&app).await;
+            bar.finish_and_clear();
             let made = outcome?;
             closed.map(|()| made)
         })??;
@@ -75,8 +79,7 @@ impl Demo {
 }
 
 /// Fills the desk under a bar; Ctrl+C ends it in good order.
-async fn fill(context: &Context, app: &App, wanted: &Wanted) -> Result<Made, Failure> {
-    let bar = bar(context, wanted.tickets);
+async fn fill(bar: &ProgressBar, app: &App, wanted: &Wanted) -> Result<Made, Failure> {
     let stop = app.shutdown.clone();
     let interrupted = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
@@ -85,7 +88,6 @@ async fn fill(context: &Context, app: &App, wanted: &Wanted) -> Result<Made, Fai
     });
     let filled = ops::fill(app, &Actor::cli(), wanted, |tickets| bar.set_position(tickets)).await;
     interrupted.abort();
-    bar.finish_and_clear();
     filled.map_err(|error| match error.status() {
         409 => Failure::new(Exit::Failure, format!("{error} A demo is for an empty desk; --force puts it beside what is there.")),
         _ if app.shutdown.is_cancelled() => Failure::new(Exit::Failure, "interrupted: what was made until then is kept"),
@@ -96,11 +98,14 @@ async fn fill(context: &Context, app: &App, wanted: &Wanted) -> Result<Made, Fai
 fn bar(context: &Context, tickets: u64) -> ProgressBar {
     let hidden = context.out.json || context.out.quiet;
     let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} tickets, {per_sec}, {eta} left");
     let bar = ProgressBar::with_draw_target(Some(tickets), target);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(style("{bar:30} {human_pos} of {human_len} tickets, {per_sec}, {eta} left"));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A number of tickets, in thousands with a `k` behind it, in millions with an `m`.

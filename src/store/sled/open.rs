@@ -220,7 +220,7 @@ impl Folder {
         let said = String::from_utf8_lossy(&settings).lines().find_map(|line| line.strip_prefix("segment_size: ")?.parse().ok());
         match said {
             Some(size) => Ok(size),
-            None if self.identity().exists() && self.store().join("db").exists() => Err(self.damaged("has lost its file store/conf")),
+            None if self.identity().exists() && self.store().join("db").exists() => Err(self.damaged("has no readable file store/conf")),
             // Nothing was promised yet.
             None => Ok(SEGMENT),
         }

@@ -67,6 +67,7 @@ impl Demo {
             let bar = bar(context, wanted.tickets);
             let outcome = fill(&bar, &app, &wanted).await;
             // With a million tickets that takes seconds.
+            bar.reset_elapsed();
             bar.set_style(style("closing the storage, {elapsed}"));
             let closed = desk::close(&app).await;
             bar.finish_and_clear();

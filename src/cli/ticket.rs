@@ -81,8 +81,8 @@ struct Create {
     /// A tag, or several with commas between them.
     #[arg(long = "tag", value_name = "TAG", value_delimiter = ',')]
     tags: Vec<String>,
-    /// On whose behalf, by e-mail address or id; for agents and admins.
-    #[arg(long, value_name = "E-MAIL|ID", value_parser = somebody)]
+    /// On whose behalf, by e-mail address or id, or `me`; for agents and admins.
+    #[arg(long, value_name = "E-MAIL|ID|me", value_parser = somebody)]
     creator: Option<Person>,
 }
 

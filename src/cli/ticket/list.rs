@@ -29,10 +29,10 @@ pub(super) struct List {
     /// Only with one of these tags, with commas between them.
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     tag: Vec<String>,
-    /// Only this agent's, by e-mail address or id; or `me`; or `none` for nobody's.
+    /// Only this agent's, by id or, for agents and admins, by e-mail address; or `me`; or `none` for nobody's.
     #[arg(long, value_name = "E-MAIL|ID|me|none")]
     assignee: Option<Person>,
-    /// Only this requester's, by e-mail address or id; or `me`.
+    /// Only this requester's, by id or, for agents and admins, by e-mail address; or `me`.
     #[arg(long, value_name = "E-MAIL|ID|me", value_parser = somebody)]
     creator: Option<Person>,
     /// Only those opened after this instant.

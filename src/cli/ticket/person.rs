@@ -7,8 +7,10 @@ use crate::{
     types::{Email, UserId},
 };
 
-/// Accounts that are looked at: hardly any other has all words of an address.
+/// Accounts of a page.
 const PAGE: &str = "200";
+/// Characters by which the API searches at most.
+const LONGEST_SEARCH: usize = 200;
 
 /// Somebody.
 #[derive(Debug, Clone)]
@@ -63,11 +65,19 @@ async fn id(desk: &Desk, named: &Named) -> Result<UserId, Failure> {
     }
 }
 
-/// The API finds accounts by the words of their names and addresses.
+/// The API finds accounts by the words of their names and addresses, the last one as a beginning: others may have them, too.
 async fn of_address(desk: &Desk, email: &Email) -> Result<UserId, Failure> {
-    let found = desk.get("/api/v1/users", &[("q", email.to_string()), ("limit", PAGE.to_owned())]).await?.body;
-    let rows = found.as_array().map(Vec::as_slice).unwrap_or_default();
-    let one = rows.iter().find(|user| user["email"].as_str() == Some(email.as_str()));
-    let id = one.and_then(|user| user["id"].as_i64()).map(UserId);
-    id.ok_or_else(|| Failure::new(Exit::NotFound, format!("there is no account {email}")))
+    let words = email.as_str().chars().take(LONGEST_SEARCH).collect();
+    let mut page = desk.get("/api/v1/users", &[("q", words), ("limit", PAGE.to_owned())]).await?;
+    loop {
+        let rows = page.body.as_array().map(Vec::as_slice).unwrap_or_default();
+        let one = rows.iter().find(|user| user["email"].as_str() == Some(email.as_str()));
+        if let Some(id) = one.and_then(|user| user["id"].as_i64()) {
+            return Ok(UserId(id));
+        }
+        match page.next() {
+            Some(path) => page = desk.get(&path, &[]).await?,
+            None => return Err(Failure::new(Exit::NotFound, format!("there is no account {email}"))),
+        }
+    }
 }

@@ -32,9 +32,13 @@ pub const SCHEMA: u32 = 6;
 const OLDEST_SCHEMA: u32 = 1;
 /// Room that must be free before the store is opened.
 pub(super) const ROOM: u64 = 8 * 1024 * 1024;
-/// Bytes of a segment, the unit in which sled takes and frees room in its file, of a store that is made anew. sled's own are a quarter of
-/// it: with a million tickets 27,000 of them, each of which is looked at for each of them at the first write after an opening.
+/// Bytes of a segment, the unit in which sled takes and frees room in its file, of a store that is made anew. By itself sled takes a quarter
+/// of it: with a million tickets 27,000 of them, each of which is looked at for each of them at the first write after an opening.
 pub const SEGMENT: usize = 2 * 1024 * 1024;
+/// Bytes of a segment of a store that was made before: what sled takes by itself.
+const OLDER_SEGMENT: usize = 512 * 1024;
+/// The sizes of segments that sled takes, of which only powers of two.
+const SEGMENTS: std::ops::RangeInclusive<usize> = 256..=1 << 24;
 /// sled reads all of its log that its index does not hold yet; it never takes longer than this unless it hangs.
 const LONGEST_OPEN: Duration = Duration::from_secs(600);
 
@@ -211,18 +215,20 @@ impl Folder {
     /// The size of the segments of sled's file. sled opens a file only with the size that it was made with, which its own page of settings
     /// says; where that is gone, sled would write down another and take the file's content for garbage.
     fn segment_size(&self) -> Result<usize, OpenError> {
-        let settings = match std::fs::read(self.store().join("conf")) {
-            Ok(settings) => settings,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(OpenError::Folder { dir: self.dir.clone(), source }),
-        };
+        let absent = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        let folder = |source| OpenError::Folder { dir: self.dir.clone(), source };
         // Lines of text, and four bytes of a checksum.
+        let settings = std::fs::read(self.store().join("conf")).or_else(|e| if absent(&e) { Ok(Vec::new()) } else { Err(folder(e)) })?;
         let said = String::from_utf8_lossy(&settings).lines().find_map(|line| line.strip_prefix("segment_size: ")?.parse().ok());
-        match said {
-            Some(size) => Ok(size),
-            None if self.identity().exists() && self.store().join("db").exists() => Err(self.damaged("has no readable file store/conf")),
-            // Nothing was promised yet.
-            None => Ok(SEGMENT),
+        if let Some(size) = said.filter(|size: &usize| size.is_power_of_two() && SEGMENTS.contains(size)) {
+            return Ok(size);
+        }
+        let log = std::fs::metadata(self.store().join("db")).map(|log| usize::try_from(log.len()).unwrap_or(usize::MAX));
+        match log.or_else(|e| if absent(&e) { Ok(0) } else { Err(folder(e)) })? {
+            0 => Ok(SEGMENT),
+            // Within the first segment a file is the same, whatever their size.
+            1..=OLDER_SEGMENT => Ok(OLDER_SEGMENT),
+            _ => Err(self.damaged("has no readable file store/conf")),
         }
     }
 
@@ -237,9 +243,8 @@ impl Folder {
         let engine = Engine::new(self.open_sled(cache_mib)?, self.store());
         fault::point("open.engine");
         let promised = self.read_identity()?;
-        if promised.is_none() {
-            durability::sync_settings(&self.store()).map_err(|source| OpenError::Folder { dir: self.dir.clone(), source })?;
-        }
+        // At every opening, for a store that an earlier version made.
+        durability::sync_settings(&self.store()).map_err(|source| OpenError::Folder { dir: self.dir.clone(), source })?;
         let id = match (promised.as_ref(), engine.get(keys::IDENTITY)?) {
             (None, None) if engine.is_empty() => begin(&engine)?,
             (None, Some(id)) => String::from_utf8_lossy(&id).into_owned(),
@@ -255,7 +260,7 @@ impl Folder {
             return Err(self.damaged(format!("ends at log entry {seq}, though entry {} had been acknowledged", promised.seq)));
         }
         // As early as can be: at its first write sled counts all segments of its file for each of them, in a thread of its own (1.5 to 3.5 s
-        // with a million tickets), and a read that splits a page has to wait for that when it needs room in the log.
+        // with a million tickets and the segments of an older store), and a read that splits a page has to wait for that when it needs room in the log.
         self_test(&engine)?;
         fault::point("open.self_test");
         let identity = Identity { id, seq };
@@ -386,25 +391,29 @@ mod tests {
     }
 
     #[test]
-    fn a_store_without_its_settings_is_refused_and_left_as_it_is() {
+    fn a_store_without_its_settings_is_refused_and_left_as_it_is_once_they_make_a_difference() {
         let dir = tempfile::tempdir().unwrap();
-        drop(open(dir.path()).unwrap());
-        let (settings, log) = (dir.path().join("store/conf"), dir.path().join("store/db"));
-        let (said, held) = (std::fs::read(&settings).unwrap(), std::fs::read(&log).unwrap());
-        for lost in [None, Some("")] {
-            std::fs::remove_file(&settings).unwrap();
-            lost.map_or(Ok(()), |empty| std::fs::write(&settings, empty)).unwrap();
+        let begun = open(dir.path()).unwrap();
+        let promised = begun.1.id.clone();
+        drop(begun);
+        let (conf, log) = (dir.path().join("store/conf"), dir.path().join("store/db"));
+        // As of an earlier version, which did not sync it: cut off soon after the first start.
+        std::fs::write(&conf, "").unwrap();
+        assert_eq!(open(dir.path()).unwrap().1.id, promised);
+
+        let db = Folder::lock(dir.path()).and_then(|folder| folder.open_sled(16)).unwrap();
+        for key in 0..200_u8 {
+            db.insert([b'x', key], vec![key; 4_096]).unwrap();
+        }
+        db.flush().unwrap();
+        drop(db);
+        let (said, held) = (settings(dir.path()), std::fs::read(&log).unwrap());
+        for lost in ["", &said.replace("size: 5", "size: 4"), &said.replace("segment", "sigment")] {
+            std::fs::write(&conf, lost).unwrap();
             let refused = open(dir.path()).unwrap_err();
             assert!(matches!(&refused, OpenError::Damaged { what, .. } if what.contains("store/conf")), "{refused}");
             assert_eq!(std::fs::read(&log).unwrap(), held);
-            std::fs::write(&settings, &said).unwrap();
         }
-        drop(open(dir.path()).unwrap());
-
-        // Cut off while it was made for the first time: it is made once more.
-        std::fs::remove_file(&settings).unwrap();
-        std::fs::remove_file(dir.path().join("IDENTITY")).unwrap();
-        drop(open(dir.path()).unwrap());
     }
 
     #[test]

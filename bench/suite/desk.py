@@ -181,6 +181,11 @@ class Desk:
         """Resident memory, as `memory_mib` has it."""
         return memory_mib(self.process.pid, what)
 
+    def from_disk(self):
+        """What it has read from the disk so far, and not from the system's memory, in MiB; PostgreSQL's own reading is not of it."""
+        lines = Path(f"/proc/{self.process.pid}/io").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes:")) / 2**20
+
     def cpu(self):
         """Processor time taken, in seconds."""
         return cpu_seconds(self.process.pid)

@@ -110,6 +110,7 @@ def stores(found, size):
         ("disk after all of it", *(f"{o.disk:.0f} MiB" for o in (one, other))),
         ("first start after it was filled, to the first 200", *(f"{o.first_open:.2f} s" for o in (one, other))),
         ("after all of it and `kill -9` at work", *(f"{o.crash_open:.2f} s" for o in (one, other))),
+        ("for that it read from the disk", *(f"{o.crash_read:.0f} MiB" for o in (one, other))),
         ("after another round of writes and a clean stop", *(f"{o.later_open:.2f} s" for o in (one, other))),
     ]
     return table(("", *STORES), rows)

@@ -61,6 +61,8 @@ class Outcome:
     first_open: float = math.inf
     later_open: float = math.inf
     crash_open: float = math.inf
+    # What the desk itself read from the disk for the last, in MiB: a disk may take ten times as long for it at one time as at another.
+    crash_read: float = 0.0
 
     @property
     def clean_open(self):
@@ -204,6 +206,7 @@ def on_store(place, binary, url, disk, extent, first_open):
     rounds(desk, changes, 1, extent.seconds)
     desk.kill()
     outcome.crash_open = desk.start()
+    outcome.crash_read = desk.from_disk()
     rounds(desk, changes, 1, extent.seconds)
     desk.stop()
     outcome.later_open = desk.start()

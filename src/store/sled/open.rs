@@ -376,16 +376,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // As stores were made until now: with what sled takes by itself.
         drop(sled::Config::new().path(dir.path().join("store")).open().unwrap());
-        let begun = open(dir.path()).unwrap();
-        let promised = begun.1.id.clone();
-        drop(begun);
+        let promised = open(dir.path()).unwrap().1.id;
         assert_eq!(open(dir.path()).unwrap().1.id, promised);
         assert!(settings(dir.path()).contains("segment_size: 524288\n"), "{}", settings(dir.path()));
 
         let dir = tempfile::tempdir().unwrap();
-        let begun = open(dir.path()).unwrap();
-        let promised = begun.1.id.clone();
-        drop(begun);
+        let promised = open(dir.path()).unwrap().1.id;
         assert_eq!(open(dir.path()).unwrap().1.id, promised);
         assert!(settings(dir.path()).contains(&format!("segment_size: {SEGMENT}\n")), "{}", settings(dir.path()));
     }
@@ -393,9 +389,7 @@ mod tests {
     #[test]
     fn a_store_without_its_settings_is_refused_and_left_as_it_is_once_they_make_a_difference() {
         let dir = tempfile::tempdir().unwrap();
-        let begun = open(dir.path()).unwrap();
-        let promised = begun.1.id.clone();
-        drop(begun);
+        let promised = open(dir.path()).unwrap().1.id;
         let (conf, log) = (dir.path().join("store/conf"), dir.path().join("store/db"));
         // As of an earlier version, which did not sync it: cut off soon after the first start.
         std::fs::write(&conf, "").unwrap();

@@ -1,8 +1,8 @@
 //! How the projections come to the log's end when a store is opened: from their file and what came after it, or from
 //! the rows alone.
 //!
-//! What came after the file is told by the log's entries, each with its ticket and its comment, and by
-//! [marks](keys::prefix::ANEW) of the tickets of which that is not enough.
+//! What came after the file and its [journal](super::journal) is told by the log's entries, each with its ticket and its comment, and
+//! by [marks](keys::prefix::ANEW) of the tickets of which that is not enough.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{
     engine::Engine,
     gathered::{Gathered, in_threads},
+    journal::{Journal, Step},
     keys,
     log::{self, Stored},
     projection::{Projection, next_revision, position},
@@ -25,11 +26,14 @@ use crate::{
 /// So many rows or entries are read before what they say is put into place.
 const BATCH: usize = 16_384;
 
-/// Brings saved projections up to the end of the log, or builds everything from the rows.
-pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq) -> Result<Projection, StoreError> {
+/// Brings saved projections up to the end of the log, and their journal with them; or builds everything from the rows.
+pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq, journal: &mut Journal) -> Result<Projection, StoreError> {
     let mut projection = match saved.filter(|saved| saved.seq <= seq) {
         Some(mut saved) => {
-            After::of(engine, saved.seq)?.replay(&mut saved, engine)?;
+            After::of(engine, saved.seq)?.replay(&mut saved, engine, journal)?;
+            // Not before all of it is there.
+            journal.note(Step::of_rows(&Gathered::default(), seq));
+            journal.flush();
             saved
         }
         None => rebuild(engine)?,
@@ -54,8 +58,8 @@ struct About {
     comment_id: Option<CommentId>,
 }
 
-/// What came after a checkpoint.
-#[derive(Default)]
+/// What came after that.
+#[derive(Debug, Default)]
 struct After {
     /// The tickets that entries or marks name.
     tickets: RoaringBitmap,
@@ -75,7 +79,10 @@ impl After {
                 .for_each(|part| after.join(part));
         }
         for pair in engine.scan(&[keys::prefix::ANEW]) {
-            if let Some(id) = keys::first_id(&pair?.0) {
+            let (key, marked) = pair?;
+            // A mark says at which entry; earlier versions' do not. Of the last entry there may be more than is known.
+            let known = marked.as_ref().try_into().is_ok_and(|marked| Seq::from_be_bytes(marked) < seq);
+            if let Some(id) = keys::first_id(&key).filter(|_| !known) {
                 after.anew.insert(position(TicketId(id))?);
             }
         }
@@ -104,10 +111,11 @@ impl After {
     }
 
     /// Takes in whole what is new or marked; of the other tickets their cells and the comments that were written.
-    fn replay(self, projection: &mut Projection, engine: &Engine) -> Result<(), StoreError> {
+    fn replay(self, projection: &mut Projection, engine: &Engine, journal: &mut Journal) -> Result<(), StoreError> {
+        let seq = projection.seq;
         if !self.anew.is_empty() {
-            projection.search.public.forget(&self.anew);
-            projection.search.notes.forget(&self.anew);
+            projection.search.forget(&self.anew);
+            journal.note(Step::of_forgotten(&self.anew, seq));
         }
         for ids in self.tickets.iter().collect::<Vec<_>>().chunks(BATCH) {
             let columns = &projection.columns;
@@ -120,6 +128,7 @@ impl After {
                 self.comments.get(id).map_or(Ok(()), |first| gathered.comments(engine, &ticket, *first))
             })?;
             for gathered in read {
+                journal.note(Step::of_rows(&gathered, seq));
                 projection.take_in(gathered);
             }
         }
@@ -180,6 +189,7 @@ mod tests {
                 group::{Group, batch},
                 ids::Ids,
                 moves::TextMoves,
+                open::Folder,
             },
         },
         tickets::{
@@ -230,13 +240,16 @@ mod tests {
     struct Desk {
         engine: Engine,
         live: Projection,
-        dir: tempfile::TempDir,
+        journal: Journal,
+        folder: Folder,
+        _dirs: [tempfile::TempDir; 2],
     }
 
     impl Desk {
         fn new() -> Self {
-            let (engine, dir) = Engine::temporary().unwrap();
-            Self { engine, live: Projection::default(), dir }
+            let ((engine, of_engine), dir) = (Engine::temporary().unwrap(), tempfile::tempdir().unwrap());
+            let folder = Folder::lock(dir.path()).unwrap();
+            Self { engine, live: Projection::default(), journal: Journal::default(), folder, _dirs: [of_engine, dir] }
         }
 
         fn commit(&mut self, changes: Changes) {
@@ -247,6 +260,7 @@ mod tests {
             staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
             let moves = TextMoves::by(&self.engine, &effects).unwrap();
             self.engine.apply(batch(staged)).unwrap();
+            self.journal.note(Step::of_group(&effects, &moves, self.live.seq, seq));
             self.live.apply(&effects, moves).unwrap();
             self.live.seq = seq;
         }
@@ -289,13 +303,27 @@ mod tests {
         }
 
         /// Saves the projections as the committer does.
-        fn checkpoint(&self) {
-            checkpoint::save(&self.dir.path().join("projection"), IDENTITY, &self.live).unwrap();
+        fn checkpoint(&mut self) {
+            let stamp = checkpoint::save(&self.folder.projection(), IDENTITY, &self.live).unwrap();
+            self.journal = Journal::begin(&self.folder.journal(), stamp);
             forget_marks(&self.engine).unwrap();
         }
 
-        fn saved(&self) -> Option<Projection> {
-            checkpoint::load(&self.dir.path().join("projection"))?.of(IDENTITY)
+        /// What has been saved, with so much of the journal as a crash has left, in 256th parts.
+        fn saved(&mut self, left: u8) -> (Option<Projection>, Journal) {
+            self.journal.flush();
+            if let Ok(file) = std::fs::File::options().write(true).open(self.folder.journal()) {
+                file.set_len((file.metadata().unwrap().len() * (u64::from(left) + 1)).div_ceil(256)).unwrap();
+            }
+            Journal::load(&self.folder).map_or_else(Default::default, |(saved, journal)| (saved.of(IDENTITY), journal))
+        }
+
+        /// What an opening after a crash makes of it.
+        fn opened(&mut self, left: u8) -> Projection {
+            let (saved, mut journal) = self.saved(left);
+            let opened = catch_up(saved, &self.engine, self.live.seq, &mut journal).unwrap();
+            self.journal = journal;
+            opened
         }
     }
 
@@ -303,13 +331,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(96))]
         #[test]
         fn a_saved_projection_comes_to_be_what_the_commits_since_have_made_of_it(
-            before in turns(20), after in turns(20), again in turns(4), checkpoints in any::<[bool; 2]>(),
+            before in turns(20), after in turns(20), again in turns(4), checkpoints in any::<[bool; 2]>(), left in any::<[u8; 3]>(),
         ) {
             let mut desk = Desk::new();
             // A ticket has its row before it has comments, as the use cases see to; the third comes later.
             let first = || Turn::Ticket { title: Some("first".into()), description: None, tags: Vec::new(), closed: false };
             (1..3).for_each(|number| desk.take(number, first(), Tells::Ticket));
-            for (turns, saves, tickets) in [(before, checkpoints[0], 2), (after, checkpoints[1], 3), (again, false, 3)] {
+            let parts = [(before, checkpoints[0], 2), (after, checkpoints[1], 3), (again, false, 3)];
+            for ((turns, saves, tickets), left) in parts.into_iter().zip(left) {
                 for (number, turn, tells) in turns {
                     desk.take(number.min(tickets), turn, tells);
                 }
@@ -319,12 +348,12 @@ mod tests {
                 if tickets == 2 {
                     desk.take(3, first(), Tells::Ticket);
                 }
-            }
-            let seq = desk.live.seq;
-            for found in [catch_up(desk.saved(), &desk.engine, seq).unwrap(), rebuild(&desk.engine).unwrap()] {
-                prop_assert_eq!(&found.columns, &desk.live.columns);
-                prop_assert_eq!(&found.search, &desk.live.search);
-                prop_assert_eq!(&found.figures, &desk.live.figures);
+                // The second time from a journal to which the first has added what it took in.
+                for found in [desk.opened(left), desk.opened(u8::MAX), rebuild(&desk.engine).unwrap()] {
+                    prop_assert_eq!(&found.columns, &desk.live.columns);
+                    prop_assert_eq!(&found.search, &desk.live.search);
+                    prop_assert_eq!(&found.figures, &desk.live.figures);
+                }
             }
         }
     }
@@ -344,6 +373,10 @@ mod tests {
         desk.take(5, titled("first", true), Tells::Nothing);
         desk.take(6, told("slow"), Tells::Ticket);
         desk.take(7, titled("new", false), Tells::Ticket);
+        // All of it is in the journal, but of the last entry there could be more.
+        let (saved, _) = desk.saved(u8::MAX);
+        let of_journal = After::of(&desk.engine, saved.unwrap().seq).unwrap();
+        assert!(of_journal.tickets.is_empty() && of_journal.anew.is_empty(), "{of_journal:?}");
         let After { tickets, anew, comments } = After::of(&desk.engine, 6).unwrap();
         assert!(tickets.iter().eq(1..=7) && anew.iter().eq(3..=6), "{anew:?}");
         assert_eq!(comments, HashMap::from([(1, CommentId(11)), (4, CommentId(41))]));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
 
 use super::{
     columns::{Cell, Columns, Outcome},
@@ -65,17 +66,28 @@ impl<T: Write> Write for Summed<T> {
     }
 }
 
+/// Which file it is, for the [journal](super::journal) that follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    /// The last entry of the log that it has followed.
+    pub(super) seq: Seq,
+    /// Its checksum.
+    sum: u32,
+}
+
 /// Writes the columns, the counters and the search index; people are few and are read from their rows. The file is never
 /// whole in memory, nor when it is read: that of a million tickets has 130 MiB.
-pub(super) fn save(path: &Path, identity: &str, projection: &Projection) -> io::Result<()> {
+pub(super) fn save(path: &Path, identity: &str, projection: &Projection) -> io::Result<Stamp> {
+    let mut stamp = Stamp { seq: projection.seq, sum: 0 };
     durability::replace_file(path, |file| {
         let mut to = BufWriter::with_capacity(BUFFER, Summed::new(file));
         put(&mut to, identity, projection)?;
         let Summed { inner: file, sum } = to.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.write_all(&sum.finalize().to_le_bytes())
+        stamp.sum = sum.finalize();
+        file.write_all(&stamp.sum.to_le_bytes())
     })?;
     fault::point("checkpoint.written");
-    Ok(())
+    Ok(stamp)
 }
 
 fn put(to: &mut impl Write, identity: &str, projection: &Projection) -> io::Result<()> {
@@ -107,7 +119,8 @@ fn put(to: &mut impl Write, identity: &str, projection: &Projection) -> io::Resu
 #[derive(Debug)]
 pub(super) struct Saved {
     identity: String,
-    projection: Projection,
+    pub(super) stamp: Stamp,
+    pub(super) projection: Projection,
 }
 
 impl Saved {
@@ -121,8 +134,9 @@ impl Saved {
     }
 }
 
-/// Reads the file; `None` when there is none that can be used.
-pub(super) fn load(path: &Path) -> Option<Saved> {
+/// Reads the file; `None` when there is none that can be used. What else is made of the search index is done while the columns are
+/// made, which takes as long as to read all of the file.
+pub(super) fn load<T>(path: &Path, meanwhile: impl FnOnce(Stamp, &mut Search) -> T) -> Option<(Saved, T)> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -131,56 +145,64 @@ pub(super) fn load(path: &Path) -> Option<Saved> {
             return None;
         }
     };
-    let read = read(file);
+    let read = read(file, meanwhile);
     if read.is_none() {
         tracing::warn!("the projections' file is damaged or an earlier version's; they are built anew");
     }
     read
 }
 
-fn read(file: File) -> Option<Saved> {
-    let content = file.metadata().ok()?.len().checked_sub(SUM)?;
-    let mut from = BufReader::with_capacity(BUFFER, Summed::new(file.take(content)));
-    // It may be anything until the sum has been compared.
-    let saved = parse(&mut from)?;
-    if !from.fill_buf().ok()?.is_empty() {
-        return None;
-    }
-    let Summed { inner, sum } = from.into_inner();
-    let told = u32::from_le_bytes(get(&mut inner.into_inner())?);
-    (sum.finalize() == told).then_some(saved)
-}
+/// The file as it is read.
+type Content = BufReader<Summed<io::Take<File>>>;
 
-fn parse(from: &mut impl Read) -> Option<Saved> {
-    if get(from)? != *MAGIC {
+fn read<T>(file: File, meanwhile: impl FnOnce(Stamp, &mut Search) -> T) -> Option<(Saved, T)> {
+    let content = file.metadata().ok()?.len().checked_sub(SUM)?;
+    // It may be anything until the sum has been compared.
+    let mut from = BufReader::with_capacity(BUFFER, Summed::new(file.take(content)));
+    if get(&mut from)? != *MAGIC {
         return None;
     }
-    let identity = get_text(from)?;
-    let seq = Seq::from_le_bytes(get(from)?);
-    let count = u64::from_le_bytes(get(from)?);
-    let mut columns = Columns::of((0..count).map(|_| get_cell(from).ok_or(()))).ok()?;
-    // What follows from the cells is made while the rest is read: it takes about as long.
+    let identity = get_text(&mut from)?;
+    let seq = Seq::from_le_bytes(get(&mut from)?);
+    let count = u64::from_le_bytes(get(&mut from)?);
+    let mut columns = Columns::of((0..count).map(|_| get_cell(&mut from).ok_or(()))).ok()?;
     let (derived, rest) = thread::scope(|scope| {
         let deriving = thread::Builder::new().name("columns".into()).spawn_scoped(scope, || columns.derive());
-        let rest = parse_rest(from);
+        let rest = read_rest(from).map(|mut rest| {
+            let stamp = Stamp { seq, sum: rest.sum };
+            let done = meanwhile(stamp, &mut rest.search);
+            (stamp, rest, done)
+        });
         (deriving.map(|deriving| deriving.join().unwrap_or_else(|panic| resume_unwind(panic))), rest)
     });
     if derived.is_err() {
         // There was no room for a thread.
         columns.derive();
     }
-    let (figures, tags, search) = rest?;
+    let (stamp, Rest { figures, tags, search, .. }, done) = rest?;
     columns.tags = tags;
-    Some(Saved { identity, projection: Projection { columns, figures, search, seq, ..Projection::default() } })
+    Some((Saved { identity, stamp, projection: Projection { columns, figures, search, seq, ..Projection::default() } }, done))
 }
 
-type Tags = HashMap<Box<str>, RoaringBitmap>;
+/// What comes after the cells.
+struct Rest {
+    figures: Figures,
+    tags: HashMap<Box<str>, RoaringBitmap>,
+    search: Search,
+    /// The checksum of the whole content, as it should be and is.
+    sum: u32,
+}
 
-fn parse_rest(from: &mut impl Read) -> Option<(Figures, Tags, Search)> {
-    let figures = get_figures(from)?;
-    let tags = get_bitmaps(from)?.into_iter().collect();
-    let search = Search { public: Index(get_bitmaps(from)?), notes: Index(get_bitmaps(from)?) };
-    Some((figures, tags, search))
+fn read_rest(mut from: Content) -> Option<Rest> {
+    let figures = get_figures(&mut from)?;
+    let tags = get_bitmaps(&mut from)?.into_iter().collect();
+    let search = Search { public: Index(get_bitmaps(&mut from)?), notes: Index(get_bitmaps(&mut from)?) };
+    if !from.fill_buf().ok()?.is_empty() {
+        return None;
+    }
+    let Summed { inner, sum } = from.into_inner();
+    let sum = sum.finalize();
+    (u32::from_le_bytes(get(&mut inner.into_inner())?) == sum).then_some(Rest { figures, tags, search, sum })
 }
 
 fn get_cell(from: &mut impl Read) -> Option<(u32, Cell)> {
@@ -285,6 +307,7 @@ mod tests {
         let path = dir.path().join("projection");
         let saved = projection();
         save(&path, IDENTITY, &saved).unwrap();
+        let load = |path: &Path| Some(load(path, |_, _| ())?.0);
         let loaded = load(&path).unwrap().of(IDENTITY).unwrap();
         assert_eq!((loaded.seq, loaded.columns, loaded.search), (saved.seq, saved.columns, saved.search));
         assert_eq!(loaded.figures, saved.figures);

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, ops::RangeBounds};
 
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
 
 use super::{
     bounds::Bounds,
@@ -23,7 +24,7 @@ use crate::{
 pub(super) const NEVER: i64 = i64::MAX;
 
 /// What is known of a ticket without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cell {
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
@@ -40,7 +41,7 @@ pub(super) struct Cell {
 }
 
 /// Answer, resolution and verdicts of a ticket, in few bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Outcome {
     /// `i64::MIN` when it has not been answered.
     pub(super) first_response_at: i64,

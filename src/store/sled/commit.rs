@@ -17,6 +17,7 @@ use super::{
     checkpoint,
     engine::{Engine, io_failed},
     group::Group,
+    journal::{Journal, Step},
     keys,
     moves::TextMoves,
     open::{Folder, Identity, ROOM},
@@ -42,8 +43,12 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 const ENTRIES_PER_CHECKPOINT: Seq = 100_000;
 /// and when the log has grown by this part: a checkpoint is written whole, so that a fixed distance would make a growing
 /// desk write its square. A checkpoint has about 17 bytes for each entry of the log, so they write as much as the entries
-/// themselves; and a start after a crash, which takes in 60,000 entries a second, has at most 125,000 of 8 million.
+/// themselves; and a start after a crash has at most 125,000 of 8 million to follow, of which it reads 100,000 a second from the journal.
 const PART_PER_CHECKPOINT: Seq = 64;
+/// They are also checkpointed when their journal has so many bytes, as it comes to by long texts,
+const JOURNAL_PER_CHECKPOINT: u64 = 32 * 1024 * 1024;
+/// and this part of their file.
+const PART_OF_FILE: u64 = 4;
 /// A desk rests when nothing has been told in its log for so long.
 const REST: Duration = Duration::from_secs(5);
 /// Then the next checkpoint is due after this part of the entries: nobody waits for it, and most crashes find a desk at rest.
@@ -100,6 +105,8 @@ pub(super) struct Committer {
     pub(super) identity: Identity,
     /// The log's end in the checkpoint.
     pub(super) checkpoint_seq: Seq,
+    /// What came after it.
+    pub(super) journal: Journal,
     pub(super) seq: Seq,
 }
 
@@ -228,10 +235,12 @@ impl Committer {
         let Group { mut staged, log, effects, seq, passed, raised, .. } = group;
         staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
         drop(state);
+        let step = Step::of_group(&effects, &texts, self.seq, seq);
         let moved = self.room().and_then(|()| shared.write(staged, &effects, texts, seq));
         if let Err(error) = &moved {
             self.go_read_only(error.clone());
         } else {
+            self.journal.note(step);
             for (kind, mark) in passed {
                 shared.ids.pass(kind, mark);
             }
@@ -260,7 +269,7 @@ impl Committer {
         {
             let mut state = shared.state.write();
             let engine = state.engine.as_ref().ok_or_else(super::closed)?;
-            let fresh = catch_up(None, engine, self.seq)?;
+            let fresh = catch_up(None, engine, self.seq, &mut Journal::default())?;
             shared.cache.clear();
             state.projection = fresh;
         }
@@ -299,6 +308,7 @@ impl Committer {
             Ok(loaded) => {
                 self.seq = loaded.state.projection.seq;
                 self.checkpoint_seq = loaded.checkpoint_seq;
+                self.journal = loaded.journal;
                 *state = loaded.state;
                 drop(state);
                 self.shared.durable.send_replace(self.seq);
@@ -318,7 +328,10 @@ impl Committer {
                 tracing::warn!(%error, "the IDENTITY file could not be written");
             }
         }
-        if self.seq - self.checkpoint_seq >= checkpoint_distance(self.checkpoint_seq, rests)
+        self.journal.flush();
+        let far = self.seq - self.checkpoint_seq >= checkpoint_distance(self.checkpoint_seq, rests);
+        let file = std::fs::metadata(self.folder.projection()).map_or(0, |file| file.len());
+        if (far || self.journal.bytes() >= longest_journal(file))
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(%error, "the projections could not be checkpointed");
@@ -330,8 +343,9 @@ impl Committer {
         let shared = self.shared.clone();
         let state = shared.state.read();
         let Some(engine) = state.engine.as_ref() else { return Ok(()) };
-        checkpoint::save(&self.folder.projection(), &self.identity.id, &state.projection).map_err(io_failed)?;
+        let stamp = checkpoint::save(&self.folder.projection(), &self.identity.id, &state.projection).map_err(io_failed)?;
         self.checkpoint_seq = self.seq;
+        self.journal = Journal::begin(&self.folder.journal(), stamp);
         forget_marks(engine)
     }
 
@@ -381,6 +395,11 @@ impl Committer {
 fn checkpoint_distance(seq: Seq, rests: bool) -> Seq {
     let distance = ENTRIES_PER_CHECKPOINT.max(seq / PART_PER_CHECKPOINT);
     if rests { distance / PART_AT_REST } else { distance }
+}
+
+/// Bytes that the journal may come to have which follows a file of so many.
+fn longest_journal(file: u64) -> u64 {
+    JOURNAL_PER_CHECKPOINT.max(file / PART_OF_FILE)
 }
 
 /// Removes the marks of tickets that would be taken in anew: a checkpoint holds them now.
@@ -449,5 +468,6 @@ mod tests {
         }
         assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, false)), [100_000, 125_000]);
         assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, true)), [12_500, 15_625], "at rest");
+        assert_eq!([0, 40, 400].map(|mib| longest_journal(mib << 20) >> 20), [32, 32, 100], "by long texts");
     }
 }

@@ -10,6 +10,7 @@ use super::{
     catch_up, checkpoint, codec, comments,
     engine::{Engine, io_failed},
     gathered::Gathered,
+    journal::Journal,
     keys::{self, prefix},
     log,
     open::{Folder, OpenError, Options},
@@ -44,7 +45,7 @@ pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
     check.people()?;
     let projection = check.tickets()?;
     check.small_rows()?;
-    let saved = checkpoint::load(&folder.projection()).and_then(|saved| saved.of(&identity.id));
+    let saved = Journal::load(&folder).and_then(|(saved, _)| saved.of(&identity.id));
     check.projection(saved, &projection, identity.seq)?;
     check.ids()?;
     let Check { mut report, batch, .. } = check;
@@ -319,7 +320,7 @@ impl Check<'_> {
     /// The saved projections, brought up to the log's end, are those that follow from the rows.
     fn projection(&mut self, saved: Option<Projection>, wanted: &Projection, seq: Seq) -> Result<(), StoreError> {
         let Some(saved) = saved else { return Ok(()) };
-        let caught_up = match catch_up::catch_up(Some(saved), self.engine, seq) {
+        let caught_up = match catch_up::catch_up(Some(saved), self.engine, seq, &mut Journal::default()) {
             Ok(caught_up) => caught_up,
             Err(StoreError::Corrupt(what)) => {
                 self.problem(format!("what lists are read from cannot be brought up to date: {what}"));

@@ -2,17 +2,18 @@
 //! index once for all the tickets that have it, and reading needs no lock, so that threads share it.
 
 use std::{
-    collections::HashMap,
     panic::resume_unwind,
     thread::{Builder, available_parallelism, scope},
 };
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::{
     columns::Cell,
     comments,
     engine::{Engine, io_failed},
+    moves::Moves,
     projection::position,
 };
 use crate::{
@@ -29,27 +30,18 @@ const MOST_THREADS: usize = 8;
 /// So many items are read by one thread before it looks for more; some tickets have many comments.
 const PART: usize = 64;
 
-/// The tickets in which terms occur, by term; ascending when tickets come so.
-#[derive(Debug, Default)]
-pub(super) struct Terms(pub(super) HashMap<String, Vec<u32>>);
-
-impl Terms {
-    fn add(&mut self, id: u32, text: &str) {
-        for term in terms(text) {
-            let ids = self.0.entry(term).or_default();
-            if ids.last() != Some(&id) {
-                ids.push(id);
-            }
-        }
-    }
-}
-
 /// A ticket without its texts.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Bare {
     pub(super) id: u32,
     pub(super) cell: Cell,
     pub(super) tags: Vec<String>,
+}
+
+impl Bare {
+    pub(super) fn of(ticket: &Ticket) -> Result<Self, StoreError> {
+        Ok(Self { id: position(ticket.id)?, cell: Cell::of(ticket), tags: ticket.tags.clone() })
+    }
 }
 
 /// What has been read.
@@ -57,24 +49,25 @@ pub(super) struct Bare {
 pub(super) struct Gathered {
     pub(super) tickets: Vec<Bare>,
     /// Of titles, descriptions, public comments.
-    pub(super) public: Terms,
+    pub(super) public: Moves,
     /// Of internal notes.
-    pub(super) notes: Terms,
+    pub(super) notes: Moves,
 }
 
 impl Gathered {
     /// A ticket without its texts; gives its place in the bitmaps.
     pub(super) fn bare(&mut self, ticket: &Ticket) -> Result<u32, StoreError> {
-        let id = position(ticket.id)?;
-        self.tickets.push(Bare { id, cell: Cell::of(ticket), tags: ticket.tags.clone() });
+        let bare = Bare::of(ticket)?;
+        let id = bare.id;
+        self.tickets.push(bare);
         Ok(id)
     }
 
     /// A ticket with its texts and all its comments.
     pub(super) fn whole(&mut self, engine: &Engine, ticket: &Ticket) -> Result<(), StoreError> {
         let id = self.bare(ticket)?;
-        self.public.add(id, &ticket.title);
-        self.public.add(id, &ticket.description);
+        self.public.add(id, terms(&ticket.title));
+        self.public.add(id, terms(&ticket.description));
         self.comments(engine, ticket, CommentId(0))
     }
 
@@ -90,7 +83,7 @@ impl Gathered {
     fn comment(&mut self, id: u32, comment: &Comment) {
         if comment.deleted_at.is_none() {
             let index = if comment.is_internal { &mut self.notes } else { &mut self.public };
-            index.add(id, &comment.content);
+            index.add(id, terms(&comment.content));
         }
     }
 }

@@ -165,7 +165,7 @@ impl<'a> Group<'a> {
             self.log(entry)?;
         }
         for ticket in anew {
-            self.stage(keys::anew(ticket), Some(Vec::new()));
+            self.stage(keys::anew(ticket), Some(self.seq.to_be_bytes().to_vec()));
         }
         Ok(self.seq)
     }

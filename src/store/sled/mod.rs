@@ -18,6 +18,7 @@ mod fsck;
 mod gathered;
 mod group;
 mod ids;
+mod journal;
 mod keys;
 mod lists;
 mod log;
@@ -59,6 +60,7 @@ use self::{
     engine::Engine,
     group::{Staged, batch},
     ids::Ids,
+    journal::Journal,
     moves::TextMoves,
     open::{Folder, Identity},
     pages::Pages,
@@ -118,24 +120,28 @@ struct Loaded {
     state: State,
     identity: Identity,
     checkpoint_seq: Seq,
+    journal: Journal,
 }
 
-/// Opens the engine, reads the projections' file meanwhile, and brings them up to the log: with a million tickets each takes a second.
+/// Opens the engine, reads the saved projections meanwhile, and brings them up to the log: with a million tickets each takes a second.
 fn load(folder: &Folder, cache_mib: u64, ids: &Ids) -> Result<Loaded, OpenError> {
     let (opened, saved) = std::thread::scope(|scope| {
-        let reading = std::thread::Builder::new().name("projection".into()).spawn_scoped(scope, || checkpoint::load(&folder.projection()));
+        let reading = std::thread::Builder::new().name("projection".into()).spawn_scoped(scope, || Journal::load(folder));
         let opened = folder.open(cache_mib);
         (opened, reading.map(|reading| reading.join().unwrap_or_else(|panic| resume_unwind(panic))))
     });
     let (engine, identity) = opened?;
     let saved = saved.map_err(|source| OpenError::Folder { dir: folder.dir.clone(), source })?;
-    let saved = saved.and_then(|saved| saved.of(&identity.id));
-    let checkpoint_seq = saved.as_ref().map_or(0, |projection| projection.seq);
-    let projection = catch_up::catch_up(saved, &engine, identity.seq)?;
+    let saved = saved.and_then(|(saved, journal)| Some((saved.stamp.seq, saved.of(&identity.id)?, journal)));
+    // Of a log that was cut off nothing more would be right.
+    let saved = saved.filter(|(_, projection, _)| projection.seq <= identity.seq);
+    let (checkpoint_seq, projection, mut journal) =
+        saved.map_or_else(Default::default, |(seq, projection, journal)| (seq, Some(projection), journal));
+    let projection = catch_up::catch_up(projection, &engine, identity.seq, &mut journal)?;
     fault::point("open.projection");
     ids.load(&engine)?;
     fault::point("open.ids");
-    Ok(Loaded { state: State { engine: Some(engine), projection }, identity, checkpoint_seq })
+    Ok(Loaded { state: State { engine: Some(engine), projection }, identity, checkpoint_seq, journal })
 }
 
 impl SledStore {
@@ -151,7 +157,7 @@ impl SledStore {
             OpenError::Store(StoreError::Corrupt(what)) => folder.damaged(format!("is damaged ({what})")),
             error => error,
         });
-        let Loaded { state, identity, checkpoint_seq } = loaded?;
+        let Loaded { state, identity, checkpoint_seq, journal } = loaded?;
         let seq = identity.seq;
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
@@ -164,8 +170,16 @@ impl SledStore {
             meters: Meters::new().map_err(|error| StoreError::Unavailable(error.to_string()))?,
         });
         let (commands, receiver) = sync_channel(QUEUE);
-        let committer =
-            Committer { shared: shared.clone(), folder, cache_mib: options.cache_mib, commands: receiver, identity, checkpoint_seq, seq };
+        let committer = Committer {
+            shared: shared.clone(),
+            folder,
+            cache_mib: options.cache_mib,
+            commands: receiver,
+            identity,
+            checkpoint_seq,
+            journal,
+            seq,
+        };
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run());
         let thread = thread.map_err(|e| StoreError::Unavailable(e.to_string()))?;
         Ok(Arc::new(Self { shared, commands: Mutex::new(Some(commands)), committer: Mutex::new(Some(thread)) }))

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     comments,
     engine::Engine,
@@ -40,6 +42,11 @@ impl TextMoves {
             }
         }
         Ok(moves)
+    }
+
+    /// Whether the search index stays as it is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.public.0.is_empty() && self.notes.0.is_empty()
     }
 
     fn ticket(&mut self, after: &After<'_>, before: Option<&Ticket>, ticket: &Ticket) -> Result<(), StoreError> {
@@ -170,25 +177,45 @@ fn present(comment: &Comment) -> Option<&str> {
 }
 
 /// Whether a ticket has a term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "bool", into = "bool")]
 pub(super) enum Has {
     Yes,
     NoMore,
 }
 
+impl From<bool> for Has {
+    fn from(has: bool) -> Self {
+        if has { Self::Yes } else { Self::NoMore }
+    }
+}
+
+impl From<Has> for bool {
+    fn from(has: Has) -> Self {
+        has == Has::Yes
+    }
+}
+
 /// What becomes of an index: by term, the tickets that come to have it or have it no more, one after another.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Moves(pub(super) HashMap<String, Vec<(u32, Has)>>);
 
 impl Moves {
     /// A ticket has these terms from here on.
-    pub(super) fn add(&mut self, id: u32, terms: Vec<String>) {
+    pub(super) fn add(&mut self, id: u32, terms: impl IntoIterator<Item = String>) {
         self.note(id, terms, Has::Yes);
     }
 
     /// A ticket has these no more.
     pub(super) fn remove(&mut self, id: u32, gone: BTreeSet<String>) {
         self.note(id, gone, Has::NoMore);
+    }
+
+    /// What follows on this.
+    pub(super) fn join(&mut self, next: Self) {
+        for (term, moves) in next.0 {
+            self.0.entry(term).or_default().extend(moves);
+        }
     }
 
     fn note(&mut self, id: u32, terms: impl IntoIterator<Item = String>, has: Has) {

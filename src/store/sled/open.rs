@@ -161,6 +161,10 @@ impl Folder {
         self.dir.join("projection")
     }
 
+    pub(super) fn journal(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
     fn identity(&self) -> PathBuf {
         self.dir.join("IDENTITY")
     }

@@ -104,15 +104,19 @@ impl Projection {
         self.columns.put(id, cell, old_tags, tags);
     }
 
-    /// Brings in what was read from the rows; what was gathered with its texts has none in the index yet.
+    /// Brings in what was read from the rows, where what was gathered with its texts has none in the index yet; or what a journal tells.
     pub(super) fn take_in(&mut self, gathered: Gathered) {
         let Gathered { tickets, public, notes } = gathered;
         let known = tickets.iter().map(|ticket| ticket.id).filter(|id| self.columns.cell(*id).is_some()).collect();
         let mut old_tags = self.columns.tags_of(&known);
         for Bare { id, cell, tags } in tickets {
             self.put_cell(id, cell, &old_tags.remove(&id).unwrap_or_default(), &tags);
+            // It may come again.
+            if !tags.is_empty() {
+                old_tags.insert(id, tags);
+            }
         }
-        self.search.public.take_in(public);
-        self.search.notes.take_in(notes);
+        self.search.public.follow(public);
+        self.search.notes.follow(notes);
     }
 }

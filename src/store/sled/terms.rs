@@ -7,7 +7,6 @@ use roaring::RoaringBitmap;
 
 use super::{
     filters::AnyOf,
-    gathered::Terms,
     moves::{Has, Moves},
 };
 use crate::tickets::search::Words;
@@ -17,29 +16,20 @@ use crate::tickets::search::Words;
 pub(super) struct Index(pub(super) BTreeMap<Box<str>, RoaringBitmap>);
 
 impl Index {
-    /// Adds what was gathered.
-    pub(super) fn take_in(&mut self, gathered: Terms) {
-        for (term, tickets) in gathered.0 {
-            if let Some(ids) = self.0.get_mut(term.as_str()) {
-                ids.extend(tickets);
-            } else {
-                self.0.insert(term.into(), tickets.into_iter().collect());
-            }
-        }
-    }
-
-    /// Follows a group of commits.
+    /// Follows a group of commits, or takes in what was read from the rows.
     pub(super) fn follow(&mut self, moves: Moves) {
         for (term, moves) in moves.0 {
             let ids = match self.0.get_mut(term.as_str()) {
                 Some(ids) => ids,
                 None => self.0.entry(term.as_str().into()).or_default(),
             };
-            for (id, has) in moves {
-                match has {
-                    Has::Yes => ids.insert(id),
-                    Has::NoMore => ids.remove(id),
-                };
+            for alike in moves.chunk_by(|(_, one), (_, next)| one == next) {
+                let tickets = alike.iter().map(|(id, _)| *id);
+                if alike.iter().all(|(_, has)| *has == Has::Yes) {
+                    ids.extend(tickets);
+                } else {
+                    tickets.for_each(|id| _ = ids.remove(id));
+                }
             }
             if ids.is_empty() {
                 self.0.remove(term.as_str());
@@ -73,6 +63,14 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// Forgets the texts of these tickets.
+    pub(super) fn forget(&mut self, tickets: &RoaringBitmap) {
+        if !tickets.is_empty() {
+            self.public.forget(tickets);
+            self.notes.forget(tickets);
+        }
+    }
+
     /// Filters that are passed by the tickets in whose visible texts every word occurs.
     pub(super) fn filters(&self, words: &Words, notes: bool) -> Vec<AnyOf<'_>> {
         let indexes: Vec<&Index> = std::iter::once(&self.public).chain(notes.then_some(&self.notes)).collect();

@@ -305,7 +305,7 @@ mod tests {
         /// Saves the projections as the committer does.
         fn checkpoint(&mut self) {
             let stamp = checkpoint::save(&self.folder.projection(), IDENTITY, &self.live).unwrap();
-            self.journal = Journal::begin(&self.folder.journal(), stamp);
+            self.journal.begin_anew(&self.folder.journal(), stamp);
             forget_marks(&self.engine).unwrap();
         }
 

@@ -302,6 +302,7 @@ impl Committer {
         // sled holds a lock of its own, so the old one goes first; readers wait meanwhile.
         let mut state = self.shared.state.write();
         state.engine = None;
+        self.journal = Journal::default();
         self.shared.view.lock().take();
         self.shared.cache.clear();
         match super::load(&self.folder, self.cache_mib, &self.shared.ids) {
@@ -345,7 +346,7 @@ impl Committer {
         let Some(engine) = state.engine.as_ref() else { return Ok(()) };
         let stamp = checkpoint::save(&self.folder.projection(), &self.identity.id, &state.projection).map_err(io_failed)?;
         self.checkpoint_seq = self.seq;
-        self.journal = Journal::begin(&self.folder.journal(), stamp);
+        self.journal.begin_anew(&self.folder.journal(), stamp);
         forget_marks(engine)
     }
 

@@ -89,6 +89,13 @@ impl Journal {
         Self(begun.inspect_err(not_written).ok())
     }
 
+    /// The same, in this one's place.
+    pub(super) fn begin_anew(&mut self, path: &Path, follows: Stamp) {
+        // First it lets go of its file, and with that hands over what is not in it yet.
+        self.0 = None;
+        *self = Self::begin(path, follows);
+    }
+
     /// The saved projections of a folder, brought up to the end of their journal, and that; a new one when none follows them.
     pub(super) fn load(folder: &Folder) -> Option<(Saved, Self)> {
         let path = folder.journal();

@@ -390,6 +390,30 @@ mod of_the_embedded_store {
         agrees(&*site, &model, "with the projections built anew").await;
     }
 
+    #[tokio::test]
+    async fn commits_since_the_file_are_there_with_and_without_their_journal() {
+        let mut site = Site::sled().await;
+        let model = populate(&*site).await;
+        site.reopen().await;
+        let journal = site.folder().unwrap().join("data/journal");
+        for left in [u64::MAX, 900, 150, 0, u64::MAX] {
+            for n in 0..4 {
+                both(&*site, &model, opened(&ticket(site.id(IdKind::Ticket).await))).await;
+                let moved = changed(&model.state().tickets()[n], |t| t.title = format!("Of {left}, {n}"));
+                both(&*site, &model, Changes::new().update(moved)).await;
+            }
+            site.crash_and(|| {
+                let size = std::fs::metadata(&journal).unwrap().len();
+                assert!(size > 1_000, "{} has {size} bytes", journal.display());
+                std::fs::File::options().write(true).open(&journal).unwrap().set_len(left.min(size)).unwrap();
+            })
+            .await;
+            agrees(&*site, &model, "after a crash").await;
+        }
+        site.crash_and(|| std::fs::remove_file(&journal).unwrap()).await;
+        agrees(&*site, &model, "without the journal").await;
+    }
+
     /// Up to where sled's index stands for its log, by the name of the index's file: what follows is read at the next opening.
     fn index(site: &Site) -> String {
         let files = std::fs::read_dir(site.folder().unwrap().join("data/store")).unwrap();

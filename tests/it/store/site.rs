@@ -174,7 +174,13 @@ impl Site {
 
     /// Drops the store without closing it, and opens it again.
     pub async fn crash(&mut self) {
+        self.crash_and(|| ()).await;
+    }
+
+    /// Drops the store without closing it, does something to its home, and opens it again.
+    pub async fn crash_and(&mut self, work: impl FnOnce()) {
         self.drop_it().await;
+        work();
         self.open().await;
     }
 

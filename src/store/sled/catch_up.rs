@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     engine::Engine,
     gathered::{Gathered, in_threads},
-    journal::{Journal, Step},
+    journal::Journal,
     keys,
     log::{self, Stored},
     projection::{Projection, next_revision, position},
@@ -24,15 +24,15 @@ use crate::{
 };
 
 /// So many rows or entries are read before what they say is put into place.
-const BATCH: usize = 16_384;
+pub(super) const BATCH: usize = 16_384;
 
 /// Brings saved projections up to the end of the log, and their journal with them; or builds everything from the rows.
 pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq, journal: &mut Journal) -> Result<Projection, StoreError> {
-    let mut projection = match saved.filter(|saved| saved.seq <= seq) {
+    let mut projection = match saved {
         Some(mut saved) => {
             After::of(engine, saved.seq)?.replay(&mut saved, engine, journal)?;
             // Not before all of it is there.
-            journal.note(Step::of_rows(&Gathered::default(), seq));
+            journal.note_rows(&Gathered::default(), seq);
             journal.flush();
             saved
         }
@@ -115,7 +115,7 @@ impl After {
         let seq = projection.seq;
         if !self.anew.is_empty() {
             projection.search.forget(&self.anew);
-            journal.note(Step::of_forgotten(&self.anew, seq));
+            journal.note_forgotten(&self.anew, seq);
         }
         for ids in self.tickets.iter().collect::<Vec<_>>().chunks(BATCH) {
             let columns = &projection.columns;
@@ -128,7 +128,7 @@ impl After {
                 self.comments.get(id).map_or(Ok(()), |first| gathered.comments(engine, &ticket, *first))
             })?;
             for gathered in read {
-                journal.note(Step::of_rows(&gathered, seq));
+                journal.note_rows(&gathered, seq);
                 projection.take_in(gathered);
             }
         }
@@ -188,8 +188,9 @@ mod tests {
                 commit::forget_marks,
                 group::{Group, batch},
                 ids::Ids,
+                journal,
                 moves::TextMoves,
-                open::Folder,
+                open::{Folder, Identity},
             },
         },
         tickets::{
@@ -209,9 +210,10 @@ mod tests {
         Comment { id: i64, content: String, internal: bool, deleted: bool },
     }
 
-    /// What the entry of a commit names.
+    /// What the entry of a commit names; some commits have none.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Tells {
+        NoEntry,
         Nothing,
         Ticket,
         TicketAndComment,
@@ -232,7 +234,8 @@ mod tests {
             internal: id % 2 == 0,
             deleted,
         });
-        let tells = prop::sample::select(vec![Tells::Nothing, Tells::Ticket, Tells::TicketAndComment, Tells::AnotherComment]);
+        let tells =
+            prop::sample::select(vec![Tells::NoEntry, Tells::Nothing, Tells::Ticket, Tells::TicketAndComment, Tells::AnotherComment]);
         prop::collection::vec((1..4_i64, prop_oneof![of_ticket, of_comment], tells), 1..=most)
     }
 
@@ -252,23 +255,36 @@ mod tests {
             Self { engine, live: Projection::default(), journal: Journal::default(), folder, _dirs: [of_engine, dir] }
         }
 
-        fn commit(&mut self, changes: Changes) {
+        fn commit(&mut self, commits: Vec<Changes>) {
             let ids = Ids::default();
             let mut group = Group::new(&self.engine, &|_| None, &ids, self.live.seq);
-            let seq = group.add(changes).unwrap();
-            let Group { mut staged, log, effects, .. } = group;
+            for changes in commits {
+                group.add(changes).unwrap();
+            }
+            let Group { mut staged, log, effects, seq, .. } = group;
             staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
             let moves = TextMoves::by(&self.engine, &effects).unwrap();
             self.engine.apply(batch(staged)).unwrap();
-            self.journal.note(Step::of_group(&effects, &moves, self.live.seq, seq));
+            let step = self.journal.step(&effects, &moves, self.live.seq, seq);
+            self.journal.note(step);
             self.live.apply(&effects, moves).unwrap();
             self.live.seq = seq;
         }
 
         fn take(&mut self, number: i64, turn: Turn, tells: Tells) {
+            self.take_all(&[(number, turn, tells)]);
+        }
+
+        /// In one group.
+        fn take_all(&mut self, turns: &[(i64, Turn, Tells)]) {
+            let commits = turns.iter().cloned().map(|(number, turn, tells)| self.changes(number, turn, tells)).collect();
+            self.commit(commits);
+        }
+
+        fn changes(&self, number: i64, turn: Turn, tells: Tells) -> Changes {
             let id = TicketId(number);
             let mut entry = NewEntry::new(Action::TicketUpdated, ActorRef::system(), Timestamp::from_micros(number));
-            if tells != Tells::Nothing {
+            if !matches!(tells, Tells::NoEntry | Tells::Nothing) {
                 entry = entry.about_ticket(id, Facts::default());
             }
             let changes = match turn {
@@ -284,7 +300,7 @@ mod tests {
                     match tells {
                         Tells::TicketAndComment => entry = entry.about_comment(comment, internal),
                         Tells::AnotherComment => entry = entry.about_comment(CommentId(comment.0 + 1), internal),
-                        Tells::Nothing | Tells::Ticket => {}
+                        Tells::NoEntry | Tells::Nothing | Tells::Ticket => {}
                     }
                     Changes::new().overwrite(Comment {
                         id: comment,
@@ -299,7 +315,7 @@ mod tests {
                     })
                 }
             };
-            self.commit(changes.log(entry));
+            if tells == Tells::NoEntry { changes } else { changes.log(entry) }
         }
 
         /// Saves the projections as the committer does.
@@ -312,10 +328,12 @@ mod tests {
         /// What has been saved, with so much of the journal as a crash has left, in 256th parts.
         fn saved(&mut self, left: u8) -> (Option<Projection>, Journal) {
             self.journal.flush();
-            if let Ok(file) = std::fs::File::options().write(true).open(self.folder.journal()) {
+            let path = self.folder.journal();
+            if let Ok(file) = std::fs::File::options().write(true).open(&path) {
                 file.set_len((file.metadata().unwrap().len() * (u64::from(left) + 1)).div_ceil(256)).unwrap();
             }
-            Journal::load(&self.folder).map_or_else(Default::default, |(saved, journal)| (saved.of(IDENTITY), journal))
+            let identity = Identity { id: IDENTITY.into(), seq: self.live.seq };
+            journal::load(&self.folder).map_or_else(Default::default, |(saved, end)| (saved.of(&identity), end.go_on(&path)))
         }
 
         /// What an opening after a crash makes of it.
@@ -332,6 +350,7 @@ mod tests {
         #[test]
         fn a_saved_projection_comes_to_be_what_the_commits_since_have_made_of_it(
             before in turns(20), after in turns(20), again in turns(4), checkpoints in any::<[bool; 2]>(), left in any::<[u8; 3]>(),
+            together in 1..4_usize,
         ) {
             let mut desk = Desk::new();
             // A ticket has its row before it has comments, as the use cases see to; the third comes later.
@@ -339,9 +358,8 @@ mod tests {
             (1..3).for_each(|number| desk.take(number, first(), Tells::Ticket));
             let parts = [(before, checkpoints[0], 2), (after, checkpoints[1], 3), (again, false, 3)];
             for ((turns, saves, tickets), left) in parts.into_iter().zip(left) {
-                for (number, turn, tells) in turns {
-                    desk.take(number.min(tickets), turn, tells);
-                }
+                let turns: Vec<_> = turns.into_iter().map(|(number, turn, tells)| (number.min(tickets), turn, tells)).collect();
+                turns.chunks(together).for_each(|turns| desk.take_all(turns));
                 if saves {
                     desk.checkpoint();
                 }
@@ -377,6 +395,9 @@ mod tests {
         let (saved, _) = desk.saved(u8::MAX);
         let of_journal = After::of(&desk.engine, saved.unwrap().seq).unwrap();
         assert!(of_journal.tickets.is_empty() && of_journal.anew.is_empty(), "{of_journal:?}");
+        // An earlier version's mark does not say when.
+        desk.engine.put(std::iter::once((keys::anew(TicketId(5)), Vec::new()))).unwrap();
+        assert!(After::of(&desk.engine, 14).unwrap().anew.iter().eq([5]));
         let After { tickets, anew, comments } = After::of(&desk.engine, 6).unwrap();
         assert!(tickets.iter().eq(1..=7) && anew.iter().eq(3..=6), "{anew:?}");
         assert_eq!(comments, HashMap::from([(1, CommentId(11)), (4, CommentId(41))]));

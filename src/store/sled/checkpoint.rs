@@ -17,6 +17,7 @@ use super::{
     columns::{Cell, Columns, Outcome},
     durability,
     figures::Figures,
+    open::Identity,
     projection::Projection,
     terms::{Index, Search},
 };
@@ -124,13 +125,17 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    /// The projections, if they are this store's.
-    pub(super) fn of(self, identity: &str) -> Option<Projection> {
-        let own = self.identity == identity;
-        if !own {
+    /// The projections, if they are those of this store, up to an entry that it has.
+    pub(super) fn of(self, identity: &Identity) -> Option<Projection> {
+        if self.identity != identity.id {
             tracing::warn!("the projections' file is another store's; they are built anew");
+            return None;
         }
-        own.then_some(self.projection)
+        if self.projection.seq > identity.seq {
+            tracing::warn!(has = identity.seq, saved = self.projection.seq, "the projections are ahead of the log; they are built anew");
+            return None;
+        }
+        Some(self.projection)
     }
 }
 
@@ -283,6 +288,10 @@ mod tests {
 
     const IDENTITY: &str = "0123456789abcdef";
 
+    fn own(saved: Saved) -> Option<Projection> {
+        saved.of(&Identity { id: IDENTITY.into(), seq: 41 })
+    }
+
     /// A projection with something of every kind.
     fn projection() -> Projection {
         let mut projection = Projection { seq: 41, ..Projection::default() };
@@ -308,11 +317,14 @@ mod tests {
         let saved = projection();
         save(&path, IDENTITY, &saved).unwrap();
         let load = |path: &Path| Some(load(path, |_, _| ())?.0);
-        let loaded = load(&path).unwrap().of(IDENTITY).unwrap();
+        let loaded = load(&path).and_then(own).unwrap();
         assert_eq!((loaded.seq, loaded.columns, loaded.search), (saved.seq, saved.columns, saved.search));
         assert_eq!(loaded.figures, saved.figures);
 
-        assert!(load(&path).unwrap().of("another").is_none() && load(&dir.path().join("missing")).is_none());
+        for (id, seq) in [("another", 41), (IDENTITY, 40)] {
+            assert!(load(&path).unwrap().of(&Identity { id: id.into(), seq }).is_none(), "{id}, {seq}");
+        }
+        assert!(load(&dir.path().join("missing")).is_none());
         let whole = std::fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut bytes = whole.clone();

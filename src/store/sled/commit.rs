@@ -17,7 +17,7 @@ use super::{
     checkpoint,
     engine::{Engine, io_failed},
     group::Group,
-    journal::{Journal, Step},
+    journal::Journal,
     keys,
     moves::TextMoves,
     open::{Folder, Identity, ROOM},
@@ -116,6 +116,8 @@ impl Committer {
         let mut last_look = Instant::now();
         let mut last_heal = Instant::now();
         let (mut last_seq, mut last_entry) = (self.seq, Instant::now());
+        // What an opening has taken in can be much.
+        self.look_after(false);
         loop {
             let closing = match self.commands.recv_timeout(PULSE) {
                 Ok(first) => {
@@ -123,7 +125,7 @@ impl Committer {
                     self.serve(first)
                 }
                 Err(RecvTimeoutError::Timeout) => None,
-                // Dropped without being closed: like a crash, nothing more is written.
+                // Dropped without being closed: like a crash, nothing more is written, save what the journal was to hand over.
                 Err(RecvTimeoutError::Disconnected) => {
                     self.shared.state.write().engine = None;
                     return;
@@ -188,10 +190,14 @@ impl Committer {
                     Ok(seq) => waiting.push(Waiting::Commit(answer, Committed { seq })),
                     Err(error) => drop(answer.send(Err(error))),
                 },
-                Command::TakeIn(records, answer) => match group.take_in(records) {
-                    Ok(()) => waiting.push(Waiting::Other(answer)),
-                    Err(error) => drop(answer.send(Err(error))),
-                },
+                Command::TakeIn(records, answer) => {
+                    // It follows them as little as the projections do.
+                    self.journal = Journal::default();
+                    match group.take_in(records) {
+                        Ok(()) => waiting.push(Waiting::Other(answer)),
+                        Err(error) => drop(answer.send(Err(error))),
+                    }
+                }
                 Command::View(answer) => {
                     waiting.push(Waiting::View(answer));
                     // What follows is not in it.
@@ -235,12 +241,11 @@ impl Committer {
         let Group { mut staged, log, effects, seq, passed, raised, .. } = group;
         staged.extend(log.pairs().map(|(key, value)| (key, Some(value))));
         drop(state);
-        let step = Step::of_group(&effects, &texts, self.seq, seq);
+        let step = self.journal.step(&effects, &texts, self.seq, seq);
         let moved = self.room().and_then(|()| shared.write(staged, &effects, texts, seq));
         if let Err(error) = &moved {
             self.go_read_only(error.clone());
         } else {
-            self.journal.note(step);
             for (kind, mark) in passed {
                 shared.ids.pass(kind, mark);
             }
@@ -256,6 +261,9 @@ impl Committer {
         }
         for one in waiting {
             one.answer(moved.clone(), &shared, self.seq);
+        }
+        if moved.is_ok() {
+            self.journal.note(step);
         }
         if let Some(answer) = settling {
             let settled = moved.and_then(|()| self.settle());
@@ -299,10 +307,10 @@ impl Committer {
             tracing::debug!(%reason, "the storage does not work yet");
             return;
         }
+        self.journal = Journal::default();
         // sled holds a lock of its own, so the old one goes first; readers wait meanwhile.
         let mut state = self.shared.state.write();
         state.engine = None;
-        self.journal = Journal::default();
         self.shared.view.lock().take();
         self.shared.cache.clear();
         match super::load(&self.folder, self.cache_mib, &self.shared.ids) {
@@ -332,10 +340,15 @@ impl Committer {
         self.journal.flush();
         let far = self.seq - self.checkpoint_seq >= checkpoint_distance(self.checkpoint_seq, rests);
         let file = std::fs::metadata(self.folder.projection()).map_or(0, |file| file.len());
-        if (far || self.journal.bytes() >= longest_journal(file))
+        let long = self.journal.bytes() >= longest_journal(file);
+        if (far || long)
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(%error, "the projections could not be checkpointed");
+            if long {
+                // It would take all the room that is left.
+                self.journal = Journal::default();
+            }
         }
     }
 
@@ -428,7 +441,7 @@ fn refuse(command: Command, reason: &StoreError) {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Options, SledStore},
+        super::{Options, SledStore, gathered::Gathered, journal},
         *,
     };
     use crate::{
@@ -455,6 +468,29 @@ mod tests {
         assert_eq!(store.commit(renamed("Another title")).await, Err(StoreError::Busy));
         store.commit(renamed(&ticket().title)).await.unwrap();
         store.ready().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_saved_of_the_projections_goes_when_it_is_ahead_of_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || SledStore::open(Options { dir: dir.path().to_owned(), cache_mib: 16 }).unwrap();
+        let store = open();
+        store.commit(Changes::new().insert(ticket())).await.unwrap();
+        store.close().await.unwrap();
+        drop(store);
+        let saved = {
+            let folder = Folder::lock(dir.path()).unwrap();
+            let mut journal = journal::load(&folder).unwrap().1.go_on(&folder.journal());
+            journal.note_rows(&Gathered::default(), 1_000);
+            [folder.journal(), folder.projection()]
+        };
+        // Dies before it is saved again.
+        drop(open());
+        assert!(saved.iter().all(|file| !file.exists()), "the log could come so far again");
+        let store = open();
+        assert!(store.shared.with(|projection, _| Ok(projection.columns.live.len() == 1)).unwrap());
+        store.close().await.unwrap();
+        assert!(saved.iter().all(|file| file.exists()));
     }
 
     #[test]

@@ -55,9 +55,15 @@ pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
 /// Replaces the file `path` by one with the content that `write` gives it: after a crash it is the old one or the new one, whole.
 pub(super) fn replace_file(path: &Path, write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = std::fs::File::create(&fresh)?;
-    write(&mut file)?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path)?;
+    let written = std::fs::File::create(&fresh).and_then(|mut file| {
+        write(&mut file)?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, path)
+    });
+    if written.is_err() {
+        // On a full disk a part of it would take the room that is left.
+        let _ = std::fs::remove_file(&fresh);
+    }
+    written?;
     path.parent().map_or(Ok(()), sync_folder)
 }

@@ -10,7 +10,7 @@ use super::{
     catch_up, checkpoint, codec, comments,
     engine::{Engine, io_failed},
     gathered::Gathered,
-    journal::Journal,
+    journal::{self, Journal},
     keys::{self, prefix},
     log,
     open::{Folder, OpenError, Options},
@@ -45,7 +45,7 @@ pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
     check.people()?;
     let projection = check.tickets()?;
     check.small_rows()?;
-    let saved = Journal::load(&folder).and_then(|(saved, _)| saved.of(&identity.id));
+    let saved = journal::load(&folder).and_then(|(saved, _)| saved.of(&identity));
     check.projection(saved, &projection, identity.seq)?;
     check.ids()?;
     let Check { mut report, batch, .. } = check;
@@ -54,6 +54,7 @@ pub fn fsck(options: &Options, rebuild: bool) -> Result<FsckReport, OpenError> {
         match catch_up::rebuild(&engine) {
             Ok(mut fresh) => {
                 fresh.seq = identity.seq;
+                folder.forget_projections().map_err(io_failed)?;
                 checkpoint::save(&folder.projection(), &identity.id, &fresh).map_err(io_failed)?;
                 super::commit::forget_marks(&engine)?;
                 report.rebuilt = true;

@@ -27,7 +27,7 @@ pub(super) mod prefix {
     /// The further pieces of long values.
     pub(in crate::store::sled) const PIECE: u8 = b'x';
     /// Tickets of which the log's entries since the last checkpoint of the projections do not tell what has come to their
-    /// texts: a start after a crash takes them in anew.
+    /// texts: a start after a crash takes them in anew. The value says after which entry; up to layout 6 of earlier versions it is empty.
     pub(in crate::store::sled) const ANEW: u8 = b'd';
 }
 

@@ -126,17 +126,24 @@ struct Loaded {
 /// Opens the engine, reads the saved projections meanwhile, and brings them up to the log: with a million tickets each takes a second.
 fn load(folder: &Folder, cache_mib: u64, ids: &Ids) -> Result<Loaded, OpenError> {
     let (opened, saved) = std::thread::scope(|scope| {
-        let reading = std::thread::Builder::new().name("projection".into()).spawn_scoped(scope, || Journal::load(folder));
+        let reading = std::thread::Builder::new().name("projection".into()).spawn_scoped(scope, || journal::load(folder));
         let opened = folder.open(cache_mib);
         (opened, reading.map(|reading| reading.join().unwrap_or_else(|panic| resume_unwind(panic))))
     });
     let (engine, identity) = opened?;
     let saved = saved.map_err(|source| OpenError::Folder { dir: folder.dir.clone(), source })?;
-    let saved = saved.and_then(|(saved, journal)| Some((saved.stamp.seq, saved.of(&identity.id)?, journal)));
-    // Of a log that was cut off nothing more would be right.
-    let saved = saved.filter(|(_, projection, _)| projection.seq <= identity.seq);
-    let (checkpoint_seq, projection, mut journal) =
-        saved.map_or_else(Default::default, |(seq, projection, journal)| (seq, Some(projection), journal));
+    let (mut checkpoint_seq, mut projection, mut journal) = (0, None, Journal::default());
+    if let Some((saved, end)) = saved {
+        checkpoint_seq = saved.stamp.seq;
+        projection = saved.of(&identity);
+        if projection.is_some() {
+            journal = end.go_on(&folder.journal());
+        } else {
+            // They must not be taken for right when the log has come so far again.
+            checkpoint_seq = 0;
+            folder.forget_projections().map_err(|source| OpenError::Folder { dir: folder.dir.clone(), source })?;
+        }
+    }
     let projection = catch_up::catch_up(projection, &engine, identity.seq, &mut journal)?;
     fault::point("open.projection");
     ids.load(&engine)?;

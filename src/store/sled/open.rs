@@ -165,6 +165,17 @@ impl Folder {
         self.dir.join("journal")
     }
 
+    /// Removes what is saved of the projections.
+    pub(super) fn forget_projections(&self) -> std::io::Result<()> {
+        for file in [self.journal(), self.projection()] {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        durability::sync_folder(&self.dir)
+    }
+
     fn identity(&self) -> PathBuf {
         self.dir.join("IDENTITY")
     }

@@ -92,8 +92,7 @@ impl Projection {
                 Effect::People(row) => self.people.put(row),
             }
         }
-        self.search.public.follow(moves.public);
-        self.search.notes.follow(moves.notes);
+        self.search.follow(moves.public, moves.notes);
         Ok(())
     }
 
@@ -104,19 +103,14 @@ impl Projection {
         self.columns.put(id, cell, old_tags, tags);
     }
 
-    /// Brings in what was read from the rows, where what was gathered with its texts has none in the index yet; or what a journal tells.
+    /// Brings in what was read from the rows, each ticket once; what was gathered with its texts has none in the index yet.
     pub(super) fn take_in(&mut self, gathered: Gathered) {
         let Gathered { tickets, public, notes } = gathered;
         let known = tickets.iter().map(|ticket| ticket.id).filter(|id| self.columns.cell(*id).is_some()).collect();
         let mut old_tags = self.columns.tags_of(&known);
         for Bare { id, cell, tags } in tickets {
             self.put_cell(id, cell, &old_tags.remove(&id).unwrap_or_default(), &tags);
-            // It may come again.
-            if !tags.is_empty() {
-                old_tags.insert(id, tags);
-            }
         }
-        self.search.public.follow(public);
-        self.search.notes.follow(notes);
+        self.search.follow(public, notes);
     }
 }

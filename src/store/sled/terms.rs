@@ -25,7 +25,7 @@ impl Index {
             };
             for alike in moves.chunk_by(|(_, one), (_, next)| one == next) {
                 let tickets = alike.iter().map(|(id, _)| *id);
-                if alike.iter().all(|(_, has)| *has == Has::Yes) {
+                if matches!(alike, [(_, Has::Yes), ..]) {
                     ids.extend(tickets);
                 } else {
                     tickets.for_each(|id| _ = ids.remove(id));
@@ -63,6 +63,12 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// Follows what becomes of both.
+    pub(super) fn follow(&mut self, public: Moves, notes: Moves) {
+        self.public.follow(public);
+        self.notes.follow(notes);
+    }
+
     /// Forgets the texts of these tickets.
     pub(super) fn forget(&mut self, tickets: &RoaringBitmap) {
         if !tickets.is_empty() {

@@ -399,13 +399,13 @@ mod of_the_embedded_store {
         for left in [u64::MAX, 900, 150, 0, u64::MAX] {
             for n in 0..4 {
                 both(&*site, &model, opened(&ticket(site.id(IdKind::Ticket).await))).await;
-                let moved = changed(&model.state().tickets()[n], |t| t.title = format!("Of {left}, {n}"));
+                let moved = changed(model.state().tickets()[n], |t| t.title = format!("Of {left}, {n}"));
                 both(&*site, &model, Changes::new().update(moved)).await;
             }
             site.crash_and(|| {
-                let size = std::fs::metadata(&journal).unwrap().len();
-                assert!(size > 1_000, "{} has {size} bytes", journal.display());
-                std::fs::File::options().write(true).open(&journal).unwrap().set_len(left.min(size)).unwrap();
+                let bytes = std::fs::metadata(&journal).unwrap().len();
+                assert!(bytes > 1_000, "{} has {bytes} bytes", journal.display());
+                std::fs::File::options().write(true).open(&journal).unwrap().set_len(left.min(bytes)).unwrap();
             })
             .await;
             agrees(&*site, &model, "after a crash").await;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::{
     Shared, State,
     catch_up::catch_up,
-    checkpoint,
+    checkpoint, due,
     engine::{Engine, io_failed},
     group::Group,
     journal::Journal,
@@ -39,21 +39,8 @@ const PULSE: Duration = Duration::from_secs(1);
 const BETWEEN_HEALINGS: Duration = Duration::from_secs(1);
 /// `IDENTITY` follows the log at most so far behind.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
-/// The projections are checkpointed after so many entries at the least,
-const ENTRIES_PER_CHECKPOINT: Seq = 100_000;
-/// and when the log has grown by this part: a checkpoint is written whole, so that a fixed distance would make a growing
-/// desk write its square. A checkpoint has about 17 bytes for each entry of the log, so they write as much as the entries
-/// themselves; and a start after a crash has at most 125,000 of 8 million to follow, of which it reads 100,000 a second from the journal.
-const PART_PER_CHECKPOINT: Seq = 64;
-/// They are also checkpointed when their journal has so many bytes, as it comes to by long texts,
-const JOURNAL_PER_CHECKPOINT: u64 = 32 * 1024 * 1024;
-/// and this part of their file.
-const PART_OF_FILE: u64 = 4;
 /// A desk rests when nothing has been told in its log for so long.
 const REST: Duration = Duration::from_secs(5);
-/// Then the next checkpoint is due after this part of the entries: nobody waits for it, and most crashes find a desk at rest.
-const PART_AT_REST: Seq = 8;
-
 /// When sled has written so many bytes of its log since it was opened, it goes through them once more when the store is closed:
 /// at an opening, for which people wait, it would have to. A GB takes about a second, from a slow disk three.
 const LOG_PER_INDEX: u64 = 128 * 1024 * 1024;
@@ -338,9 +325,9 @@ impl Committer {
             }
         }
         self.journal.flush();
-        let far = self.seq - self.checkpoint_seq >= checkpoint_distance(self.checkpoint_seq, rests);
+        let far = self.seq - self.checkpoint_seq >= due::checkpoint_distance(self.checkpoint_seq, rests);
         let file = std::fs::metadata(self.folder.projection()).map_or(0, |file| file.len());
-        let long = self.journal.bytes() >= longest_journal(file);
+        let long = self.journal.bytes() >= due::longest_journal(file);
         if (far || long)
             && let Err(error) = self.checkpoint()
         {
@@ -403,17 +390,6 @@ impl Committer {
         self.folder.write_identity(&self.identity).map_err(io_failed)?;
         self.checkpoint()
     }
-}
-
-/// How many entries after the checkpoint at `seq` the next one is due, of a desk that is at work or rests.
-fn checkpoint_distance(seq: Seq, rests: bool) -> Seq {
-    let distance = ENTRIES_PER_CHECKPOINT.max(seq / PART_PER_CHECKPOINT);
-    if rests { distance / PART_AT_REST } else { distance }
-}
-
-/// Bytes that the journal may come to have which follows a file of so many.
-fn longest_journal(file: u64) -> u64 {
-    JOURNAL_PER_CHECKPOINT.max(file / PART_OF_FILE)
 }
 
 /// Removes the marks of tickets that would be taken in anew: a checkpoint holds them now.
@@ -491,20 +467,5 @@ mod tests {
         assert!(store.shared.with(|projection, _| Ok(projection.columns.live.len() == 1)).unwrap());
         store.close().await.unwrap();
         assert!(saved.iter().all(|file| file.exists()));
-    }
-
-    #[test]
-    fn checkpoints_of_a_growing_desk_write_in_proportion_to_it_and_not_its_square() {
-        let (mut seq, mut written) = (0, 0);
-        for most in [10_000_000, 100_000_000] {
-            while seq < most {
-                seq += checkpoint_distance(seq, false);
-                written += seq;
-            }
-            assert!(written < 68 * seq, "{written} of {seq}");
-        }
-        assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, false)), [100_000, 125_000]);
-        assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, true)), [12_500, 15_625], "at rest");
-        assert_eq!([0, 40, 400].map(|mib| longest_journal(mib << 20) >> 20), [32, 32, 100], "by long texts");
     }
 }

@@ -10,6 +10,7 @@ mod codec;
 mod columns;
 mod comments;
 mod commit;
+mod due;
 mod durability;
 mod engine;
 mod figures;

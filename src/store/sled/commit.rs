@@ -103,7 +103,7 @@ impl Committer {
         let mut last_look = Instant::now();
         let mut last_heal = Instant::now();
         let (mut last_seq, mut last_entry) = (self.seq, Instant::now());
-        // What an opening has taken in can be much.
+        // What an opening had to make anew, or has taken in, can be much.
         self.look_after(false);
         loop {
             let closing = match self.commands.recv_timeout(PULSE) {

@@ -15,8 +15,12 @@ const PART_OF_FILE: u64 = 4;
 /// Of a desk that rests it is due after this part of the entries: nobody waits for it, and most crashes find a desk at rest.
 const PART_AT_REST: Seq = 8;
 
-/// How many entries after the checkpoint at `seq` the next one is due, of a desk that is at work or rests.
+/// How many entries after the checkpoint at `seq` the next one is due, of a desk that is at work or rests. What has never been
+/// saved, or had to be made anew from the rows, is due at once: only what follows a checkpoint has a journal.
 pub(super) fn checkpoint_distance(seq: Seq, rests: bool) -> Seq {
+    if seq == 0 {
+        return 1;
+    }
     let distance = ENTRIES_PER_CHECKPOINT.max(seq / PART_PER_CHECKPOINT);
     if rests { distance / PART_AT_REST } else { distance }
 }
@@ -40,8 +44,8 @@ mod tests {
             }
             assert!(written < 68 * seq, "{written} of {seq}");
         }
-        assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, false)), [100_000, 125_000]);
-        assert_eq!([0, 8_000_000].map(|seq| checkpoint_distance(seq, true)), [12_500, 15_625], "at rest");
+        assert_eq!([0, 1, 8_000_000].map(|seq| checkpoint_distance(seq, false)), [1, 100_000, 125_000]);
+        assert_eq!([0, 1, 8_000_000].map(|seq| checkpoint_distance(seq, true)), [1, 12_500, 15_625], "at rest");
         assert_eq!([0, 40, 400].map(|mib| longest_journal(mib << 20) >> 20), [32, 32, 100], "by long texts");
     }
 }

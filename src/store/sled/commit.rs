@@ -41,6 +41,7 @@ const BETWEEN_HEALINGS: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 /// A desk rests when nothing has been told in its log for so long.
 const REST: Duration = Duration::from_secs(5);
+
 /// When sled has written so many bytes of its log since it was opened, it goes through them once more when the store is closed:
 /// at an opening, for which people wait, it would have to. A GB takes about a second, from a slow disk three.
 const LOG_PER_INDEX: u64 = 128 * 1024 * 1024;
@@ -460,7 +461,7 @@ mod tests {
             journal.note_rows(&Gathered::default(), 1_000);
             [folder.journal(), folder.projection()]
         };
-        // Dies before it is saved again.
+        // It is not saved again at once, since nothing is in its log.
         drop(open());
         assert!(saved.iter().all(|file| !file.exists()), "the log could come so far again");
         let store = open();

@@ -135,13 +135,11 @@ fn load(folder: &Folder, cache_mib: u64, ids: &Ids) -> Result<Loaded, OpenError>
     let saved = saved.map_err(|source| OpenError::Folder { dir: folder.dir.clone(), source })?;
     let (mut checkpoint_seq, mut projection, mut journal) = (0, None, Journal::default());
     if let Some((saved, end)) = saved {
-        checkpoint_seq = saved.stamp.seq;
-        projection = saved.of(&identity);
-        if projection.is_some() {
-            journal = end.go_on(&folder.journal());
+        let seq = saved.stamp.seq;
+        if let Some(own) = saved.of(&identity) {
+            (checkpoint_seq, projection, journal) = (seq, Some(own), end.go_on(&folder.journal()));
         } else {
             // They must not be taken for right when the log has come so far again.
-            checkpoint_seq = 0;
             folder.forget_projections().map_err(|source| OpenError::Folder { dir: folder.dir.clone(), source })?;
         }
     }

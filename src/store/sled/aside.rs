@@ -10,7 +10,7 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{
-    durability::sync_folder,
+    durability::{remove_file, sync_folder},
     open::{Folder, OpenError},
 };
 use crate::store::fault;
@@ -121,15 +121,7 @@ pub(in crate::store) fn is_claimed(dir: &Path) -> bool {
 
 /// Notes that it has begun to come.
 pub(in crate::store) fn unclaim(dir: &Path) -> Result<(), OpenError> {
-    remove(dir, CLAIMED).map_err(|source| OpenError::Folder { dir: dir.to_owned(), source })
-}
-
-/// Removes a file for good, when it is there.
-fn remove(dir: &Path, name: &str) -> io::Result<()> {
-    match std::fs::remove_file(dir.join(name)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.and_then(|()| sync_folder(dir)),
-    }
+    remove_file(&dir.join(CLAIMED)).map_err(|source| OpenError::Folder { dir: dir.to_owned(), source })
 }
 
 /// Renames the store in `from` that stood in `dir` before; tells its new name.
@@ -164,20 +156,20 @@ pub fn replace(dir: &Path, fresh: &Path, stamp: &str) -> Result<Option<PathBuf>,
     let dir = whole(dir);
     let failed = |source| OpenError::Folder { dir: dir.clone(), source };
     if !dir.exists() {
-        std::fs::rename(fresh, &dir).and_then(|()| sync_parent(&dir)).and_then(|()| remove(&dir, NEW)).map_err(failed)?;
+        std::fs::rename(fresh, &dir).and_then(|()| sync_parent(&dir)).and_then(|()| remove_file(&dir.join(NEW))).map_err(failed)?;
         return Ok(None);
     }
     let held = Folder::lock(&dir)?;
     let worth_keeping = holds_anything(&dir).map_err(failed)?;
     // One that died at the end of an earlier replacement may have left it.
-    remove(&dir, NEW).map_err(failed)?;
+    remove_file(&dir.join(NEW)).map_err(failed)?;
     fault::point("replace.ready");
     match renameat_with(CWD, fresh, CWD, &dir, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         // A file system that cannot exchange names: the place is empty for a moment.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
             let to = keep(&dir, &dir, stamp)?;
-            std::fs::rename(fresh, &dir).and_then(|()| sync_parent(&dir)).and_then(|()| remove(&dir, NEW)).map_err(failed)?;
+            std::fs::rename(fresh, &dir).and_then(|()| sync_parent(&dir)).and_then(|()| remove_file(&dir.join(NEW))).map_err(failed)?;
             return Ok(Some(to));
         }
         Err(errno) => return Err(failed(errno.into())),
@@ -193,6 +185,6 @@ pub fn replace(dir: &Path, fresh: &Path, stamp: &str) -> Result<Option<PathBuf>,
         None
     };
     fault::point("replace.kept");
-    remove(&dir, NEW).map_err(failed)?;
+    remove_file(&dir.join(NEW)).map_err(failed)?;
     Ok(kept)
 }

@@ -32,7 +32,9 @@ pub(super) fn catch_up(saved: Option<Projection>, engine: &Engine, seq: Seq, jou
         Some(mut saved) => {
             After::of(engine, saved.seq)?.replay(&mut saved, engine, journal)?;
             // Not before all of it is there.
-            journal.note_rows(&Gathered::default(), seq);
+            if saved.seq < seq {
+                journal.note_rows(&Gathered::default(), seq);
+            }
             journal.flush();
             saved
         }

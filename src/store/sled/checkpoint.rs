@@ -263,7 +263,7 @@ fn get_figures(from: &mut impl Read) -> Option<Figures> {
     Some(figures)
 }
 
-fn get<const N: usize>(from: &mut impl Read) -> Option<[u8; N]> {
+pub(super) fn get<const N: usize>(from: &mut impl Read) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     from.read_exact(&mut bytes).ok()?;
     Some(bytes)

@@ -417,6 +417,8 @@ fn refuse(command: Command, reason: &StoreError) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::{
         super::{Options, SledStore, gathered::Gathered, journal},
         *,
@@ -427,20 +429,28 @@ mod tests {
         types::CommentId,
     };
 
-    #[tokio::test]
-    async fn a_text_that_cannot_be_read_refuses_what_depends_on_it_and_nothing_else() {
+    fn open(dir: &Path) -> Arc<SledStore> {
+        SledStore::open(Options { dir: dir.to_owned(), cache_mib: 16 }).unwrap()
+    }
+
+    /// A folder with a store that has a ticket, and was closed.
+    async fn with_a_ticket() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let open = || SledStore::open(Options { dir: dir.path().to_owned(), cache_mib: 16 }).unwrap();
-        let store = open();
+        let store = open(dir.path());
         store.commit(Changes::new().insert(ticket())).await.unwrap();
         store.close().await.unwrap();
-        drop(store);
+        dir
+    }
+
+    #[tokio::test]
+    async fn a_text_that_cannot_be_read_refuses_what_depends_on_it_and_nothing_else() {
+        let dir = with_a_ticket().await;
         {
             let engine = Folder::lock(dir.path()).and_then(|folder| folder.open(16)).unwrap().0;
             engine.put(std::iter::once((keys::comment(ticket().id, CommentId(1)), vec![255; 9]))).unwrap();
             engine.flush(0).unwrap();
         }
-        let store = open();
+        let store = open(dir.path());
         let renamed = |title: &str| Changes::new().overwrite(Ticket { title: title.into(), ..ticket() });
         assert_eq!(store.commit(renamed("Another title")).await, Err(StoreError::Busy));
         store.commit(renamed(&ticket().title)).await.unwrap();
@@ -449,12 +459,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_saved_of_the_projections_goes_when_it_is_ahead_of_the_log() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = || SledStore::open(Options { dir: dir.path().to_owned(), cache_mib: 16 }).unwrap();
-        let store = open();
-        store.commit(Changes::new().insert(ticket())).await.unwrap();
-        store.close().await.unwrap();
-        drop(store);
+        let dir = with_a_ticket().await;
         let saved = {
             let folder = Folder::lock(dir.path()).unwrap();
             let mut journal = journal::load(&folder).unwrap().1.go_on(&folder.journal());
@@ -462,9 +467,9 @@ mod tests {
             [folder.journal(), folder.projection()]
         };
         // It is not saved again at once, since nothing is in its log.
-        drop(open());
+        drop(open(dir.path()));
         assert!(saved.iter().all(|file| !file.exists()), "the log could come so far again");
-        let store = open();
+        let store = open(dir.path());
         assert!(store.shared.with(|projection, _| Ok(projection.columns.live.len() == 1)).unwrap());
         store.close().await.unwrap();
         assert!(saved.iter().all(|file| file.exists()));

@@ -52,6 +52,14 @@ pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
+/// Removes a file for good, when it is there.
+pub(super) fn remove_file(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| path.parent().map_or(Ok(()), sync_folder)),
+    }
+}
+
 /// Replaces the file `path` by one with the content that `write` gives it: after a crash it is the old one or the new one, whole.
 pub(super) fn replace_file(path: &Path, write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
     let fresh = path.with_extension("new");

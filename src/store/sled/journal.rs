@@ -242,7 +242,7 @@ struct Pieces {
 impl Pieces {
     /// The next piece; `None` at the end, and at what is not whole.
     fn next<T: DeserializeOwned>(&mut self) -> Option<T> {
-        let length = self.bytes()?;
+        let length = checkpoint::get(&mut self.from)?;
         let size = u64::from(u32::from_le_bytes(length));
         let left = self.left.checked_sub(FRAME + size)?;
         let mut piece = vec![0; usize::try_from(size).ok()?];
@@ -250,18 +250,12 @@ impl Pieces {
         let mut sum = self.sum.clone();
         sum.update(&length);
         sum.update(&piece);
-        if u32::from_le_bytes(self.bytes()?) != sum.clone().finalize() {
+        if u32::from_le_bytes(checkpoint::get(&mut self.from)?) != sum.clone().finalize() {
             return None;
         }
         let told = rmp_serde::from_slice(&piece).ok()?;
         (self.sum, self.left) = (sum, left);
         Some(told)
-    }
-
-    fn bytes(&mut self) -> Option<[u8; 4]> {
-        let mut bytes = [0; 4];
-        self.from.read_exact(&mut bytes).ok()?;
-        Some(bytes)
     }
 }
 

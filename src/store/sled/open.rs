@@ -167,13 +167,7 @@ impl Folder {
 
     /// Removes what is saved of the projections.
     pub(super) fn forget_projections(&self) -> std::io::Result<()> {
-        for file in [self.journal(), self.projection()] {
-            match std::fs::remove_file(file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        durability::sync_folder(&self.dir)
+        [self.journal(), self.projection()].iter().try_for_each(|file| durability::remove_file(file))
     }
 
     fn identity(&self) -> PathBuf {
